@@ -173,6 +173,8 @@ def _add(client: AdminClient, instance: str, file: ReadFile, progress: Progress)
     result: dict[str, object] = {"name": file.name, "state": begun.state, "chunks": begun.chunks}
     if file.encoding:
         result["encoding"] = file.encoding
+    if file.hidden_chars:
+        result["hidden_chars"] = file.hidden_chars
     if begun.state == "unchanged":
         return result
     load = f"{_path(instance)}/files/{begun.file}"
@@ -205,7 +207,8 @@ def _outcome(done: dict[str, object]) -> str:
     chunks = done["chunks"]
     assert isinstance(chunks, int)
     written = f", read as {done['encoding']}: check its letters" if "encoding" in done else ""
-    return f"{done['state']}, {count(chunks, 'chunk')}{written}"
+    hidden = f", left out hidden text: {done['hidden_chars']:,} characters" if "hidden_chars" in done else ""
+    return f"{done['state']}, {count(chunks, 'chunk')}{written}{hidden}"
 
 
 def _progress() -> Progress:

@@ -38,6 +38,16 @@ class TextSection(msgspec.Struct, frozen=True):
     """What each of its chunks begins with: the names of a table's columns; empty: it is no table."""
 
 
+class Sections(msgspec.Struct, frozen=True):
+    """What a reader found in a file."""
+
+    found: list[TextSection]
+    encoding: str = ""
+    """In which its text was found to be written; empty: its kind leaves no choice, or it is UTF-8."""
+    hidden_chars: int = 0
+    """Of text that the file holds and does not show: it is left out, and somebody should know."""
+
+
 class Chunk(msgspec.Struct, frozen=True):
     ordinal: int
     heading: str

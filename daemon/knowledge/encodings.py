@@ -33,6 +33,8 @@ _AS_BROWSERS_DO = {
     "iso-8859-11": "windows-874",
 }
 """The code page that is meant by these names, by https://encoding.spec.whatwg.org."""
+_NO_ENCODINGS = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined", "utf-7"})
+"""Python's own, and what can say anything: no page is written in them."""
 _MAX_JUDGED_BYTES = 65_536
 _SAMPLE_BYTES = 4_096
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -124,6 +126,8 @@ def _code_page(content: bytes, declared: str) -> str:
 
 def _fits(content: bytes, encoding: str) -> bool:
     try:
+        if codecs.lookup(encoding).name in _NO_ENCODINGS:
+            return False
         return not _UNPRINTABLE.search(content.decode(encoding))
-    except (UnicodeDecodeError, LookupError):
+    except (UnicodeError, LookupError):
         return False

@@ -3,7 +3,9 @@
 Laws of this file:
 1. What a page hides is not on it: neither by an attribute, nor by the style of an element, nor by a rule of the page's
    own style sheet for a class or an id. What nobody sees may be notes of the shop, or words for machines.
-2. Work is linear: the tree is walked without recursion, and spans of cells are bounded.
+2. What a visitor can open is on it: a closed answer under a question, `<details>`, a tab. It is known by the control
+   that names its id. What is left out is counted.
+3. Work is linear: the tree is walked without recursion, and spans of cells are bounded.
 """
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from daemon.knowledge import tables
-from daemon.knowledge.chunks import TextSection
+from daemon.knowledge.chunks import Sections, TextSection
 
 _INVISIBLE = frozenset(
     {"script", "style", "template", "noscript", "svg", "title", "head", "datalist", "iframe"}
@@ -35,9 +37,19 @@ _PARAGRAPHS = frozenset(
         "dl",
         "blockquote",
         "pre",
+        "nav",
+        "aside",
+        "details",
+        "dialog",
+        "figure",
+        "form",
+        "fieldset",
+        "menu",
     }
 )
-_LINES = frozenset({"br", "li", "tr", "dt", "dd", "option", "hr", "address", "figcaption", "caption"})
+_LINES = frozenset(
+    {"br", "li", "tr", "dt", "dd", "option", "hr", "address", "figcaption", "caption", "summary", "legend"}
+)
 _SPACE = re.compile(r"\s+")
 _NEW_LINE = "\x1e"
 """Where a line begins, if it does not begin there already."""
@@ -47,6 +59,9 @@ _HIDING = re.compile(
     r"display\s*+:\s*+none|visibility\s*+:\s*+(?:hidden|collapse)|(?:font-size|opacity)\s*+:\s*+0(?![.\d]*[1-9])",
     re.IGNORECASE,
 )
+_SHOWING = re.compile(r"display\s*+:\s*+(?!none)\w|visibility\s*+:\s*+visible", re.IGNORECASE)
+_MOVES = re.compile(r"transform|transition|animation|will-change", re.IGNORECASE)
+_OPENING = ("aria-controls", "data-bs-target", "data-target", "href")
 _BRACES = re.compile(r"([{}])")
 _SELECTOR = re.compile(r"[.#][\w-]++")
 _NUMBER = re.compile(r"[0-9]{1,4}")
@@ -56,33 +71,59 @@ _MAX_SPAN = 100
 _MAX_CELLS = 500_000
 
 
-def sections(page: str) -> list[TextSection]:
+def sections(page: str) -> Sections:
     """One section for each heading and for each table, in order; a heading is named with those above it."""
-    return _Page(LexborHTMLParser(page)).read()
+    try:
+        tree = LexborHTMLParser(page)
+    except SelectolaxError:  # HTML is never wrong: only memory can be missing
+        raise MemoryError from None
+    read = _Page(tree)
+    found = read.read()
+    return Sections(found, hidden_chars=read.hidden_chars)
+
+
+def _hides(style: str) -> bool:
+    """Whether declarations hide: for good, and not only until an element has faded in."""
+    hiding = _HIDING.search(style)
+    return hiding is not None and not (hiding[0].lower().startswith("opacity") and _MOVES.search(style))
 
 
 def _hidden_names(tree: LexborHTMLParser) -> frozenset[str]:
-    """The classes (`.x`) and ids (`#x`) that the page's own style sheets hide, in whatever window it is shown."""
+    """The classes (`.x`) and ids (`#x`) that the page's own style sheets hide, and show in no window."""
     found: set[str] = set()
+    shown: set[str] = set()
     for style in tree.css("style"):
-        depth, selectors = 0, ""
-        for words in _BRACES.split(style.text() or ""):
-            if words == "{":
-                depth += 1
-            elif words == "}":
-                depth = max(0, depth - 1)
-            elif depth == 0:
-                selectors = words
-            elif depth == 1 and _HIDING.search(words):
-                alone = map(str.strip, selectors.split(","))
-                found.update(selector for selector in alone if _SELECTOR.fullmatch(selector))
-    return frozenset(found)
+        opened: list[str] = []
+        words = ""
+        for part in _BRACES.split(style.text() or ""):
+            if part == "{":
+                opened.append(words)
+            elif part == "}" and opened:
+                alone = map(str.strip, opened.pop().split(","))
+                names = [selector for selector in alone if _SELECTOR.fullmatch(selector)]
+                if _hides(words):
+                    found.update(names if not opened else ())
+                elif _SHOWING.search(words):
+                    shown.update(names)
+            words = part
+    return frozenset(found - shown)
+
+
+def _opened_names(tree: LexborHTMLParser) -> frozenset[str]:
+    """The ids of what a visitor can open: answers under questions, tabs."""
+    found: set[str] = set()
+    for control in tree.css("[aria-controls], [data-bs-target], [data-target], a[href^='#']"):
+        for name in _OPENING:
+            found.update((control.attributes.get(name) or "").split())
+    return frozenset(name.removeprefix("#") for name in found)
 
 
 class _Page:
     def __init__(self, tree: LexborHTMLParser) -> None:
         self._top = tree.body or tree.root
         self._hidden_names = _hidden_names(tree)
+        self._opened_names = _opened_names(tree)
+        self._hidden: dict[int, int] = {}
         self._layouts = _layouts(tree)
         self._found: list[TextSection] = []
         self._path: list[tuple[int, str]] = []
@@ -110,6 +151,10 @@ class _Page:
         self._end_section()
         return self._found
 
+    @property
+    def hidden_chars(self) -> int:
+        return sum(self._hidden.values())
+
     # What is looked at
 
     def _is_visible(self, node: LexborNode) -> bool:
@@ -117,11 +162,20 @@ class _Page:
             return False
         if (node.tag or _TEXT).startswith(("-", "!")):
             return node.tag == _TEXT
+        if not self._is_hidden(node):
+            return True
+        if node.mem_id not in self._hidden:  # cells are looked at more than once
+            self._hidden[node.mem_id] = len(self._inline(node, lambda inner: inner.tag not in _INVISIBLE))
+        return False
+
+    def _is_hidden(self, node: LexborNode) -> bool:
         named = node.attributes
-        if "hidden" in named or _HIDING.search(named.get("style") or ""):
+        if named.get("id") in self._opened_names:
             return False
+        if named.get("hidden", "until-found") != "until-found" or _hides(named.get("style") or ""):
+            return True
         own = (*(f".{name}" for name in (named.get("class") or "").split()), f"#{named.get('id')}")
-        return self._hidden_names.isdisjoint(own)
+        return not self._hidden_names.isdisjoint(own)
 
     def _goes_into(self, node: LexborNode) -> bool:
         """Headings and tables are read in one piece."""
@@ -163,10 +217,10 @@ class _Page:
         elif tag in _LINES:
             self._text.append(_NEW_LINE)
 
-    def _inline(self, top: LexborNode) -> str:
+    def _inline(self, top: LexborNode, sees: Callable[[LexborNode], bool] | None = None) -> str:
         """The text of an element in one line."""
         parts: list[str] = []
-        for node, begins in _steps(top, self._is_visible):
+        for node, begins in _steps(top, sees or self._is_visible):
             if node.tag == _TEXT:
                 parts.append((node.text_content or "") * begins)
             elif node.tag in _LINES or node.tag in _PARAGRAPHS:

@@ -12,6 +12,7 @@ import datetime
 import io
 import re
 import zipfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -21,12 +22,13 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from daemon.knowledge import html, tables
-from daemon.knowledge.chunks import TextSection
+from daemon.knowledge.chunks import Sections, TextSection
 
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TEXT_PARTS = re.compile(r"word/(?:document|footnotes|endnotes)\d*\.xml")
 _SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml")
 _PLACE = re.compile(rb'\br="([A-Z]{1,3}\d{1,7})"')
+_VALUE = re.compile(rb"<v(?:>| xml:)")
 _OFF = frozenset({"0", "false", "off"})
 _BROKEN = "is broken or no such file: open it in its program, save it again, then add it"
 _PLACES = re.compile(r"0\.(0{1,10})")
@@ -34,6 +36,7 @@ _LEADING_ZEROS = re.compile(r"0{2,20}")
 _UNIT = re.compile(r'"\s*+([^"\s][^"]{0,15})"|\[\$([^\]\s-]{1,8})|([€£$¥₹])')
 """Of a number, where its format has one: `0.00 "SAR"`, `[$€-2] 0`."""
 _MAX_CELLS = 5_000_000
+_MAX_COLUMNS = 16_384
 _MIDNIGHT = datetime.time()
 
 
@@ -41,7 +44,7 @@ class UnreadableOffice(Exception):
     """The document cannot be read. The message follows the file's name in a sentence."""
 
 
-def document(content: bytes) -> list[TextSection]:
+def document(content: bytes) -> Sections:
     """A Word document: one section for each heading and for each table.
 
     Raises:
@@ -49,15 +52,18 @@ def document(content: bytes) -> list[TextSection]:
     """
     _must_be_open(content)
     try:
-        page = mammoth.convert_to_html(_without_hidden(content), convert_image=_no_image)
+        shown, hidden_chars = _without_hidden(content)
+        page = mammoth.convert_to_html(
+            shown, convert_image=_no_image, include_embedded_style_map=False, external_file_access=False
+        )
     except MemoryError:
         raise
     except Exception:  # of whatever a broken document makes its reader raise
         raise UnreadableOffice(_BROKEN) from None
-    return html.sections(page.value)
+    return Sections(html.sections(page.value).found, hidden_chars=hidden_chars)
 
 
-def workbook(content: bytes) -> Iterator[TextSection]:
+def workbook(content: bytes) -> Sections:
     """An Excel workbook: a table for each visible sheet.
 
     Raises:
@@ -66,10 +72,15 @@ def workbook(content: bytes) -> Iterator[TextSection]:
     _must_be_open(content)
     try:
         _must_have_values(content)
-        book = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
+        book = openpyxl.load_workbook(io.BytesIO(content), data_only=True, keep_links=False)
         sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        found: list[TextSection] = []
+        hidden_chars = sum(_chars(sheet) for sheet in book.worksheets if sheet not in sheets)
         for sheet in sheets:
-            yield from _sheet(sheet, len(sheets) > 1)
+            sections, hidden = _sheet(sheet, len(sheets) > 1)
+            found += sections
+            hidden_chars += hidden
+        return Sections(found, hidden_chars=hidden_chars)
     except (MemoryError, UnreadableOffice):
         raise
     except Exception:  # as above
@@ -90,26 +101,34 @@ def _no_image(_image: object) -> list[object]:
     return []
 
 
-def _without_hidden(content: bytes) -> io.BytesIO:
-    """The document without the text that Word hides; its reader does not know that text can be hidden."""
+def _without_hidden(content: bytes) -> tuple[io.BytesIO, int]:
+    """The document without the text that Word hides, and how much that is.
+
+    The document's reader does not know that text can be hidden.
+    """
+    hidden_chars = 0
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(made, "w") as copy:
         for name in parts.namelist():
             part = parts.read(name)
-            is_text = _TEXT_PARTS.fullmatch(name) and b"vanish" in part
-            copy.writestr(name, _visible(part) if is_text else part)
+            if _TEXT_PARTS.fullmatch(name) and b"vanish" in part:
+                part, hidden = _visible(part)
+                hidden_chars += hidden
+            copy.writestr(name, part)
     made.seek(0)
-    return made
+    return made, hidden_chars
 
 
-def _visible(part: bytes) -> bytes:
+def _visible(part: bytes) -> tuple[bytes, int]:
     root = ElementTree.fromstring(part)
+    hidden_chars = 0
     for parent in list(root.iter()):
         for run in parent.findall(f"{_WORD}r"):
             mark = run.find(f"{_WORD}rPr/{_WORD}vanish")
             if mark is not None and mark.get(f"{_WORD}val", "1") not in _OFF:
                 parent.remove(run)
-    return ElementTree.tostring(root)
+                hidden_chars += sum(len(text.text or "") for text in run.iter(f"{_WORD}t"))
+    return ElementTree.tostring(root), hidden_chars
 
 
 # Excel
@@ -120,7 +139,7 @@ def _must_have_values(content: bytes) -> None:
         for name in filter(_SHEETS.fullmatch, parts.namelist()):
             for before in parts.read(name).split(b"</c>"):
                 cell = before[before.rfind(b"<c ") :]
-                if b"<f" in cell and b"<v>" not in cell:
+                if b"<f" in cell and not _VALUE.search(cell):
                     place = _PLACE.search(cell)
                     raise UnreadableOffice(
                         f"has formulas without values (e.g. in {place[1].decode() if place else name}): open it in "
@@ -128,40 +147,62 @@ def _must_have_values(content: bytes) -> None:
                     )
 
 
-def _sheet(sheet: Worksheet, is_named: bool) -> Iterator[TextSection]:
-    if sheet.max_row * sheet.max_column > _MAX_CELLS:
-        raise UnreadableOffice(
-            f"has more than {_MAX_CELLS:,} cells in sheet {sheet.title}, counting empty ones with a format: "
-            "copy what is to be known into a new workbook"
-        )
-    hidden_rows = {row for row, shape in sheet.row_dimensions.items() if shape.hidden}
+def _sheet(sheet: Worksheet, is_named: bool) -> tuple[Iterator[TextSection], int]:
+    """The sections of a sheet, and how many characters it hides."""
     hidden_columns = {
         column
         for shape in sheet.column_dimensions.values()
         if shape.hidden
-        for column in range(shape.min, shape.max + 1)
+        for column in range(shape.min, min(shape.max, _MAX_COLUMNS) + 1)
     }
-    merged = _merged(sheet)
-    rows = [
-        [
-            merged.get((cell.row, cell.column)) or _shown(cell)
-            for cell in row
-            if cell.column not in hidden_columns
-        ]
-        for number, row in enumerate(sheet.iter_rows(), 1)
-        if number not in hidden_rows
-    ]
-    yield from tables.sections(sheet.title if is_named else "", rows)
+    hidden_chars = 0
+    texts: dict[int, dict[int, str]] = {}
+    for row, column, text in _texts(sheet):
+        if column in hidden_columns or (row in sheet.row_dimensions and sheet.row_dimensions[row].hidden):
+            hidden_chars += len(text)
+        else:
+            texts.setdefault(row, {})[column] = text
+    _spread_merged(sheet, texts)
+    columns = sorted({column for row in texts.values() for column in row})
+    if len(texts) * len(columns) > _MAX_CELLS:
+        raise UnreadableOffice(
+            f"has more than {_MAX_CELLS:,} cells in sheet {sheet.title}, counting the empty ones among the others: "
+            "split it"
+        )
+    rows: list[list[str]] = []
+    before = 0
+    for number, row_texts in sorted(texts.items()):
+        if rows and number > before + 1 and not _all_hidden(sheet, before + 1, number):
+            rows.append([])
+        rows.append([row_texts.get(column, "") for column in columns])
+        before = number
+    return tables.sections(sheet.title if is_named else "", rows), hidden_chars
 
 
-def _merged(sheet: Worksheet) -> dict[tuple[int, int], str]:
-    """The texts of cells that are merged downwards: each row that they stand beside is told them."""
-    found: dict[tuple[int, int], str] = {}
+def _all_hidden(sheet: Worksheet, first: int, end: int) -> bool:
+    """Whether no row among these is seen; blank ones that are seen part tables."""
+    return all(row in sheet.row_dimensions and sheet.row_dimensions[row].hidden for row in range(first, end))
+
+
+def _texts(sheet: Worksheet) -> Iterator[tuple[int, int, str]]:
+    """What the cells say that say something: a sheet may end a million rows below the last one of them."""
+    for (row, column), cell in sorted(sheet._cells.items()):
+        if text := _shown(cell).strip():
+            yield row, column, text
+
+
+def _chars(sheet: Worksheet) -> int:
+    return sum(len(text) for _, _, text in _texts(sheet))
+
+
+def _spread_merged(sheet: Worksheet, texts: dict[int, dict[int, str]]) -> None:
+    """A cell that is merged downwards is told in each row that it stands beside."""
+    rows = sorted(texts)
     for area in sheet.merged_cells.ranges:
-        text = _shown(sheet.cell(area.min_row, area.min_col))
-        for row in range(area.min_row, min(area.max_row, sheet.max_row) + 1):
-            found[row, area.min_col] = text
-    return found
+        text = texts.get(area.min_row, {}).get(area.min_col)
+        if text:
+            for row in rows[bisect_left(rows, area.min_row) : bisect_right(rows, area.max_row)]:
+                texts[row][area.min_col] = text
 
 
 def _shown(cell: Any) -> str:

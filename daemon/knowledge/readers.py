@@ -10,13 +10,14 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import PurePath
 
 import msgspec
 
 from actors.text import plain_text
 from daemon.knowledge import tables
-from daemon.knowledge.chunks import Chunk, TextSection, chunks
+from daemon.knowledge.chunks import Chunk, Sections, TextSection, chunks
 from daemon.knowledge.encodings import NotText
 from daemon.knowledge.encodings import decoded as decoded_text
 
@@ -28,6 +29,7 @@ _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """Excel's own word for it, as the first line."""
 _JUDGED_LINES = 50
+_MAX_CELL_LINES = 50
 
 
 class UnreadableFile(Exception):
@@ -41,6 +43,8 @@ class ReadFile(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
     encoding: str = ""
     """In which its text was found to be written; empty: its kind leaves no choice."""
+    hidden_chars: int = 0
+    """Of text that it does not show, and that was left out."""
 
 
 def parse(name: str, content: bytes) -> ReadFile:
@@ -49,14 +53,19 @@ def parse(name: str, content: bytes) -> ReadFile:
     Raises:
       UnreadableFile: it has an unsupported type, cannot be understood, is too long, or contains no text.
     """
-    encoding, read = _sections(name, content)
-    found = [_tidy(piece) for section in read for piece in _pieces(section)]
+    read = _sections(name, content)
+    found = [_tidy(piece) for section in read.found for piece in _pieces(section)]
     cut = chunks(section for section in found if section.text)
+    if not cut and read.hidden_chars:
+        raise UnreadableFile(
+            f"shows no text, and hides {read.hidden_chars:,} characters: show them, then add it"
+        )
     if not cut:
         raise UnreadableFile("contains no text: there is nothing to add")
     if len(cut) > MAX_CHUNKS:
         raise UnreadableFile(f"makes {len(cut):,} chunks, more than {MAX_CHUNKS:,}: split it")
-    return ReadFile(name, hashlib.sha256(content).hexdigest(), len(content), cut, encoding)
+    digest = hashlib.sha256(content).hexdigest()
+    return ReadFile(name, digest, len(content), cut, read.encoding, read.hidden_chars)
 
 
 def _pieces(section: TextSection) -> Iterator[TextSection]:
@@ -71,10 +80,6 @@ def _tidy(section: TextSection) -> TextSection:
     """A heading without text below it becomes text itself."""
     heading, text = plain_text(section.heading).strip(), plain_text(section.text).strip()
     return TextSection(heading, text, plain_text(section.header)) if text else TextSection("", heading)
-
-
-Sections = tuple[str, list[TextSection]]
-"""The encoding, empty where there was no choice, and the sections."""
 
 
 def _sections(name: str, content: bytes) -> Sections:
@@ -97,7 +102,7 @@ def _pdf(content: bytes) -> Sections:
     )
 
     try:
-        return "", [TextSection("", "\n\n".join(pages(content)))]
+        return Sections([TextSection("", "\n\n".join(pages(content)))])
     except UnreadablePdf as error:
         raise UnreadableFile(str(error)) from None
 
@@ -106,7 +111,7 @@ def _docx(content: bytes) -> Sections:
     from daemon.knowledge.office import UnreadableOffice, document
 
     try:
-        return "", document(content)
+        return document(content)
     except UnreadableOffice as error:
         raise UnreadableFile(str(error)) from None
 
@@ -115,14 +120,22 @@ def _xlsx(content: bytes) -> Sections:
     from daemon.knowledge.office import UnreadableOffice, workbook
 
     try:
-        return "", list(workbook(content))
+        return workbook(content)
     except UnreadableOffice as error:
         raise UnreadableFile(str(error)) from None
 
 
 def _text(content: bytes) -> Sections:
     text, encoding = _decoded(content)
-    return encoding, [TextSection("", text)]
+    if _is_tabbed(text):
+        return _csv(content)
+    return Sections([TextSection("", text)], encoding)
+
+
+def _is_tabbed(text: str) -> bool:
+    """Whether it is a table, as Excel's "Unicode text": as many tabs in each of its first lines."""
+    tabs = {line.count("\t") for line in text.split("\n", _JUDGED_LINES)[:_JUDGED_LINES] if line.strip()}
+    return len(tabs) == 1 and tabs != {0}
 
 
 def _csv(content: bytes) -> Sections:
@@ -132,11 +145,20 @@ def _csv(content: bytes) -> Sections:
     named = _SEPARATOR_LINE.match(text)
     separator = named[1] if named else _separator(text)
     text = text[named.end() :] if named else text
-    try:
-        rows = list(csv.reader(io.StringIO(text), delimiter=separator))
-    except csv.Error:
-        raise UnreadableFile("is no table that can be read: save it as CSV again, or as XLSX") from None
-    return encoding, list(tables.sections("", rows))
+    rows = _rows(text, separator)
+    return Sections(list(tables.sections("", rows)), encoding)
+
+
+def _rows(text: str, separator: str) -> list[list[str]]:
+    """The rows; a quote that nobody closed is an inch or a slip, and does not swallow the rest."""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        with suppress(csv.Error):
+            rows = list(csv.reader(io.StringIO(text), delimiter=separator, quoting=quoting))
+            if quoting == csv.QUOTE_NONE or all(
+                cell.count("\n") < _MAX_CELL_LINES for row in rows for cell in row
+            ):
+                return rows
+    raise UnreadableFile("is no table that can be read: save it as CSV again, or as XLSX")
 
 
 def _separator(text: str) -> str:
@@ -157,7 +179,7 @@ def _separator(text: str) -> str:
 def _markdown(content: bytes) -> Sections:
     """One section per heading, named with the headings above it: `Delivery › Riyadh`."""
     text, encoding = _decoded(content)
-    return encoding, list(_markdown_sections(plain_text(text).split("\n")))
+    return Sections(list(_markdown_sections(plain_text(text).split("\n"))), encoding)
 
 
 def _markdown_sections(all_lines: list[str]) -> Iterator[TextSection]:
@@ -189,7 +211,7 @@ def _html(content: bytes) -> Sections:
 
     declared = _CHARSET.search(content[:2048])
     text, encoding = _decoded(content, declared[1].decode("ascii") if declared else "")
-    return encoding, sections(text)
+    return msgspec.structs.replace(sections(text), encoding=encoding)
 
 
 def _decoded(content: bytes, declared: str = "") -> tuple[str, str]:

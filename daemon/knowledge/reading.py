@@ -138,7 +138,7 @@ def _main(name: str, limits: str) -> None:
     except UnreadableFile as error:
         outcome = _Outcome(problem=str(error))
     except MemoryError:
-        raise SystemExit(_OUT_OF_MEMORY) from None
+        os._exit(_OUT_OF_MEMORY)  # there is no memory left for another exception
     with open(1, "wb", closefd=False) as target:
         target.write(msgspec.json.encode(outcome))
 

@@ -2,7 +2,8 @@
 
 The stop words are spelt as people write them, and compared in the normal form of the search (`actors/text.py`), so that
 every form of a letter and every article matches. Words of business such as "price" and
-"open" are no stop words, although they occur in many questions.
+"open" are no stop words, although they occur in many questions; nor are words of one language that name things in
+another ("son", "hay", "favor").
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ where which who why will with would yes you your
 _PORTUGUESE_AND_SPANISH = """
 e o os as um uma uns umas de do da dos das em na nos nas por pelo pela com que se eu ele ela eles elas voce
 voces meu minha seu sua tem ter tenho foi ser sao esta estao isso esse essa este qual quais quando quanto
-quanta onde como porque oi ola bom boa dia tarde noite tudo bem obrigado obrigada favor gostaria queria
-quero pode posso y el la los las un una unos unas del en al con para lo le les se yo usted ustedes mi su sus
-es son ser esta estan eso ese esa este cual cuales cuando cuanto cuanta donde como porque hola buenos buenas
-dias tardes noches gracias quisiera quiero puede puedo tiene tienen hay muy bien
+quanta onde como porque oi ola bom boa dia tarde noite tudo bem obrigado obrigada gostaria queria
+quero pode posso y el la los las un una del en al con para lo le les se yo usted ustedes su sus
+es ser esta estan eso ese esa este cual cuales cuando cuanto cuanta donde como porque hola buenos buenas
+dias tardes noches gracias quisiera quiero puede puedo tiene tienen muy bien
 """
 _ARABIC = """
 السلام عليكم وعليكم ورحمة الله وبركاته مرحبا مرحبتين أهلا اهلين هلا هلا والله صباح مساء الخير النور يا أخي اخوي أختي

@@ -80,6 +80,17 @@ def test_an_old_encoding_is_named_so_that_somebody_looks(
     assert chunks_of(door, "prices.txt")[0]["text"] == "عسل سدر: 95 ريال"
 
 
+def test_hidden_text_is_left_out_and_the_owner_is_told(
+    door: DoorInThread, majlis: Typed, tmp_path: Path
+) -> None:
+    page = tmp_path / "faq.html"
+    page.write_text(f"<p>Delivery?<p style='display:none'>{'a' * 1234}")
+    told = "faq.html: added, 1 chunk, left out hidden text: 1,234 characters\n"
+    assert majlis("knowledge", "add", "acme", str(page)).out == told
+    [again] = json.loads(majlis("knowledge", "add", "acme", str(page), "--json").out)
+    assert (again["state"], again["hidden_chars"]) == ("unchanged", 1234)
+
+
 def test_files_are_listed_and_removed(door: DoorInThread, majlis: Typed, delivery: Path) -> None:
     assert majlis("knowledge", "list", "acme").out == "acme: 0 files\n"
     majlis("knowledge", "add", "acme", str(delivery))

@@ -62,6 +62,7 @@ def test_a_word_document_with_headings_a_table_and_revisions() -> None:
         + paragraph("not hidden", run='<w:vanish w:val="0"/>')
         + word_table([["Item", "Price"], ["Honey", "95 SAR"], ["Dates", ""]])
     )
+    assert parse("shop.docx", docx(body)).hidden_chars == len("our margin is 40")
     assert told("shop.docx", docx(body)) == [
         ("", "Shop"),
         ("Shop › التوصيل", "داخل الرياض 20 ريالا\n\nin a content control\n\ninserted\n\nnot hidden"),
@@ -100,6 +101,8 @@ def test_a_workbook_says_what_it_shows() -> None:
         book.create_sheet("Costs").append(["our costs"])
         book["Costs"].sheet_state = "hidden"
 
+    hidden = ("Margin", "0.4", "0.4", "0.4", "secret", "row", "1", "1", "1", "our costs")
+    assert parse("prices.xlsx", workbook(fill)).hidden_chars == len("".join(hidden))
     assert told("prices.xlsx", workbook(fill)) == [
         (
             "Prices › Price list",
@@ -109,6 +112,21 @@ def test_a_workbook_says_what_it_shows() -> None:
             "Dates | Sukkari | 0003 | 75.00 SAR",
         ),
         ("Notes", "Delivery is free"),
+    ]
+
+
+def test_a_sheet_is_as_large_as_what_it_says() -> None:
+    """One cell that somebody once touched makes a sheet of a million rows, or of sixteen thousand columns."""
+
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        sheet.append(["Item", "Price", "Size"])
+        sheet.append(["Honey", 95])
+        sheet.cell(1_048_576, 6).number_format = "0%"
+        sheet.cell(40, 16_384).value = "checked"
+
+    assert told("prices.xlsx", workbook(fill)) == [
+        ("", "Item | Price | Size\nHoney | 95\n- | - | - | checked")
     ]
 
 
@@ -157,6 +175,13 @@ def test_a_csv_price_list_keeps_its_header_and_its_lines_within_cells() -> None:
     assert len(found) > 3
     assert all(text.startswith("Item | About | Price\nHoney, ") for _, text in found)
     assert "Honey, 99 | two lines | 99.50" in found[-1][1].split("\n")
+
+
+def test_a_quote_that_nobody_closed_swallows_no_row() -> None:
+    rows = "".join(f"Item {n},{n}\n" for n in range(100))
+    found = told("prices.csv", f'Item,Price\nScreen,"32\n{rows}'.encode())
+    assert found[0][1].startswith('Item | Price\nScreen | "32\nItem 0 | 0\n')
+    assert found[-1][1].endswith("\nItem 99 | 99")
 
 
 def test_a_cell_as_long_as_a_book_is_refused() -> None:

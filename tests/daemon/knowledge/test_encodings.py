@@ -45,7 +45,8 @@ def test_the_declared_encoding_is_believed_where_it_is_possible() -> None:
     assert decoded(greek.encode("cp1253"), "windows-1253") == (greek, "windows-1253")
     assert decoded("Preço à vista – 90 €".encode("cp1252"), "ISO-8859-1").text == "Preço à vista – 90 €"
     assert decoded("Preço à vista: não".encode("cp1252"), "utf-8").encoding == "windows-1252"
-    assert decoded("عسل سدر 95".encode("cp1256"), "no-such").text == "عسل سدر 95"
+    for name in ("no-such", "undefined", "unicode_escape", "idna"):
+        assert decoded("عسل سدر 95".encode("cp1256"), name).text == "عسل سدر 95"
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,33 @@ def test_what_a_page_hides_is_not_read(tmp_path: Path) -> None:
     assert text_of(path).split() == ["Open", "daily", "at", "9"]
 
 
+def test_what_a_visitor_can_open_is_read_and_what_is_left_out_is_counted() -> None:
+    """Most pages of questions keep their answers closed, and fade things in."""
+    page = (
+        "<style>.wide{display:none} @media (min-width: 700px) { .wide { display: block } }"
+        ".answer{display:none}</style>"
+        "<button aria-controls=a1>Delivery?</button><div id=a1 class=answer>one day</div>"
+        "<a href='#a2' data-toggle=collapse>Returns?</a><div id=a2 style='display:none'>a week</div>"
+        "<details><summary>Gifts?</summary>yes</details><p style='opacity:0;transform:translateY(20px)'>Welcome"
+        "<p class=wide>Open at 9<p hidden=until-found>to 17<p class=answer>our <b>notes</b><script>no()</script></p>"
+        "<table hidden><tr><td>12345</table>"
+    )
+    read = parse("faq.html", page.encode())
+    said = "Delivery? one day Returns? a week Gifts? yes Welcome Open at 9 to 17"
+    assert " ".join(read.chunks[0].text.split()) == said
+    assert read.hidden_chars == len("our notes") + len("12345")
+    with pytest.raises(UnreadableFile, match="shows no text, and hides 5 characters: show them"):
+        parse("faq.html", b"<p hidden>notes")
+
+
+def test_excels_unicode_text_is_a_table() -> None:
+    content = "الصنف\tالسعر\r\nعسل\t95\r\n\r\nتمر\t75\r\n".encode("utf-16")
+    assert [chunk.text for chunk in parse("prices.txt", content).chunks] == [
+        "الصنف | السعر\nعسل | 95\nتمر | 75"
+    ]
+    assert parse("notes.txt", b"a\tb\nno table").chunks[0].text == "a\tb\nno table"
+
+
 def test_tables_of_a_page(tmp_path: Path) -> None:
     """Names go with the rows, a cell over several rows is in each, and a table for layout is none."""
     path = tmp_path / "shop.html"

@@ -85,6 +85,17 @@ async def test_a_question_of_stop_words_finds_nothing(by_words: Shelf) -> None:
     assert await by_words.search("؟؟ 👍") == ()
 
 
+def test_what_is_a_thing_in_one_language_is_no_stop_word_of_another() -> None:
+    assert distinctive_words("hay for my son, party favors, Uno and Mi") == [
+        "hay",
+        "son",
+        "party",
+        "favor",
+        "uno",
+        "mi",
+    ]
+
+
 async def test_a_greeting_fetches_no_vector(by_meaning: Shelf, server: FakeEmbeddings) -> None:
     await by_meaning.add("hello, how are you")
     assert await by_meaning.search("hello, how are you?") == ()

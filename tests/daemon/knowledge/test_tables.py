@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,54 @@ def test_tables_within_running_text() -> None:
         TextSection("Shop", ""),
         TextSection("Shop", "كليجا | 40\nدبس | 25", "الصنف | السعر"),
         TextSection("Shop", "\nEither | or"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["#", "Item", "السعر"],
+        ["", "Riyadh", "Jeddah"],
+        ["Item", "Price", "Price"],
+        ["Item", "250 g", "1 kg"],
+        ["Item", "2025", "2026"],
+    ],
+)
+def test_names_are_told_from_values_by_what_stands_below(names: list[str]) -> None:
+    values = [[f"Honey {n}", f"{n}", f"{n + 3}.50"] for n in range(1, 9)]
+    [section] = sections("", [names, *values])
+    assert section.header == " | ".join(name or "-" for name in names)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Honey", "95 SAR"], ["Dates", "75 SAR"], ["Oil", "SAR 40"], ["Tea", "12 SAR"]],
+        [["Honey", "95.50"], ["Dates", "75"], ["Oil", "40"], ["Tea", "12"]],
+        [["Honey", "SAR 95"], ["Dates", "SAR 75"], ["Oil", "SAR 40"], ["Tea", "SAR 12"]],
+        [["Honey", "500 g"], ["Dates", "1 kg"], ["Oil", "2 l"]],
+    ],
+)
+def test_a_price_names_no_column(rows: list[list[str]]) -> None:
+    assert [section.header for section in sections("", rows)] == [""]
+
+
+def test_names_below_a_letterhead_and_in_two_rows() -> None:
+    values = [[f"Honey {n}", f"{n}", f"{n}"] for n in range(1, 5)]
+    letterhead = [["Al Noor", "", "Price list"], ["Phone", "0500000000", ""], ["Item", "Size", "Price"]]
+    [above, prices] = sections("", [*letterhead, *values])
+    assert above.text == "Al Noor | - | Price list\nPhone | 0500000000"
+    assert prices.header == "Item | Size | Price"
+    [prices] = sections("", [["Item", "Price", ""], ["Item", "Retail", "Wholesale"], *values])
+    assert prices.header == "Item | Price Retail | Price Wholesale"
+
+
+def test_a_second_table_below_blank_rows_has_its_own_names() -> None:
+    rows = [["Item", "Price"], ["Honey", "95"], ["", ""], ["Dates", "75"], []]
+    rows += [["Delivery"], ["City", "", "Fee"], ["Riyadh", "", "20"]]
+    assert list(sections("", rows)) == [
+        TextSection("", "Honey | 95\nDates | 75", "Item | Price"),
+        TextSection("Delivery", "Riyadh | 20", "City | Fee"),
     ]
 
 
