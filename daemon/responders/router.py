@@ -185,12 +185,14 @@ class _Call:
         if len(self._failures) == 1:
             [(seat, failure)] = self._failures.items()
             return failure.detail or seat.breaker.name
-        told = (
-            f"{seat.breaker.name}: {failure.reason}"
-            + (f" ({failure.detail})" if failure.detail not in ("", seat.breaker.name) else "")
-            for seat, failure in self._failures.items()
-        )
+        told = (f"{seat.breaker.name}: {_told(seat, failure)}" for seat, failure in self._failures.items())
         return "; ".join(told)[:MAX_DETAIL_CHARS]
+
+
+def _told(seat: Seat, failure: TurnFailed | TurnRefused) -> str:
+    name = seat.breaker.name
+    detail = "" if failure.detail == name else failure.detail.removeprefix(f"{name}: ")
+    return f"{failure.reason} ({detail})" if detail else failure.reason
 
 
 def drawn_order(weights: Sequence[float], draw: Callable[[], float]) -> tuple[int, ...]:
