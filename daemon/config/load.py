@@ -48,6 +48,8 @@ _WORDS = {
 }
 """pydantic's errors in terms of a config file; the others keep pydantic's own text."""
 _USERINFO = re.compile(r"(://)[^/@\s]*@")
+_QUERY = re.compile(r"(://[^?#\s]*[?#])[^\s'\"]+")
+"""Of an address: where a key was put that belongs elsewhere."""
 
 
 class Fault(NamedTuple):
@@ -95,7 +97,7 @@ def examined(layers: tuple[Layer, ...]) -> tuple[Settings | None, tuple[Fault, .
     try:
         settings = Settings(*(LayerSource(Settings, layer) for layer in layers), layers=layers)
     except ValidationError as error:
-        return None, tuple(_fault(details, layers) for details in error.errors(include_url=False))
+        return None, tuple(_fault(details, layers) for details in _own(error.errors(include_url=False)))
     found = (
         Fault(path, allowed, _sentence(path, value, allowed, layers))
         for path, value, allowed in misfits(settings)
@@ -107,6 +109,20 @@ def _credentials_beside(path: Path) -> str | None:
     directory = path.absolute().parent / "credentials"
     # In this order: without the right to enter a directory, even its type is unknown.
     return str(directory) if os.access(directory, os.R_OK | os.X_OK) and directory.is_dir() else None
+
+
+def _own(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what only follows from others: a list is called too short when none of its entries is right."""
+    return [
+        one
+        for one in errors
+        if one["type"] != "too_short"
+        or not any(_is_below(other["loc"], one["loc"]) for other in errors if other is not one)
+    ]
+
+
+def _is_below(path: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(path) > len(above) and path[: len(above)] == above
 
 
 def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> Fault:
@@ -149,7 +165,7 @@ def _shown(path: KeyPath, value: object) -> str:
         return "[" + ", ".join(_shown((*path, str(place)), item) for place, item in enumerate(value)) + "]"
     if isinstance(value, Raw):
         return str(value)
-    return _USERINFO.sub(rf"\1{MASK}@", repr(value))
+    return _QUERY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", repr(value)))
 
 
 def is_private(path: KeyPath) -> bool:
