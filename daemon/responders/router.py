@@ -167,9 +167,11 @@ class _Call:
     def error(self) -> TurnFailed | TurnRefused | ResponderHeld:
         """What to raise when nobody answered."""
         end = ending([_standing(seat, self._failures.get(seat)) for seat in self.seats])
-        if end.kind == "held":
-            return ResponderHeld(end.reason, end.wait_seconds)
         asked, spent = tuple(self.asked), spent_in_all(self.asked)
+        if (
+            end.kind == "held"
+        ):  # a turn may be held for hours: what cost nothing is told by the provider's state alone
+            return ResponderHeld(end.reason, end.wait_seconds, spent, asked if spent != Spent() else ())
         if end.kind == "refused":
             return TurnRefused(end.reason, self._detail(), spent, asked)
         names = ", ".join(seat.breaker.name for seat in self.seats)
