@@ -290,13 +290,15 @@ class TurnAttempt:
     async def _ask(self, turn: Turn, prompt: Prompt) -> Answer:
         try:
             answer = await self._inquiry.ask(self._services.responder, self._services.bought, turn, prompt)
-        except (TurnFailed, TurnRefused, ResponderHeld) as failure:
-            await self._count_spent(turn, failure.reason)
-            raise
-        reach("responder_answered")
-        if answer.shortened:
-            self._emit("turn.shortened", turn, rounds=answer.shortened, provider=answer.provider)
-        return answer
+        except (TurnFailed, TurnRefused, ResponderHeld) as error:
+            failure = error
+        else:
+            reach("responder_answered")
+            if answer.shortened:
+                self._emit("turn.shortened", turn, rounds=answer.shortened, provider=answer.provider)
+            return answer
+        await self._count_spent(turn, failure.reason)
+        raise failure
 
     async def _count_spent(self, turn: Turn, reason: str) -> None:
         """Count what this attempt cost, which fails for `reason`; as well as can be: it fails for that reason alone.
