@@ -33,7 +33,7 @@ BILLED = (
     *({**completion(""), "error": {"code": status, "message": "x"}} for status in (401, 502)),
 )
 """Each with what it cost; the first one is an answer, and comes more often."""
-FREE: tuple[tuple[int, dict[str, object]], ...] = (
+FREE: tuple[tuple[int, Mapping[str, object]], ...] = (
     *((status, {"error": {"message": "no"}}) for status in (401, 404, 429, 500, 503)),
     (400, {"error": {"message": "unsupported", "param": "temperature", "code": "unsupported_parameter"}}),
     *((400, {"error": {"message": "invalid"}}), (400, {"error": {"code": "context_length_exceeded"}})),
@@ -63,7 +63,7 @@ class Billing:
     def _answer(self) -> tuple[int, dict[str, object]]:
         if self.chance.random() < 0.4:
             status, refusal = self.chance.choice(FREE)
-            return status, refusal
+            return status, dict(refusal)
         return 200, dict(self.chance.choice((BILLED[0], *BILLED)))
 
 
