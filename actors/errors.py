@@ -59,10 +59,22 @@ class GatewayHeld(Unavailable):
 class ResponderHeld(Unavailable):
     """No responder can be asked: an operator has to correct a key, or all are left alone for a while.
 
-    Contrast `TurnFailed`: it concerns one turn.
+    Contrast `TurnFailed`: it concerns one turn. `spent` and `asked` as there: of what was asked before.
     """
 
     holder = "responder"
+
+    def __init__(
+        self,
+        reason: str = "",
+        retry_after_seconds: float | None = None,
+        spent: Spent = Spent(),  # noqa: B008 - frozen
+        asked: tuple[Asked, ...] = (),
+    ) -> None:
+        super().__init__(reason, retry_after_seconds)
+        self.reason = reason
+        self.spent = spent
+        self.asked = asked
 
 
 class LeaseUncertain(Unavailable):

@@ -14,13 +14,14 @@ import trio
 
 from actors import triage
 from actors.amendments import amended
+from actors.bought import Bought
 from actors.crash_points import reach
-from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
+from actors.errors import LedgerUnavailable, ResponderHeld, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, Terms
 from actors.lookups import RESPONDER, Facts, FailedCall, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt, Spent, spent_in_all
 from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
-from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
+from actors.ports import Feed, Ledger, Lookups, Question, Reply, Responder, Turn
 
 OPENING_SECONDS = 30.0
 """Deadline of what a turn cannot do without. The ledger's own bounds are tighter; this is the last resort."""
@@ -66,6 +67,7 @@ class Inquiry:
         self.paid = Spent()
         """For all that was asked."""
         self._calls: tuple[Asked, ...] = ()
+        self._prompt: Prompt | None = None
 
     async def run(self) -> Findings:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
@@ -86,14 +88,17 @@ class Inquiry:
             self._feed.emit("conversation.take_over_lifted", self._batch.conversation, by=lifted)
         return found
 
-    async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
+    async def ask(self, responder: Responder, bought: Bought, turn: Turn, prompt: Prompt) -> Answer:
         """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises."""
         started_at = trio.current_time()
-        try:
-            answer = await responder.answer(prompt)
-        except (TurnFailed, TurnRefused) as failure:
-            self._note_asked(failure.asked, failure.spent)
-            raise
+        self._prompt = prompt
+        answer = bought.find(turn.id, prompt, started_at)
+        if answer is None:
+            try:
+                answer = bought.with_earlier(turn.id, await responder.answer(prompt))
+            except (TurnFailed, TurnRefused, ResponderHeld) as failure:
+                self._note_asked(failure.asked, failure.spent)
+                raise
         took_seconds = trio.current_time() - started_at
         self._answering_ms = took_seconds * 1000
         paid = Spent(answer.input_tokens, answer.output_tokens, answer.cost_micros)
@@ -101,6 +106,17 @@ class Inquiry:
             answer.asked or (Asked(answer.provider, started_at, took_seconds, spent=paid),), paid
         )
         return msgspec.structs.replace(answer, asked=())
+
+    async def store(self, turn: Turn, reply: Reply, bought: Bought) -> Turn:
+        """T2. An answer that was paid for and cannot be stored now is kept for the next attempt."""
+        try:
+            stored = await self._ledger.answer(turn, self._epoch, reply)
+        except LedgerUnavailable:
+            if self._prompt is not None:
+                bought.keep(turn.id, self._prompt, reply.answer, trio.current_time())
+            raise
+        bought.forget(turn.id)
+        return stored
 
     def _note_asked(self, asked: tuple[Asked, ...], paid: Spent) -> None:
         self.paid += paid

@@ -19,10 +19,12 @@ import msgspec
 
 from actors import contacts, limits, notices, reply, response_cache, triage
 from actors.amendments import amended
+from actors.bought import Bought
 from actors.crash_points import reach
 from actors.errors import (
     MajlisError,
     Overloaded,
+    ResponderHeld,
     StaleEpoch,
     TakenOver,
     TurnFailed,
@@ -83,6 +85,7 @@ class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
     """Notices were stored: their sender need not wait for its next round."""
     label: Callable[[Conversation], str]
     """The short hash by which logs and alerts name a conversation."""
+    bought: Bought = msgspec.field(default_factory=Bought)
 
 
 class TurnAttempt:
@@ -251,7 +254,7 @@ class TurnAttempt:
             cache=cache,
             spans=self._inquiry.spans,
         )
-        turn = await self._ledger.answer(found.question.turn, self._epoch, stored)
+        turn = await self._inquiry.store(found.question.turn, stored, self._services.bought)
         reach("answer_stored")
         if to_send:
             self._services.nudge()
@@ -286,8 +289,8 @@ class TurnAttempt:
 
     async def _ask(self, turn: Turn, prompt: Prompt) -> Answer:
         try:
-            answer = await self._inquiry.ask(self._services.responder, prompt)
-        except (TurnFailed, TurnRefused) as error:
+            answer = await self._inquiry.ask(self._services.responder, self._services.bought, turn, prompt)
+        except (TurnFailed, TurnRefused, ResponderHeld) as error:
             failure = error
         else:
             reach("responder_answered")

@@ -49,6 +49,8 @@ _WORDS = {
 }
 """pydantic's errors in terms of a config file; the others keep pydantic's own text."""
 _USERINFO = re.compile(r"(://)[^/@\s]*@")
+_QUERY = re.compile(r"(://[^?#\s]*[?#])[^\s'\"]+")
+"""Of an address: where a key was put that belongs elsewhere."""
 
 
 class Fault(NamedTuple):
@@ -164,7 +166,7 @@ def _shown(path: KeyPath, value: object) -> str:
         return "[" + ", ".join(_shown((*path, str(place)), item) for place, item in enumerate(value)) + "]"
     if isinstance(value, Raw):
         return str(value)
-    return _USERINFO.sub(rf"\1{MASK}@", repr(value))
+    return _QUERY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", repr(value)))
 
 
 def is_private(path: KeyPath) -> bool:

@@ -35,7 +35,7 @@ OF_PROVIDERS = {
     "not_found": "the provider knows no such address or model",
     "unexpected_status": "the provider answered with a status that means nothing here",
     "bad_request": "the provider turned the request down as invalid",
-    "too_long": "it was too long for the provider, also with less of its history and files",
+    "too_long": "it was too long for the provider, and no more of its history and files could be left out",
     "blocked": "a firewall before the provider blocked the request",
     "refused_by_policy": "the provider refuses to answer this",
     "garbage": "the provider's answer had no usable text",

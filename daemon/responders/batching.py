@@ -126,6 +126,9 @@ class BatchingResponder:
         except TurnRefused as refusal:
             asked = (*before, *refusal.asked)
             raise TurnRefused(refusal.reason, refusal.detail, spent + refusal.spent, asked) from None
+        except ResponderHeld as held:
+            wish, asked = held.retry_after_seconds, (*before, *held.asked)
+            raise ResponderHeld(held.reason, wish, spent + held.spent, asked) from None
         return _with_share(answer, _Share(spent, before + answer.asked))
 
     async def _lead(self, key: GroupKey, place: _Place) -> None:
@@ -174,8 +177,10 @@ class BatchingResponder:
                 place.failure = TurnFailed(failure.reason, failure.detail, wish, spent, asked)
             return
         except ResponderHeld as held:
-            for place in places:
-                place.failure = ResponderHeld(str(held), held.retry_after_seconds)
+            for place, (spent, asked) in zip(
+                places, _divided(held.spent, held.asked, len(places)), strict=True
+            ):
+                place.failure = ResponderHeld(held.reason, held.retry_after_seconds, spent, asked)
             return
         self._share_out(keyed, together)
         self._emit(places)

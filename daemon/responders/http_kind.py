@@ -25,7 +25,7 @@ _SHOWN_NAMES = 3
 _MAX_LISTED = 5_000
 
 
-_ANSWERED = ("", "cut_short", "thoughts_only", "garbage", "tool_call_only", "refused_by_policy")
+_ANSWERED = ("", "cut_short", "thoughts_only", "tool_call_only", "refused_by_policy")
 """It answered, though not with a word."""
 _State = Literal["warning", "problem"]
 _CORRECT_MODEL = "Correct its model, or its base_url: it ends with the API's version."
@@ -47,6 +47,21 @@ _NOT_ANSWERED: Mapping[str, tuple[_State, str, str]] = {
         "problem",
         "it refuses the request as these settings make it",
         "Check temperature, reasoning_effort, max_output_tokens and extra_body.",
+    ),
+    "too_long": (
+        "problem",
+        "even one short question is too long for it",
+        "Give the model more room for its context at its server, and check extra_body.",
+    ),
+    "garbage": (
+        "problem",
+        "what it answers is no answer of this API, or an empty one",
+        "Check its base_url: something else may stand there, e.g. a login page; else look at the model's server.",
+    ),
+    "unexpected_status": (
+        "problem",
+        "it answers with a status that means nothing here, e.g. a redirect",
+        "Check its base_url: it must be the address itself, ending with the API's version.",
     ),
     "blocked": (
         "problem",

@@ -60,6 +60,8 @@ from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.client import HttpClient, HttpFailed
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+_SPARE_SECONDS = 0.25
+"""Before the deadline of who asks, a second try ends."""
 _NO_ROOM_LEFT = "max_tokens or model output limit was reached"
 """How OpenAI says, in a 400, that a model used up its bound before it said anything."""
 
@@ -139,8 +141,12 @@ class HttpProvider:
     async def _with_more_room(self, request: ModelRequest, first: _Said, began: float) -> _Said:
         """The answer with twice the room, or four times after nothing but thoughts; the first where that fails."""
         wider = msgspec.structs.replace(request, room=2 if self._says_something(first) else 4)
-        took = trio.current_time() - began
-        left = self._terms.timeout_seconds - took
+        now = trio.current_time()
+        took = now - began
+        # Who asks may have less time; if it ended in the middle, the first answer would be lost, and its count.
+        left = min(
+            self._terms.timeout_seconds - took, trio.current_effective_deadline() - now - _SPARE_SECONDS
+        )
         if self._dialect.bound(wider) <= self._dialect.bound(request) or left < took:
             return first
         try:

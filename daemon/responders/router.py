@@ -167,9 +167,11 @@ class _Call:
     def error(self) -> TurnFailed | TurnRefused | ResponderHeld:
         """What to raise when nobody answered."""
         end = ending([_standing(seat, self._failures.get(seat)) for seat in self.seats])
-        if end.kind == "held":
-            return ResponderHeld(end.reason, end.wait_seconds)
         asked, spent = tuple(self.asked), spent_in_all(self.asked)
+        if (
+            end.kind == "held"
+        ):  # a turn may be held for hours: what cost nothing is told by the provider's state alone
+            return ResponderHeld(end.reason, end.wait_seconds, spent, asked if spent != Spent() else ())
         if end.kind == "refused":
             return TurnRefused(end.reason, self._detail(), spent, asked)
         names = ", ".join(seat.breaker.name for seat in self.seats)
@@ -185,12 +187,14 @@ class _Call:
         if len(self._failures) == 1:
             [(seat, failure)] = self._failures.items()
             return failure.detail or seat.breaker.name
-        told = (
-            f"{seat.breaker.name}: {failure.reason}"
-            + (f" ({failure.detail})" if failure.detail not in ("", seat.breaker.name) else "")
-            for seat, failure in self._failures.items()
-        )
+        told = (f"{seat.breaker.name}: {_told(seat, failure)}" for seat, failure in self._failures.items())
         return "; ".join(told)[:MAX_DETAIL_CHARS]
+
+
+def _told(seat: Seat, failure: TurnFailed | TurnRefused) -> str:
+    name = seat.breaker.name
+    detail = "" if failure.detail == name else failure.detail.removeprefix(f"{name}: ")
+    return f"{failure.reason} ({detail})" if detail else failure.reason
 
 
 def drawn_order(weights: Sequence[float], draw: Callable[[], float]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
-from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
+from actors.errors import LedgerUnavailable, ResponderHeld, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Usage
 from actors.machines import Pace
@@ -465,6 +465,41 @@ async def test_a_count_that_cannot_be_stored_fails_no_turn(
     await say(world, "price?")
     assert world.replies == ["Heard 1: price?"]
     assert world.feed.names().count("turn.uncounted") == 1
+
+
+async def test_an_answer_that_cannot_be_stored_is_not_bought_again_and_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6, I8: a ledger takes everything but answers, for half an hour; then one is stored, and all are counted."""
+    world, until = shop(), trio.current_time() + 1_800
+
+    async def fail(operation: str) -> None:
+        if operation == "answer" and trio.current_time() < until:
+            raise LedgerUnavailable("full")
+
+    world.responder.script = [Answer(f"{n}", "a", "m", 1, 2, 3) for n in range(10)]
+    world.ledger.fault = fail
+    await world.start(nursery)
+    await world.say("price?")
+    await trio.sleep(1_900)
+    asked = 10 - len(world.responder.script)
+    assert 3 <= asked <= 4
+    assert world.replies == [f"{asked - 1}"]
+    assert world.ledger.spent == Spent(asked, 2 * asked, 3 * asked)
+
+
+async def test_what_was_paid_before_all_providers_are_held_is_counted(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+    world.responder.script = [
+        ResponderHeld("providers_busy", 1.0, Spent(5, 6, 7)),
+        Answer("yes", "a", "m", 1, 2, 3),
+    ]
+    await world.start(nursery)
+    await say(world, "price?")
+    await trio.sleep(10)
+    assert (world.replies, world.ledger.spent) == (["yes"], Spent(6, 8, 10))
 
 
 @pytest.mark.parametrize("cut", ["length", "filter", "error"])

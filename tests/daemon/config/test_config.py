@@ -247,6 +247,11 @@ def test_a_file_without_sections_or_with_a_repeated_key_is_refused(
         ("gateway: {kind: canary, api_key: canary-secret}\ngatewayy: {api_key: canary-secret}", {}),
         ("redis: {url: 'ftp://user:canary-secret@host'}", {}),
         ("gateway: {kind: evolution, api_key: k, base_url: 'http://user:canary-secret@host'}", {}),
+        ("embeddings: {model: m, base_url: 'http://host/v1?key=canary-secret'}", {}),
+        (
+            "responder: {providers: [{name: p, kind: openai, model: m, base_url: 'http://h/v1?key=canary-secret'}]}",
+            {},
+        ),
         ("ingress: {auth: {token: [canary-secret, canary-secret, canary-secret]}}", {}),
         ("gateway: {api_key: 'canary-secret", {}),
         ("", {"MAJLIS_INGRESS__AUTH__TOKN": "canary-secret"}),
@@ -256,6 +261,14 @@ def test_a_file_without_sections_or_with_a_repeated_key_is_refused(
 def test_no_error_shows_a_secret(tmp_path: Path, text: str, env: dict[str, str]) -> None:
     """I11."""
     assert "canary-secret" not in refusal(tmp_path, text, env=env)
+
+
+def test_a_list_is_not_called_empty_for_what_is_wrong_with_its_entry(tmp_path: Path) -> None:
+    entry = "{name: p, kind: openai, model: m, base_url: 'http://h/v1', temperature: 7}"
+    said = refusal(tmp_path, f"responder: {{providers: [{entry}]}}")
+    assert "providers.0.temperature: must be less than or equal to 2; it is 7" in said
+    assert "at least one entry" not in said
+    assert "at least one entry" in refusal(tmp_path, "responder: {providers: []}")
 
 
 def test_no_repr_shows_a_secret_and_settings_are_frozen(tmp_path: Path) -> None:

@@ -228,6 +228,20 @@ async def test_the_doctor_says_what_to_change_and_what_will_be_done_without(
     assert state == "problem" and "extra_body" in said
 
 
+async def test_the_doctor_calls_no_model_well_that_says_nothing(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """A login page with a 200, an error that waiting does not mend, and what a stranger is to do."""
+    model = models["openai"]
+    model.order("garbage")
+    state, said = (await check(settings({"providers": [entry(model)]}), http))["openai"]
+    assert (state, "base_url" in said) == ("problem", True)
+    for status, advice in ((413, "room"), (302, "base_url")):
+        model.order("status", status=status)
+        state, said = (await check(settings({"providers": [entry(model)]}), http))["openai"]
+        assert (state, advice in said, "Wait" in said) == ("problem", True, False)
+
+
 async def test_what_is_learned_of_a_model_holds_for_every_instance_that_asks_it(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:

@@ -30,6 +30,8 @@ class Scripted:
     def __init__(self, *answers: object, seconds: float = 1.0) -> None:
         self.answers = list(answers)
         self.seconds = seconds
+        self.slower = 0.0
+        """Every request takes so much longer than the one before."""
         self.asked: list[object] = []
 
     async def post_json(
@@ -37,7 +39,7 @@ class Scripted:
     ) -> HttpAnswer:
         self.asked.append(json_body.get("max_tokens"))
         with trio.move_on_after(deadline) as scope:
-            await trio.sleep(self.seconds)
+            await trio.sleep(self.seconds + self.slower * (len(self.asked) - 1))
         answer = self.answers.pop(0)
         if scope.cancelled_caught or isinstance(answer, Exception):
             raise DeliveryUnknown("timed_out")
@@ -81,6 +83,18 @@ async def test_not_where_the_time_is_too_short_for_it(autojump_clock: MockClock)
     http = Scripted(CUT, completion("late"), seconds=16)
     assert (await answered(http))[:2] == ("We open at nine.", "length")
     assert len(http.asked) == 1
+
+
+@pytest.mark.parametrize(("seconds", "posts"), [(5, 1), (10, 2)])
+async def test_nor_where_who_asks_has_no_time_for_it(
+    seconds: float, posts: int, autojump_clock: MockClock
+) -> None:
+    """I8: the deadline over all providers; what was bought already is not lost in a second try that comes too late."""
+    http = Scripted(CUT, completion("late"), seconds=4)
+    http.slower = 20.0
+    with trio.fail_after(seconds):
+        assert (await answered(http))[:2] == ("We open at nine.", "length")
+    assert len(http.asked) == posts
 
 
 @pytest.mark.parametrize("second", [OSError(), THOUGHTS, completion(None, finish_reason="content_filter")])

@@ -213,7 +213,7 @@ async def test_while_a_trial_runs_other_turns_try_again_soon(autojump_clock: Moc
 async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed: RecordedFeed) -> None:
     """A hanging provider is cut where the time ends, and none is asked after that."""
     first, second, third = Scripted("first"), Scripted("second"), Scripted("third")
-    first.error = TurnFailed("timed_out", "first")
+    first.error = TurnFailed("timed_out", "first: no answer")
     first.before = partial(trio.sleep, 7)
     second.before = trio.sleep_forever
     started = trio.current_time()
@@ -221,7 +221,7 @@ async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed:
     assert trio.current_time() - started == 10
     assert (failure.reason, failure.detail) == (
         "timed_out",
-        "first: timed_out; second: timed_out (second was late)",
+        "first: timed_out (no answer); second: timed_out (second was late)",
     )
     assert third.asked == 0
     assert feed.events == [("provider.failed", {"provider": "first", "reason": "timed_out"})]
