@@ -163,7 +163,9 @@ def test_a_start_word_ends_it_and_what_comes_with_it_is_answered() -> None:
     assert (verdict.prompt.messages, verdict.opt_out) == (("what does it cost?",), "in")
     found = CachedAnswer("180 SAR, to both", "cache", "m")
     kept = msgspec.structs.replace(out, cached_answer=found)
-    assert isinstance(decided("START", "what does it cost?", facts=kept), triage.AskResponder), "for the burst"
+    assert isinstance(decided("START", "what does it cost?", facts=kept), triage.AskResponder), (
+        "for the burst"
+    )
     assert ends(decided("START", "I want an agent", facts=out)) == ("Say", "escalated", "in")
     person = Facts(takeover=TakeoverState(opted_out=True, taken_over=True))
     assert ends(decided("START", "what does it cost?", facts=person)) == ("Say", "opted_in", "in")
