@@ -70,6 +70,9 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
     chunks: int
     model: str
     """The model of the vectors of its chunks; empty: it is found by words alone."""
+    other_vectors: bool = False
+    """It has none of the model that is configured now, with its prefixes: it is found by words alone until it is added
+    again."""
     added_at: str
 
 
@@ -145,6 +148,7 @@ class PostgresLibrary:
 
     async def files(self, instance: str) -> FilePage:
         await self._must_be_known(instance)
+        key = self._embeddings.key if self._embeddings else ""
         rows = await self._db.fetch(_FILES, storable(instance))
         found = [
             FileView(
@@ -152,6 +156,7 @@ class PostgresLibrary:
                 bytes=row["bytes"],
                 chunks=row["chunks"],
                 model=row["model"],
+                other_vectors=key not in ("", row["model"]),
                 added_at=row["touched_at"].isoformat(),
             )
             for row in rows
