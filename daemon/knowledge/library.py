@@ -173,7 +173,11 @@ class PostgresLibrary:
         return Removed(removed=removed, missing=[name for name in wanted if name not in removed])
 
     async def cache_stats(self, instance: str | None) -> CacheStats:
-        return await cache_stats(self._db, instance)
+        """Raises `Missing` for an instance of which nothing is known and nothing was counted."""
+        stats = await cache_stats(self._db, instance)
+        if instance is not None and not stats.instances:
+            await self._must_be_known(instance)
+        return stats
 
     async def cache_clear(self, instance: str | None) -> Cleared:
         return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))
