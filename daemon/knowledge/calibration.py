@@ -116,9 +116,8 @@ class Calibrator:
             questions = await self._vectors(QUESTIONS, as_passages=False)
             passages = await self._vectors(PASSAGES, as_passages=True)
         except EmbeddingsUnavailable:
-            await self._db.value(
-                _GIVE_UP, *key
-            )  # or the next round, and other daemons, would wait for this one
+            # Or the next round, and other daemons, would wait for this one.
+            await self._db.value(_GIVE_UP, *key)
             raise
         found = await trio.to_thread.run_sync(partial(measured, questions, passages))
         await self._db.value(_KEEP, *key, encoded(msgspec.to_builtins(found)))
