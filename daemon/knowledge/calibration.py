@@ -112,13 +112,15 @@ class Calibrator:
                 return msgspec.convert(begun["measured"], Calibration)
         if begun["state"] == "busy":
             return None
+        failure: EmbeddingsUnavailable | None = None
         try:
             questions = await self._vectors(QUESTIONS, as_passages=False)
             passages = await self._vectors(PASSAGES, as_passages=True)
-        except EmbeddingsUnavailable:
-            # Or the next round, and other daemons, would wait for this one.
+        except EmbeddingsUnavailable as error:
+            failure = error
+        if failure is not None:  # or the next round, and other daemons, would wait for this one
             await self._db.value(_GIVE_UP, *key)
-            raise
+            raise failure
         found = await trio.to_thread.run_sync(partial(measured, questions, passages))
         await self._db.value(_KEEP, *key, encoded(msgspec.to_builtins(found)))
         self._feed.emit(

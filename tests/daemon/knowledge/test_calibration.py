@@ -118,7 +118,9 @@ def test_what_a_model_is_known_to_want_goes_before_a_text() -> None:
     ):
         assert prefixes(name, None, None) == wanted
     assert prefixes("multilingual-e5-large-instruct", None, None).query.startswith("Instruct: ")
-    assert prefixes("Qwen/Qwen3-Embedding-0.6B", None, None).query.endswith("query\nQuery:"), "without a blank"
+    assert prefixes("Qwen/Qwen3-Embedding-0.6B", None, None).query.endswith("query\nQuery:"), (
+        "without a blank"
+    )
     assert prefixes("e5-small", "", "p ") == Prefixes("", "p "), "what is configured counts"
     keys = {vector_key("e5-small", prefixes("e5-small", query, None)) for query in (None, "", "q: ")}
     assert len(keys) == 3 and vector_key("small", Prefixes()) == "small", "other prefixes make other vectors"
