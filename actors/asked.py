@@ -5,7 +5,8 @@ Laws of this file:
    and everything else stays: `C++` is not `C#`, 10² is not 102, a flag is not another, a squared letter is none.
 2. What makes no difference: case; whitespace; marks that end a sentence; accents that people leave off on phones, of
    Latin letters and Arabic ones; tatweel; the forms of alef, ya, kaf and ta marbuta; Arabic digits; the width of a
-   letter; curly quotes and dashes of one length; how an emoji is drawn.
+   letter; curly quotes and dashes of one length; how an emoji is drawn. Not an accent that makes another letter (año is
+   not ano, schön not schon), nor one by which a known word is told from another (té from te).
 3. A model reads characters that nobody sees. Few of those that keyboards put in are dropped; where there are more, or
    others (tags, variation selectors in a row, fillers), the text has a form of its own or none.
 """
@@ -29,7 +30,12 @@ _JOINED = re.compile("(?<=[^\\W\\d_])\u200c(?=[^\\W\\d_])")
 _DRAWN = re.compile(
     "(?<![\\w\\s\ufe00-\ufe0f])[\ufe0e\ufe0f](?![\ufe00-\ufe0f])|(?<=[0-9#*])\ufe0f(?=\u20e3)"
 )
-_ACCENT = re.compile("(?<=[a-z])[\u0300-\u0304\u0306-\u030c\u031b\u0323\u0326-\u0328]+")
+_TOLD_BY_ACCENT = "avo[\u0301\u0302]|coco\u0302|pai\u0301s|papa\u0301s?|te\u0301s?"
+"""Grandparents, a coconut, parents, a potato, tea: the accent makes another thing of them."""
+_ACCENT = re.compile(
+    f"(?<!\\w)({_TOLD_BY_ACCENT})(?!\\w)|(?<=[a-z])[\u0300-\u0302\u0304\u0307]+|(?<=[ao])\u0303|(?<=c)\u0327"
+)
+"""What people leave off. Where a mark makes another letter (ñ, ö, ş, the hooks and dots of Vietnamese) it stays."""
 _ARABIC_MARKS = re.compile("(?<=[\u0620-\u064a\u0671-\u06d3])[\u0640\u064b-\u0655\u0670]+")
 _SAME = str.maketrans(
     "ٱىیکةۃہς٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٪’‘ʼ“”„«»‐‑–−",
@@ -51,9 +57,13 @@ def exact_form(text: str) -> str | None:
     form = unicodedata.normalize("NFD", _WIDE.sub(_one_shape, seen))
     form = unicodedata.normalize("NFD", form.lower())
     form = _DRAWN.sub("", _JOINED.sub(" ", form))
-    form = _ARABIC_MARKS.sub("", _ACCENT.sub("", form)).translate(_SAME)
+    form = _ARABIC_MARKS.sub("", _ACCENT.sub(_told_by_it, form)).translate(_SAME)
     form = _BEGINNING.sub("", _END.sub(_unless_between_digits, " ".join(form.split())))
     return unicodedata.normalize("NFC", " ".join(form.split()))
+
+
+def _told_by_it(match: re.Match[str]) -> str:
+    return match[1] or ""
 
 
 def _one_shape(match: re.Match[str]) -> str:

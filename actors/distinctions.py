@@ -20,35 +20,43 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
 from actors.asked import exact_form
-from actors.question_words import FREE, HAVE, LANGUAGES, NOT, PRICE, QUANTITY, RELATING
+from actors.question_words import (
+    FOREIGN,
+    FREE,
+    HAVE,
+    LANGUAGES,
+    NAMED_BY_A_LETTER,
+    NOT,
+    OTHER_IN_PLURAL,
+    PRICE,
+    QUANTITY,
+    RELATING,
+    WHAT,
+)
 from actors.text import normalised, search_text
 
 _TOKEN = re.compile(
     r"(?P<number>\d++(?:[.,٫:/-]\d++)*+)|(?P<word>[^\W\d_]++)|(?:🙏[🏻-🏿]?|[🙂😊☺😃😄😁😇🤗])|(?P<sign>\S)"
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})++")
+_PARTS = {name: {part for phrase in words for part in phrase.split("_")} for name, words in LANGUAGES.items()}
+"""The words of all lines."""
 _CAPITALS = re.compile(r"(?<![^\W_])[A-Z]{2,4}(?![^\W_])|(?<=[a-z] )[A-HJ-Z](?![^\W_]|')")
 """US is not us, and A not a."""
 _JOINS_LETTERS = frozenset("'-.,;:!?")
 _QUOTES = frozenset("\"'")
 _LONGEST_PHRASE = 3
+_LONGEST_COMMON = 2
+"""Letters of words that say nothing of the language: too many have them."""
 _COUNTRY = "us"
-_NAMED_BY_A_LETTER = frozenset(
-    [
-        "vitamin",
-        "plan",
-        "class",
-        "grade",
-        "type",
-        "block",
-        "gate",
-        "hepatitis",
-        "group",
-        "team",
-        "section",
-        "option",
-    ]
-)
+_SHORT = frozenset(["s", "re", "m", "ve", "d"])
+"""What is left of a word after an apostrophe. Elsewhere it is a letter: a size, a grade."""
+_SAYS_WHAT = frozenset([PRICE, "when", "where"])
+"""What is asked for is said by these; elsewhere "what is free" is not "is it free"."""
+_SAYS_WHO = frozenset([*_SAYS_WHAT, "open", "close", "deliver"])
+"""Where one of these is said of you, the shop is meant; elsewhere "are you the owner" is not "is the owner there"."""
+_ONLY_ASKING = frozenset([WHAT, NOT, "who", "why", "how", "كيف", "كيفك", "como", "i", "you", "my"])
+"""Where nothing else is left, each word counts: "who are you" is not "who is it"."""
 _NEGATED = frozenset(
     [
         "don",
@@ -76,6 +84,8 @@ _ATTACHED = ("ب", "ل", "ع", "ه", "و", "ف")
 _LAST_HAMZA = "اء"
 """People leave it off."""
 _ARTICLE = "ال"
+_WITHOUT_ARTICLE = ("tomorrow",)
+"""With one it is lunch."""
 _WHAT = "ما"
 """Also `not`; before a noun with its article it asks."""
 
@@ -92,7 +102,13 @@ def features(text: str) -> frozenset[str]:
     if PRICE in things:
         things = [thing for thing in things if thing != QUANTITY]
     things = [thing for thing in things if thing != HAVE] or things
+    if not _SAYS_WHAT.isdisjoint(things):
+        things = [thing for thing in things if thing != WHAT]
+    if not _SAYS_WHO.isdisjoint(things):
+        things = [thing for thing in things if thing != "you"]
     found = set(things)
+    if found <= _ONLY_ASKING:
+        return frozenset({f"language: {language}", f"said: {' '.join(said)}"})
     stays = not found.isdisjoint(RELATING) or {"open", "close"} <= found
     free = frozenset() if stays else FREE & found
     in_place = " ".join(thing for thing in things if thing not in free)
@@ -118,7 +134,8 @@ def _tokens(form: str) -> Iterator[str]:
             if token == "t" and previous in _NEGATED and form[match.start() - 1] == "'":
                 yield NOT
             else:
-                yield from _spelled(token)
+                is_short = token in _SHORT and form[max(0, match.start() - 1) : match.start()] == "'"
+                yield from (f"'{token}",) if is_short else _spelled(token)
             previous = token
         elif match["number"]:
             yield token.replace(",", "") if _THOUSANDS.fullmatch(token) else token
@@ -146,10 +163,15 @@ def _capitals(text: str) -> Set[str]:
 
 
 def _language(said: Sequence[str]) -> str:
-    """The one most of whose words are there; empty: none is."""
-    known = {name: sum(_known(word, words) is not None for word in said) for name, words in LANGUAGES.items()}
-    best = max(known, key=lambda name: known[name])
-    return best if known[best] else ""
+    """The one most of whose words are there; empty: none is, or as many of another language that has no list."""
+    known = {
+        name: [word for word in said if word in _PARTS[name] or _known(word, words) is not None]
+        for name, words in LANGUAGES.items()
+    }
+    best = max(known, key=lambda name: len(known[name]))
+    is_told = any(len(word) > _LONGEST_COMMON or _is_arabic(word) for word in known[best])
+    others = max(sum(word in words for word in said) for words in FOREIGN.values())
+    return best if is_told and len(known[best]) > others else ""
 
 
 def _things(said: Sequence[str], words: Mapping[str, str], capitals: Set[str]) -> list[str]:
@@ -176,7 +198,7 @@ def _next(said: Sequence[str], at: int, words: Mapping[str, str]) -> tuple[int, 
             return length, thing
     word = said[at]
     if word == _WHAT and at + 1 < len(said) and said[at + 1].startswith(_ARTICLE):
-        return 1, ""
+        return 1, WHAT
     thing = _known(word, words)
     return 1, _stem(word) if thing is None else thing
 
@@ -188,6 +210,8 @@ def _known(word: str, words: Mapping[str, str]) -> str | None:
         return thing
     bare = search_text(word)
     thing = words.get(bare)
+    if thing in _WITHOUT_ARTICLE:
+        thing = None
     # What says nothing by itself may be another word without its first letter.
     if thing is None and word.startswith(_ATTACHED):
         thing = words.get(word[1:]) or None
@@ -199,7 +223,7 @@ def _stem(word: str) -> str:
         bare = search_text(word)
         return bare[:-1] if bare.endswith(_LAST_HAMZA) else bare
     is_plural = len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
-    return word[:-1] if is_plural and word.isascii() else word
+    return word[:-1] if is_plural and word.isascii() and word not in OTHER_IN_PLURAL else word
 
 
 def _is_in_capitals(word: str, thing: str, capitals: Set[str]) -> bool:
@@ -207,7 +231,8 @@ def _is_in_capitals(word: str, thing: str, capitals: Set[str]) -> bool:
 
 
 def _is_a_letter(said: Sequence[str], at: int) -> bool:
-    return len(said[at]) == 1 and at > 0 and said[at - 1] in _NAMED_BY_A_LETTER
+    """An article stands before something, and a letter that is a name after it, or at the end."""
+    return len(said[at]) == 1 and at > 0 and (said[at - 1] in NAMED_BY_A_LETTER or at == len(said) - 1)
 
 
 def _is_arabic(word: str) -> bool:

@@ -111,6 +111,7 @@ MissReason = (
         "differs",
         "no_vector",
         "handed_back",
+        "start_word",
         "failed",
     ]
 )

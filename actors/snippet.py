@@ -5,8 +5,9 @@ there is none: an answer is kept under everything that its model was told, and g
 the same. Conversations that begin alike (a greeting, the answer to it, a question) have the same snippet, because
 answers from the cache are the same to the letter.
 
-A greeting and the answer to it, where that asks for nothing but how to help, are neither in the key nor told: so a
-question after them is a first question. That is done only where it was looked that nobody else spoke.
+A greeting and the answer to it, where that says nothing but a welcome and asks for nothing but how to help, are neither
+in the key nor told: so a question after them is a first question. That is done only where it was looked that nobody
+else spoke.
 """
 
 from __future__ import annotations
@@ -31,8 +32,19 @@ _BRACKET = re.compile(r"(?m)^\[")
 
 
 MAX_GREETING_CHARS = 200
-_HELPS = re.compile("help|assist|do for you|ساعد|خدم|ajud|ayud|servir")
+_ANY = r"(?:\s\w{1,20}){0,3}?\s"
+_HELPS = re.compile(
+    rf"\b(?:how|what){_ANY}(?:help|assist|do for)(?:\s(?:you|u|today|with|now)){{0,3}}\s?\?"
+    rf"|(?:كيف|بماذا|بما|شلون|ايش|وش|شو){_ANY}\w{{0,3}}(?:ساعد|خدم)\w{{0,4}}(?:\s(?:اليوم|به|فيه))?\s?[?؟]"
+    rf"|\b(?:como|em que|en que){_ANY}(?:ajud|ayud|servir)\w{{0,8}}(?:\s(?:voce|hoje|hoy))?\s?\?"
+)
+"""Asks how to help, and with nothing in particular: `yes` is no answer to it."""
+_WELCOMES = re.compile(
+    r"(?:\bwelcome to|(?:مرحبا|اهلا) (?:بك|بكم) في|\bbem.vind[oa]s? (?:a|ao)|\bbienvenid[oa]s? a)(?:\s\w{1,20}){1,4}"
+)
 _ASKS = re.compile("[?؟]")
+_COURTESY_TOO = frozenset(["welcome", "and", "بك", "بكم", "وسهلا", "حياك", "hey", "there", "dear"])
+_COURTESY = SMALL_TALK | _COURTESY_TOO
 
 
 class Snippet(NamedTuple):
@@ -61,9 +73,9 @@ def _is_greeting(greeting: HistoryEntry, answer: HistoryEntry) -> bool:
     if max(len(greeting.text), len(answer.text)) > MAX_GREETING_CHARS:
         return False
     said, plain = words(greeting.text), normalised(answer.text)
-    asks = len(_ASKS.findall(plain))
-    is_courtesy = bool(said) and SMALL_TALK.issuperset(said)
-    return is_courtesy and asks <= 1 and (not asks or _HELPS.search(plain) is not None)
+    more = words(_WELCOMES.sub(" ", _HELPS.sub(" ", plain, count=1)))
+    is_plain = _COURTESY.issuperset(more) and not _ASKS.search(_HELPS.sub("", plain, count=1))
+    return bool(said) and SMALL_TALK.issuperset(said) and is_plain
 
 
 def snippet(history: Sequence[HistoryEntry]) -> Snippet:

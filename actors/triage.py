@@ -166,7 +166,9 @@ def _wished(question: Question, facts: Facts, wish: opt_out.Wish) -> TriageVerdi
     words = {message.id for message in question.batch.messages if opt_out.said_in(message, terms)}
     rest = question.batch.without(words)
     if rest.entries:
-        verdict = _for_a_customer(msgspec.structs.replace(question, batch=rest), facts)
+        # What the cache has was looked up for the whole burst: the rest is another question.
+        others = msgspec.structs.replace(facts, cached_answer=None)
+        verdict = _for_a_customer(msgspec.structs.replace(question, batch=rest), others)
         if isinstance(verdict, Say | AskResponder):
             return msgspec.structs.replace(verdict, opt_out="in")
     return Say(confirmed, opt_out.OPTED_IN, opt_out="in")

@@ -228,6 +228,8 @@ class TurnAttempt:
             rule, escalation = "", ""
             spans = self._inquiry.spans
             cache = response_cache.record(verdict.prompt, answer, found.question, found.facts, spans)
+            if verdict.opt_out:  # not all that was asked was told, see `triage`
+                cache = CacheRecord("start_word")
             to_send += notices.answer_cut(self._instance, answer, self._terms, self._day())
         else:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation

@@ -219,6 +219,8 @@ DECODERS = {
     "daemon.gateways.lenient.decode_again": "itself",
     "daemon.knowledge.embeddings._FLOATS": "daemon.knowledge.embeddings.items_in",
     "daemon.knowledge.embeddings.items_in": "itself",
+    "daemon.knowledge.calibration._once": "what our own functions in Postgres wrote",
+    "daemon.knowledge.calibration._unit": "daemon.knowledge.embeddings.items_in",
     "daemon.knowledge.library._json": "what our own functions in Postgres wrote",
     "daemon.lookups.cached_answer._find": "what our own functions in Postgres wrote",
     "daemon.lookups.instance.instance_record": "what our own functions in Postgres wrote",

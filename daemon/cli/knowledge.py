@@ -30,7 +30,7 @@ from daemon.cli.client import (
 )
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
-from daemon.knowledge.library import Begun, FilePage, Ready, Removed
+from daemon.knowledge.library import Begun, FilePage, FileView, Ready, Removed
 from daemon.knowledge.readers import ReadFile, UnreadableFile
 from daemon.knowledge.reading import read
 
@@ -127,12 +127,21 @@ def list_files(
                 file.name,
                 f"{file.chunks:,}",
                 f"{file.bytes:,}",
-                file.model or "none",
+                vectors_of(file),
                 moment(file.added_at),
             )
             shown.add_row(*(cell(item) for item in cells))
         display(shown)
+    if others := [file.name for file in page.files if file.other_vectors]:
+        words = f"{count(len(others), 'file')} without vectors of the model in use: found by words alone; add again"
+        display(cell(words))
     display(cell(f"{page.instance}: {count(len(page.files), 'file')}", "dim"))
+
+
+def vectors_of(file: FileView) -> str:
+    """The model's name alone: what follows it tells its prefixes."""
+    model = file.model.partition("#")[0] or "none"
+    return f"{model}, not in use" if file.model and file.other_vectors else model
 
 
 def remove(

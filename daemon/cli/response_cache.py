@@ -34,6 +34,8 @@ def cache_stats(
     if stats.week.questions:
         display(cell(_answered(stats)))
         _show_outcomes(stats)
+    else:
+        display(cell("no questions in the last 7 days", "dim"))
     if stats.instances:
         numbers = ("entries", "with vectors", "hits", "24 h", "7 days")
         shown = table("instance", *numbers, "oldest (UTC)", right=numbers, folding=("instance",))

@@ -22,7 +22,8 @@ class Prefixes(NamedTuple):
 
 
 _KNOWN: tuple[tuple[str, Prefixes], ...] = (
-    (r"e5\b.*instruct|qwen3-embedding|gte-qwen2|nv-embed", Prefixes(_TASK)),
+    (r"e5\b.*instruct|gte-qwen2|nv-embed(?!qa)", Prefixes(_TASK)),
+    (r"qwen3-embedding", Prefixes(_TASK.rstrip())),
     (r"(?:^|/|-)e5-|multilingual-e5", Prefixes("query: ", "passage: ")),
     (r"nomic-embed", Prefixes("search_query: ", "search_document: ")),
     (r"arctic-embed.*v2|arctic-embed2", Prefixes("query: ")),

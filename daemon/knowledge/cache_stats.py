@@ -34,6 +34,7 @@ REASONS: Mapping[CacheHit | MissReason | NotKept, str] = {
     "personal_history": "something personal was said before",
     "other_history": "a person or other software wrote before, or something else than words",
     "handed_back": "a person had handled it",
+    "start_word": "it came with a start word",
     "personal": "something personal is in it",
     "too_long": "it is too long",
     "symbols": "it has no words, or signs that nobody sees",

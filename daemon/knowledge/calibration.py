@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -30,12 +31,18 @@ from daemon.ledger.wire import encoded, storable
 from daemon.stores.postgres import LedgerError, Postgres
 
 _MARGIN = 0.01
-_LEAST_SIMILARITY, _MOST_SIMILARITY = 0.8, 0.995
+_LEAST_SIMILARITY = 0.8
 _LEAST_FLOOR, _MOST_FLOOR = -0.3, 0.95
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5.0, 600.0
 
 _BEGIN = "SELECT majlis_calibration_begin($1, $2)"
 _KEEP = "SELECT majlis_calibration_keep($1, $2, $3)"
+_GIVE_UP = """
+    WITH gone AS (DELETE FROM majlis_calibrations WHERE model = $1 AND texts = $2 AND measured_at IS NULL RETURNING 1)
+    SELECT count(*) FROM gone
+"""
+_PORTION = 10
+"""Texts per request: servers that take few at once take these, and a slow one is in time for them."""
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +108,19 @@ class Calibrator:
         key = (storable(self._embeddings.key), VERSION)
         begun: dict[str, Any] = json.loads(await self._db.value(_BEGIN, *key))
         if begun["state"] == "measured":
-            return msgspec.convert(begun["measured"], Calibration)
+            with suppress(msgspec.ValidationError):  # of a version that keeps something else: measured anew
+                return msgspec.convert(begun["measured"], Calibration)
         if begun["state"] == "busy":
             return None
-        questions = await self._embeddings.vectors(QUESTIONS, as_passages=False)
-        passages = await self._embeddings.vectors(PASSAGES)
+        failure: EmbeddingsUnavailable | None = None
+        try:
+            questions = await self._vectors(QUESTIONS, as_passages=False)
+            passages = await self._vectors(PASSAGES, as_passages=True)
+        except EmbeddingsUnavailable as error:
+            failure = error
+        if failure is not None:  # or the next round, and other daemons, would wait for this one
+            await self._db.value(_GIVE_UP, *key)
+            raise failure
         found = await trio.to_thread.run_sync(partial(measured, questions, passages))
         await self._db.value(_KEEP, *key, encoded(msgspec.to_builtins(found)))
         self._feed.emit(
@@ -116,6 +131,13 @@ class Calibrator:
             texts=found.texts,
             characters=found.characters,
         )
+        return found
+
+    async def _vectors(self, texts: Sequence[str], *, as_passages: bool) -> list[Vector]:
+        found: list[Vector] = []
+        for start in range(0, len(texts), _PORTION):
+            portion = texts[start : start + _PORTION]
+            found += await self._embeddings.vectors(portion, as_passages=as_passages)
         return found
 
 
@@ -129,7 +151,8 @@ def measured(questions: Sequence[Vector], passages: Sequence[Vector]) -> Calibra
     other = [
         _cosine(asked[3 * place + way], asked[3 * place + 2]) for place in range(len(told)) for way in (0, 1)
     ]
-    similarity = min(_MOST_SIMILARITY, max(_LEAST_SIMILARITY, max(other) + _MARGIN))
+    nearest = min(1.0, max(other))
+    similarity = max(_LEAST_SIMILARITY, nearest + min(_MARGIN, (1 - nearest) / 2))
     answering = [_cosine(question, passage) for question, passage in zip(first, told, strict=True)]
     foreign = list(_within_languages(first, told, size))
     parting = _parting(answering, foreign)
@@ -138,7 +161,7 @@ def measured(questions: Sequence[Vector], passages: Sequence[Vector]) -> Calibra
         _cosine(first[place], told[(place + size) % len(told)]) for place in range(len(told))
     ]  # the same topic in the next language
     return Calibration(
-        similarity=round(similarity, 4),
+        similarity=round(similarity, 6),
         floor=round(floor, 4),
         same_found=_share(same, similarity),
         passages_found=_share(answering, parting),

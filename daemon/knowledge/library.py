@@ -70,6 +70,9 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
     chunks: int
     model: str
     """The model of the vectors of its chunks; empty: it is found by words alone."""
+    other_vectors: bool = False
+    """It has none of the model that is configured now, with its prefixes: it is found by words alone until it is added
+    again."""
     added_at: str
 
 
@@ -145,6 +148,7 @@ class PostgresLibrary:
 
     async def files(self, instance: str) -> FilePage:
         await self._must_be_known(instance)
+        key = self._embeddings.key if self._embeddings else ""
         rows = await self._db.fetch(_FILES, storable(instance))
         found = [
             FileView(
@@ -152,6 +156,7 @@ class PostgresLibrary:
                 bytes=row["bytes"],
                 chunks=row["chunks"],
                 model=row["model"],
+                other_vectors=key not in ("", row["model"]),
                 added_at=row["touched_at"].isoformat(),
             )
             for row in rows
@@ -168,7 +173,11 @@ class PostgresLibrary:
         return Removed(removed=removed, missing=[name for name in wanted if name not in removed])
 
     async def cache_stats(self, instance: str | None) -> CacheStats:
-        return await cache_stats(self._db, instance)
+        """Raises `Missing` for an instance of which nothing is known and nothing was counted."""
+        stats = await cache_stats(self._db, instance)
+        if instance is not None and not stats.instances:
+            await self._must_be_known(instance)
+        return stats
 
     async def cache_clear(self, instance: str | None) -> Cleared:
         return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))

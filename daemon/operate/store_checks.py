@@ -7,6 +7,7 @@ from time import time as wall_seconds
 
 from actors.errors import LedgerUnavailable, MajlisError
 from daemon.ledger.doors import doors, what_is_open
+from daemon.ledger.wire import storable
 from daemon.mirror.checks import Problem
 from daemon.operate.checks import Check
 from daemon.stores.postgres import LedgerError, Postgres
@@ -14,6 +15,12 @@ from daemon.stores.postgres import LedgerError, Postgres
 CLOCK_SECONDS = 5.0
 """Further apart is a warning: ages, pauses and take-overs are counted by Postgres' clock, windows and logs by ours. No
 lease depends on it. Clocks that are kept differ by less than a second."""
+
+
+_OTHERS = """
+    SELECT count(*) AS files, count(DISTINCT instance) AS instances FROM majlis_knowledge_files
+    WHERE state = 'ready' AND model <> $1
+"""
 
 
 def redis_checks(problems: Sequence[Problem]) -> list[Check]:
@@ -25,14 +32,14 @@ def redis_checks(problems: Sequence[Problem]) -> list[Check]:
     ]
 
 
-async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool) -> list[Check]:
+async def postgres_checks(db: Postgres, problem: str | None, vectors: str) -> list[Check]:
     """`problem` is what `ledger_problem` found. A fit database is also asked what of it is open to the world, and for
-    vectors, if they are needed."""
+    vectors of the model that is configured, kept under `vectors`; empty: none are needed."""
     if problem is not None:
         return [Check(name="postgres", state="problem", detail=problem)]
     fit = Check(name="postgres", state="ok", detail="reachable, its schema fits")
     checks = [fit, *await _clock_check(db), *await _open_doors(db)]
-    return [*checks, await _vectors_check(db)] if needs_vectors else checks
+    return [*checks, await _vectors_check(db, vectors)] if vectors else checks
 
 
 def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
@@ -70,11 +77,22 @@ async def _open_doors(db: Postgres) -> list[Check]:
         return [Check(name=name, state="problem", detail=f"Postgres could not be asked ({error}).")]
 
 
-async def _vectors_check(db: Postgres) -> Check:
+async def _vectors_check(db: Postgres, key: str) -> Check:
     try:
         found = await db.value("SELECT majlis_has_vectors()")
+        [others] = await db.fetch(_OTHERS, storable(key))
     except (LedgerUnavailable, LedgerError) as error:
         return Check(name="pgvector", state="problem", detail=f"Postgres could not be asked ({error}).")
+    if found and others["files"]:
+        return Check(
+            name="pgvector",
+            state="warning",
+            detail=(
+                f"knowledge files without vectors of this model and its prefixes: {others['files']}, "
+                f"of instances: {others['instances']}; they are found by words alone"
+            ),
+            advice="See `majlis knowledge list INSTANCE`, and add these files again with `majlis knowledge add`.",
+        )
     if found:
         return Check(name="pgvector", state="ok", detail="vectors are stored and compared")
     return Check(

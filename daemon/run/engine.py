@@ -237,8 +237,7 @@ class Parts:
 
         async def postgres() -> Iterable[Check]:
             problem = await self._watch.postgres_problem()
-            needs_vectors = self._settings.embeddings.model is not None
-            return await postgres_checks(self.db, problem, needs_vectors)
+            return await postgres_checks(self.db, problem, self._settings.embeddings.key)
 
         async def engines() -> Iterable[Check]:
             return await engine_checks(self._settings, self._redis, self.db)

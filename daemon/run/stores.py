@@ -113,10 +113,9 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
     async def postgres() -> Iterable[Check]:
         if settings.postgres.is_embedded:
             return [embedded_check("postgres", partial(postgres_program, "postgres"))]
-        needs_vectors = settings.embeddings.model is not None
         async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
             return [
-                *await postgres_checks(db, await ledger_problem(db), needs_vectors),
+                *await postgres_checks(db, await ledger_problem(db), settings.embeddings.key),
                 *await own_postgres_checks(db),
             ]
 

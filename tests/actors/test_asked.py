@@ -56,6 +56,14 @@ in Maßen|in Massen
 @ali|ali
 (2+3)*4|2+3*4
 نام‌های|نامه‌ای
+año|ano
+schön|schon
+avó|avô|avo
+para papá|para papa
+té|te
+país|pais
+bạn|bán|bản
+şık|sık
 """
 
 

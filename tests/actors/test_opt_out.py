@@ -13,7 +13,7 @@ from actors import contacts, opt_out, triage
 from actors.errors import TurnRefused
 from actors.escalation import Interaction
 from actors.instance import ContactTerms, FeatureFlags, InstanceRecord, OptOutTerms, ReplyTerms, Terms
-from actors.lookups import Facts, TakeoverState, Usage
+from actors.lookups import CachedAnswer, Facts, TakeoverState, Usage
 from actors.messages import Answer, Message
 from actors.ports import Question, Turn
 from daemon.config.sections import OptOutSettings
@@ -161,6 +161,11 @@ def test_a_start_word_ends_it_and_what_comes_with_it_is_answered() -> None:
     verdict = decided("START", "what does it cost?", facts=out)
     assert isinstance(verdict, triage.AskResponder)
     assert (verdict.prompt.messages, verdict.opt_out) == (("what does it cost?",), "in")
+    found = CachedAnswer("180 SAR, to both", "cache", "m")
+    kept = msgspec.structs.replace(out, cached_answer=found)
+    assert isinstance(decided("START", "what does it cost?", facts=kept), triage.AskResponder), (
+        "for the burst"
+    )
     assert ends(decided("START", "I want an agent", facts=out)) == ("Say", "escalated", "in")
     person = Facts(takeover=TakeoverState(opted_out=True, taken_over=True))
     assert ends(decided("START", "what does it cost?", facts=person)) == ("Say", "opted_in", "in")
@@ -261,6 +266,21 @@ async def test_after_stop_there_is_silence_until_start(
         "contact.opted_out",
         "contact.opted_in",
     ]
+
+
+async def test_an_answer_beside_a_start_word_is_not_kept_for_the_whole_burst(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World(term=TERMS)
+    world.ledger.opted_out.add(DEMO)
+    await world.start(nursery)
+    await world.say("START")
+    await world.say("what does it cost?")
+    await trio.sleep(10)
+    [prompt] = world.responder.prompts
+    assert prompt.messages == ("what does it cost?",)
+    [said] = [fields for event, _, fields in world.feed.events if event == "turn.answered"]
+    assert said["cache"] == "start_word"
 
 
 async def test_stop_is_confirmed_though_a_person_writes_there(

@@ -404,6 +404,13 @@ def test_a_greeting_is_neither_in_the_key_nor_told() -> None:
         ("Hi", "Hello! Shall I help you order? The usual one?", False),
         ("Hi", "Hello! " + "We have many offers today. " * 9, False),
         ("👍", "Hello!", False),
+        ("Hi", "Hello and welcome to Sidr Honey House! How can I help you today? 😊", True),
+        ("hola", "¡Hola! ¿En qué puedo ayudarte hoy?", True),
+        ("ok", "Your subscription is cancelled.", False),
+        ("thanks", "You're welcome. Your order leaves tomorrow. How can I help you?", False),
+        ("Hi", "Hello! Can I help you book a table for Friday?", False),
+        ("Hi", "Hello! How can I help you with your broken phone?", False),
+        ("مرحبا", "أهلاً بك! طلبك في الطريق. كيف أقدر أساعدك؟", False),
     ],
 )
 def test_a_greeting_that_asks_or_says_something_is_told(

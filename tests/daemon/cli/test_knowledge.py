@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
-from daemon.cli.knowledge import REQUEST_BYTES, requests
+from daemon.cli.knowledge import REQUEST_BYTES, requests, vectors_of
 from daemon.knowledge.chunks import MAX_CHARS, Chunk
+from daemon.knowledge.library import FileView
 from tests.daemon.cli.conftest import Typed
 from tests.support.operators import DoorInThread
 
 PDF = Path(__file__).parents[1] / "knowledge" / "fixtures" / "prices_ar.pdf"
+
+
+def test_a_file_says_whether_its_vectors_are_of_the_model_in_use() -> None:
+    def told(model: str, other: bool) -> str:
+        return vectors_of(FileView(name="", bytes=1, chunks=1, model=model, other_vectors=other, added_at=""))
+
+    assert told("e5#1a2b3c4d", other=False) == "e5"
+    assert told("e5", other=True) == "e5, not in use"
+    assert told("", other=True) == told("", other=False) == "none"
 
 
 def files(door: DoorInThread) -> list[str]:

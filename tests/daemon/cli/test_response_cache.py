@@ -75,9 +75,12 @@ def _said_in(words: object) -> set[object]:
 def test_cached_answers_are_counted_and_deleted(door: DoorInThread, majlis: Typed) -> None:
     door.do(lambda: door.operators.db.fetch(_CACHED))
     out = majlis("cache", "stats").out
+    assert out.startswith("no questions in the last 7 days\n")
     assert "acme" in out and "other" in out and out.endswith("4 cached answers\n")
     document = json.loads(majlis("cache", "stats", "--instance", "acme", "--json").out)
     assert [row["entries"] for row in document["instances"]] == [3]
+    nobody = majlis("cache", "stats", "--instance", "acmee")
+    assert nobody.status != 0 and "no instance 'acmee'" in nobody.err
     assert majlis("cache", "clear", "--instance", "acme").out == "3 cached answers deleted\n"
     assert majlis("cache", "clear").out == "1 cached answer deleted\n"
     assert "acmee had none, see `majlis cache stats`" in majlis("cache", "clear", "-i", "acmee").out

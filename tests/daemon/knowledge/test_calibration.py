@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
 import trio
 
 from actors.instance import RELEVANT, SIMILAR
 from daemon.config.embedding_models import Prefixes, prefixes, vector_key
+from daemon.knowledge import calibration
 from daemon.knowledge.calibration import Calibrator, measured
-from daemon.knowledge.calibration_texts import LANGUAGES, PASSAGES, QUESTIONS
+from daemon.knowledge.calibration_texts import LANGUAGES, PASSAGES, QUESTIONS, VERSION
 from daemon.knowledge.embeddings import EmbeddingsClient
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.shelf import Shelf
@@ -53,7 +55,7 @@ def test_thresholds_part_what_is_alike_for_this_model() -> None:
 def test_a_model_that_tells_nothing_apart_gets_the_strictest_thresholds() -> None:
     same = json.dumps([1.0, 0.0])
     found = measured([same] * len(QUESTIONS), [same] * len(PASSAGES))
-    assert (found.similarity, found.floor) == (0.995, 0.95)
+    assert (found.similarity, found.floor) == (1, 0.95)
 
 
 async def calibrated(shelf: Shelf, embeddings: EmbeddingsClient) -> Calibrator:
@@ -79,6 +81,25 @@ async def test_a_model_is_measured_once_for_all_daemons(
     assert events == ["calibration.measured"]
 
 
+async def test_a_server_that_is_down_at_first_is_asked_again_and_in_small_portions(
+    by_meaning: Shelf, embeddings: EmbeddingsClient, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though this daemon had told the others that it measures."""
+    monkeypatch.setattr(calibration, "_FIRST_PAUSE_SECONDS", 0.01)
+    server.order("status", status=404)
+    await calibrated(by_meaning, embeddings)
+    events = [event for event in by_meaning.feed.names() if event.startswith("calibration")]
+    assert events == ["calibration.failed", "calibration.measured"]
+    assert max(map(len, server.asked())) <= 10
+
+
+async def test_what_another_version_kept_is_measured_anew(
+    by_meaning: Shelf, embeddings: EmbeddingsClient
+) -> None:
+    await by_meaning.world.db.value("SELECT majlis_calibration_keep($1, $2, '{}')", embeddings.key, VERSION)
+    assert (await calibrated(by_meaning, embeddings)).measured is not None
+
+
 async def test_without_auto_nothing_is_measured(by_meaning: Shelf, embeddings: EmbeddingsClient) -> None:
     calibrator = Calibrator(by_meaning.world.db, embeddings, by_meaning.feed)
     calibrator.similarity(0.9)
@@ -97,6 +118,9 @@ def test_what_a_model_is_known_to_want_goes_before_a_text() -> None:
     ):
         assert prefixes(name, None, None) == wanted
     assert prefixes("multilingual-e5-large-instruct", None, None).query.startswith("Instruct: ")
+    assert prefixes("Qwen/Qwen3-Embedding-0.6B", None, None).query.endswith("query\nQuery:"), (
+        "without a blank"
+    )
     assert prefixes("e5-small", "", "p ") == Prefixes("", "p "), "what is configured counts"
     keys = {vector_key("e5-small", prefixes("e5-small", query, None)) for query in (None, "", "q: ")}
     assert len(keys) == 3 and vector_key("small", Prefixes()) == "small", "other prefixes make other vectors"

@@ -156,6 +156,8 @@ async def test_the_oldest_vectors_are_dropped_when_there_are_too_many(by_meaning
 
 async def test_a_file_gets_vectors_when_a_server_comes_later(by_words: Shelf, by_meaning: Shelf) -> None:
     await by_words.add(HONEY)
+    for shelf, is_other in ((by_words, False), (by_meaning, True)):
+        assert [file.other_vectors for file in (await shelf.library.files("demo")).files] == [is_other]
     assert (await by_meaning.begin(HONEY)).state == "loading"
 
 

@@ -255,6 +255,9 @@ async def test_clearing_is_for_one_instance_or_for_all(counter: Counter) -> None
     assert await counter.finds(await counter.asks("hello")) is None
 
 
+GREETINGS = ("Hi!", "مرحبا")
+
+
 class Talk:
     """Conversations of a counter, each of a customer of its own; every question is answered, from the cache or not."""
 
@@ -274,7 +277,8 @@ class Talk:
             found = await self.counter.looks(question)
             assert found is not None
             outcomes.append(found.how if isinstance(found, CachedAnswer) else found.reason)
-            said = msgspec.structs.replace(ANSWER, text=f"An answer to {text}.")
+            words = "Hello!" if text in GREETINGS else f"An answer to {text}."
+            said = msgspec.structs.replace(ANSWER, text=words)
             await self.counter.answered(question, found if isinstance(found, CachedAnswer) else said)
         return outcomes
 

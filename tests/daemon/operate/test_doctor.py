@@ -283,6 +283,14 @@ async def test_a_database_without_pgvector_is_a_warning_where_embeddings_are_con
     unwanted = settings_of(tmp_path, fresh_durable_postgres_dsn)
     async with open_world(fresh_durable_postgres_dsn) as world:
         assert (await database_checks(wanted))["pgvector"].state == "ok"
+        await world.rows(
+            "INSERT INTO majlis_knowledge_files (instance, name, sha256, bytes, chunks, model, state)"
+            " VALUES ('acme', 'old.md', '', 1, 1, 'another', 'ready'), ('acme', 'new.md', '', 1, 1, 'small', 'ready')"
+        )
+        old = (await database_checks(wanted))["pgvector"]
+        assert (
+            old.state == "warning" and "these files again" in old.advice and "prefixes: 1, of" in old.detail
+        )
         await world.rows("DROP EXTENSION vector CASCADE")
         check = (await database_checks(wanted))["pgvector"]
         assert (
@@ -462,7 +470,7 @@ async def test_a_clock_of_postgres_that_is_off_is_a_warning(
 ) -> None:
     monkeypatch.setattr(store_checks, "wall_seconds", lambda: time.time() - skew)
     async with open_world(migrated_postgres_dsn) as world:
-        checks = await store_checks.postgres_checks(world.db, None, needs_vectors=False)
+        checks = await store_checks.postgres_checks(world.db, None, vectors="")
     assert [words in check.detail for check in checks if check.name == "postgres clock"] == [True] * bool(
         words
     )
