@@ -63,6 +63,10 @@ BROKEN = {
         "'three' reached the phone 1 times, 0 allowed",
     ),
     "replies in another order": (evidence(WHOLE, SENT, ["two", "one"]), "left in another order"),
+    "thoughts": (
+        evidence(WHOLE, [part(1, "<think>one"), part(2, "two")], ["<think>one", "two"]),
+        "reached the phone, with <think in it",
+    ),
 }
 
 
