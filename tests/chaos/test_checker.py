@@ -249,6 +249,11 @@ def test_what_was_changed_or_is_no_question_passes(seen: Evidence) -> None:
     assert violations(seen) == []
 
 
+def test_a_verdict_of_the_model_makes_a_dead_letter() -> None:
+    refused = otherwise(CORRECTED, SUPPRESSED, turn(3, ["b", "o"], "dead"), turn(4, ["b/deleted"]))
+    assert violations(replace(refused, refused=frozenset({"four"}))) == []
+
+
 BROKEN_OTHERWISE = {
     "an edit is lost": (
         otherwise(turn(1, ["a"]), SUPPRESSED, DEAD, DELETED),
