@@ -60,7 +60,7 @@ prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long 
 	MAJLIS_TEST_OUTAGE_SECONDS=30 $(BIN)/python -m pytest -q tests/acceptance/test_store_faults.py
 	MAJLIS_DRAW_EXAMPLES=1 $(BIN)/python -m pytest -q -n 2 -m hypothesis tests/actors tests/daemon tests/contract
 
-prove-chaos: $(VENV)/.installed-test  ## Eighteen kinds of faults at random on two daemons: ten minutes for each of three seeds.
+prove-chaos: $(VENV)/.installed-test  ## Nineteen kinds of faults at random on two daemons: ten minutes for each of three seeds.
 	$(BIN)/python -m tests.chaos.run $(ARGS)
 
 mutants: $(VENV)/.installed-test  ## Take out each safety mechanism and expect the tests to notice (ARGS="-k outbox"; ~25 min).

@@ -151,6 +151,12 @@ def _is_only_written(sign: str, form: str, at: int) -> bool:
 
 
 @lru_cache(maxsize=8192)
+def _bare(word: str) -> str:
+    """An Arabic word without what is written together with it. Each language asks for it again."""
+    return search_text(word)
+
+
+@lru_cache(maxsize=8192)
 def _spelled(word: str) -> tuple[str, ...]:
     plain = normalised(word)
     return (plain,) if plain == word else (plain, f"={word}")
@@ -208,7 +214,7 @@ def _known(word: str, words: Mapping[str, str]) -> str | None:
     thing = words.get(word)
     if thing is not None or not _is_arabic(word):
         return thing
-    bare = search_text(word)
+    bare = _bare(word)
     thing = words.get(bare)
     if thing in _WITHOUT_ARTICLE:
         thing = None
@@ -220,7 +226,7 @@ def _known(word: str, words: Mapping[str, str]) -> str | None:
 
 def _stem(word: str) -> str:
     if _is_arabic(word):
-        bare = search_text(word)
+        bare = _bare(word)
         return bare[:-1] if bare.endswith(_LAST_HAMZA) else bare
     is_plural = len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
     return word[:-1] if is_plural and word.isascii() and word not in OTHER_IN_PLURAL else word

@@ -13,8 +13,6 @@ import codecs
 import re
 from typing import NamedTuple
 
-import chardet
-
 CODE_PAGES = frozenset((*(f"windows-{number}" for number in range(1250, 1259)), "windows-874"))
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -116,6 +114,8 @@ def _code_page(content: bytes, declared: str) -> str:
     named = _AS_BROWSERS_DO.get(declared.lower(), declared.lower())
     if named and not named.startswith("utf") and _fits(content, named):
         return named
+    import chardet  # for the few files that are no UTF-8
+
     guesses = chardet.detect_all(content[:_MAX_JUDGED_BYTES], include_encodings=CODE_PAGES)
     found = [str(guess["encoding"]).lower() for guess in guesses if guess["encoding"]]
     possible = [page for page in found if _fits(content, page)]

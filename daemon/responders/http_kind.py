@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import Prompt
 from daemon.responders.dialect import Dialect, Endpoint, Wishes
 from daemon.responders.failures import kind_of, trouble_of
-from daemon.responders.http_provider import HttpProvider, ProviderTerms
 from daemon.responders.kind import ProviderKind, ProviderSettings
 from daemon.responders.lessons import Lessons
 from daemon.schema.fields import Misfit, unsendable, web_address
 from daemon.web.answer import dig
 from daemon.web.client import HttpClient, HttpFailed
 from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
+
+if TYPE_CHECKING:
+    from daemon.responders.http_provider import HttpProvider
 
 PROBE_TOKENS = 16
 """The longest answer to the doctor's question, which costs a fraction of a cent."""
@@ -98,6 +100,8 @@ class HttpKind(ProviderKind):
     def provider(
         self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int, lessons: Lessons
     ) -> HttpProvider:
+        from daemon.responders.http_provider import HttpProvider, ProviderTerms  # not loaded by every command
+
         terms = ProviderTerms(
             timeout_seconds=settings.timeout_seconds,
             system_prompt=settings.system_prompt,
@@ -156,6 +160,8 @@ class HttpKind(ProviderKind):
 
     async def ask(self, settings: ProviderSettings, http: HttpClient) -> Finding:
         """Ask one tiny question: the only proof that the model answers, and takes what the settings send."""
+        from daemon.responders.http_provider import HttpProvider, ProviderTerms  # not loaded by every command
+
         lessons = Lessons()
         spoken = self.speak(settings, PROBE_TOKENS)
         terms = ProviderTerms(timeout_seconds=DOCTOR_SECONDS, system_prompt="Answer with one word.")

@@ -54,7 +54,7 @@ def well_again(daemon: DaemonUnderTest) -> Iterator[None]:
 
 def _answer(asked: str) -> str:
     if MANY_PARTS in asked:
-        return "\n\n".join(f"part {number} for {asked} {'word ' * 500}" for number in (1, 2, 3))
+        return "\n\n".join(f"part {number} for {asked} {'word ' * 700}" for number in (1, 2, 3))
     return f"Answer 0: {asked}"
 
 

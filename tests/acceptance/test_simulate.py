@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,7 @@ def test_an_interrupt_gives_the_report_so_far(place: Path, number: signal.Signal
 
 def test_a_closed_terminal_ends_it_and_the_data_of_a_loss_is_kept(short_place: Path) -> None:
     """The daemon is stopped, and its data is kept for inspection."""
-    with (short_place / "out").open("wb") as out:
+    with (short_place / "out").open("wb") as out, _heeded(signal.SIGHUP):
         process = subprocess.Popen(
             # The time to wait is so short that every message pending at the end counts as lost.
             command(
@@ -194,6 +195,16 @@ def test_a_closed_terminal_ends_it_and_the_data_of_a_loss_is_kept(short_place: P
     assert f"are kept in {kept}" in (short_place / "out").read_text()
     assert (kept / "log").exists()
     assert not running_below(short_place)
+
+
+@contextmanager
+def _heeded(number: signal.Signals) -> Iterator[None]:
+    """What starts in here does not ignore the signal, even if this process was started with nohup."""
+    before = signal.signal(number, lambda *_: None)  # a handler, unlike "ignore", is not inherited
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_killed_simulator_leaves_nothing_running(short_place: Path) -> None:

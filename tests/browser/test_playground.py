@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test
 from tests.browser.visitor import Visitor, settings
@@ -91,6 +91,29 @@ def test_every_message_has_its_own_direction(visitor: Visitor) -> None:
     expect(reply.last).to_be_visible()
     directions = [_style(line, "direction") for line in reply.all()]
     assert directions == ["ltr", "ltr", "rtl", "ltr"]  # its first line begins with `Heard 4:`
+
+
+def test_messages_arrive_in_the_order_in_which_they_were_written(visitor: Visitor) -> None:
+    """I4. Each waits until the daemon has the one before it."""
+    texts = ["first", "second", "third", "fourth"]
+    page = visitor.opens(view="playground")
+    page.get_by_label("Instance").select_option("arabic")
+    held: list[Route] = []
+
+    def carry(route: Route) -> None:
+        if route.request.method == "POST" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/playground", carry)
+    for text in texts:
+        _write(page, text)
+    expect(page.locator(".from-customer")).to_have_count(len(texts))
+    held[0].continue_()
+    expect(page.locator(".from-majlis")).to_contain_text("Heard 4: first")
+    page.reload()
+    expect(page.locator(".from-customer .message-text")).to_have_text(texts)
 
 
 def test_customer_texts_are_never_markup(visitor: Visitor, daemon: DaemonUnderTest) -> None:

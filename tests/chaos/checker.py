@@ -15,6 +15,8 @@ from typing import Literal
 ENDS = ("done", "suppressed", "dead")
 PASSED_ON = ("moved", "superseded")
 """States of turns whose messages belong to a later turn."""
+MARKS = ("<think", "</think", "<|", '{"', "```", "**", "ssistant", "half of what")
+"""Of a model's machinery: nobody in the chaos writes any of these."""
 QUIET_RULES = ("reaction", "edit", "deletion", "deleted")
 """Of turns that hold nothing to answer."""
 
@@ -109,6 +111,8 @@ class Evidence:
     unread_seconds: float = 0.0
     """For so long after its time, no sweep read a message."""
     lost_tails: Sequence[LostTail] = ()
+    refused: frozenset[str] = frozenset()
+    """The words of the prompts on which the model gave a verdict."""
 
 
 def violations(seen: Evidence) -> list[str]:
@@ -127,6 +131,7 @@ def violations(seen: Evidence) -> list[str]:
         *_silenced(seen),
         *_given_up(seen),
         *_told_as_it_was(seen),
+        *_leaked(seen),
     ]
 
 
@@ -331,14 +336,14 @@ def _is_quiet(seen: Evidence, turn: SeenTurn, message: SeenMessage) -> bool:
 
 
 def _given_up(seen: Evidence) -> Iterable[str]:
-    """I2: a dead letter is what was days old, and nobody who wants an answer is in it."""
+    """I2: a dead letter is what was days old, or what the model refuses; no other who wants an answer is in it."""
     written = {message.id: message for message in seen.written}
     for turn in _last_turns(seen):
         if turn.state != "dead":
             continue
         said = [written[each] for each in turn.heard if each in written]
         kinds = {message.kind for message in said if not _is_quiet(seen, turn, message)}
-        if kinds != {"old"}:
+        if kinds != {"old"} and seen.refused.isdisjoint(message.text for message in said):
             yield f"turn {turn.id} is a dead letter of {sorted(kinds)}"
 
 
@@ -360,3 +365,11 @@ def _told_as_it_was(seen: Evidence) -> Iterable[str]:
             yield f"{message.of} was answered as it was before {message.id}"
         if message.kind == "edit" and message.text not in words[turn.id]:
             yield f"{message.id} is in turn {turn.id}, and its words are in no reply of it"
+
+
+def _leaked(seen: Evidence) -> Iterable[str]:
+    """Law 13: what a model thought, and what is round its answer, is not an answer."""
+    for text in seen.delivered:
+        for mark in MARKS:
+            if mark in text:
+                yield f"{text!r} reached the phone, with {mark} in it"

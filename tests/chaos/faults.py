@@ -1,4 +1,4 @@
-"""The eighteen kinds of faults. Each is a function that begins one and returns how it ends.
+"""The nineteen kinds of faults. Each is a function that begins one and returns how it ends.
 
 A fault names what it takes hold of, so that no two of them work on the same thing at the same time; different things
 may fail together.
@@ -24,6 +24,7 @@ from tests.chaos.checker import LostTail
 from tests.chaos.system import System
 from tests.support.gateway_server import Fault as GatewayFault
 from tests.support.model_server import Fault as ModelFault
+from tests.support.openai_server import completion
 from tests.support.patience import PATIENCE_SECONDS
 
 BEYOND_LEASE_SECONDS = 12.0
@@ -201,6 +202,30 @@ _LOST: tuple[GatewayFault, ...] = (
     "prisma_400_after_send",
 )
 _MODEL: tuple[ModelFault, ...] = ("garbage", "empty", "hang", "reset", "truncated", "status", "slow")
+_MISSPOKEN: tuple[tuple[int, object], ...] = (
+    (200, {"error": {"message": "Provider returned error", "code": 502}}),
+    (200, completion("Re half of what", finish_reason="error")),
+    (200, completion("<think>The customer wants to know")),
+    (200, completion("<|tool_call|>price()<|/tool_call|>")),
+)
+"""Status and body of what is no answer."""
+_TOO_LONG = {
+    "message": "This model's maximum context length is 8192 tokens.",
+    "code": "context_length_exceeded",
+}
+_FLAGGED = {"reasons": ["harassment"], "flagged_input": "Re", "provider_name": "OpenAI"}
+_VERDICTS: tuple[tuple[int, object], ...] = (
+    (400, {"error": {**_TOO_LONG, "type": "invalid_request_error"}}),
+    (403, {"error": {"message": "Input was flagged", "code": 403, "metadata": _FLAGGED}}),
+)
+"""The same of what is one on this very prompt: no other attempt helps."""
+_WRAPPINGS = (
+    "<think>They ask again: {}</think>\n\n{}",
+    "<|channel|>analysis<|message|>They ask.<|end|><|start|>assistant<|channel|>final<|message|>{}<|return|>",
+    '```json\n{{"response": "{}", "needsDataCollection": false, "confidence": 0.9}}\n```',
+    "Assistant: **{}**",
+)
+"""An answer, and what a machine puts round it."""
 
 
 def take_gateway_down(system: System, number: int, dice: random.Random) -> End:
@@ -242,6 +267,29 @@ def let_model_fail(system: System, number: int, dice: random.Random) -> End:
     return system.model.clear_orders
 
 
+def let_model_misspeak(system: System, number: int, dice: random.Random) -> End:
+    """Its answers are wrapped; some are none, and one prompt may get a verdict."""
+    plain = system.model.text_for
+    assert plain is not None
+    wrapping = dice.choice(_WRAPPINGS)
+    system.model.text_for = lambda asked: wrapping.format(*[plain(asked)] * 2)
+
+    def refuse(asked: str) -> bool:
+        system.refused.update(asked.split())
+        return True
+
+    for status, body in dice.sample(_MISSPOKEN, 2):
+        system.model.order("status", dice.randint(1, 2), status=status, body=body)
+    status, body = dice.choice(_VERDICTS)
+    system.model.order("status", dice.randint(0, 2), refuse, status=status, body=body)
+
+    def end() -> None:
+        system.model.text_for = plain
+        system.model.clear_orders()
+
+    return end
+
+
 KINDS: Mapping[str, Kind] = {
     "kill daemon": Kind(kill_daemon, "daemon", stops_daemon=True),
     "stop daemon": Kind(stop_daemon, "daemon", stops_daemon=True),
@@ -268,6 +316,7 @@ KINDS: Mapping[str, Kind] = {
         "gateway orders",
     ),
     "model fails": Kind(let_model_fail, "model"),
+    "model misspeaks": Kind(let_model_misspeak, "model"),
 }
 
 

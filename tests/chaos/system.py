@@ -70,6 +70,8 @@ class System:
     postgres_links: list[Link]
     """One for each daemon, in the same order."""
     lost_tails: list[LostTail] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    """The words of the prompts on which the model gave a verdict."""
     last_written_at: float = 0.0
     """Unix seconds: then Redis had a file of all that it held. Before it was told to write none."""
 
@@ -134,6 +136,7 @@ class System:
             frozenset(row["id"] for row in self.query(_HEEDED)),
             SETTLE_SECONDS - CLOCK_SECONDS - max(0, self.gateway.clock_skew_seconds),
             self.lost_tails,
+            frozenset(self.refused),
         )
 
 

@@ -63,6 +63,10 @@ BROKEN = {
         "'three' reached the phone 1 times, 0 allowed",
     ),
     "replies in another order": (evidence(WHOLE, SENT, ["two", "one"]), "left in another order"),
+    "thoughts": (
+        evidence(WHOLE, [part(1, "<think>one"), part(2, "two")], ["<think>one", "two"]),
+        "reached the phone, with <think in it",
+    ),
 }
 
 
@@ -243,6 +247,11 @@ CORRECTED = turn(1, ["a", "a/edited"])
 )
 def test_what_was_changed_or_is_no_question_passes(seen: Evidence) -> None:
     assert violations(seen) == []
+
+
+def test_a_verdict_of_the_model_makes_a_dead_letter() -> None:
+    refused = otherwise(CORRECTED, SUPPRESSED, turn(3, ["b", "o"], "dead"), turn(4, ["b/deleted"]))
+    assert violations(replace(refused, refused=frozenset({"four"}))) == []
 
 
 BROKEN_OTHERWISE = {

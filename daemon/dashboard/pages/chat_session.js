@@ -30,6 +30,8 @@ export class ChatSession extends EventTarget {
   #stop = () => {};
   #timer = 0;
   #count = 0;
+  /** Settles with the last request: two under way at once may arrive in another order than they were written. */
+  #sent = Promise.resolve();
 
   constructor(instance, signal) {
     super();
@@ -70,6 +72,13 @@ export class ChatSession extends EventTarget {
   async send(message) {
     Object.assign(message, { state: "sending", why: "" });
     this.#notify();
+    const { contact } = this;
+    const posted = this.#sent.then(() => contact === this.contact && this.#post(message));
+    this.#sent = posted.catch(() => {});
+    await posted;
+  }
+
+  async #post(message) {
     try {
       const receipt = await post("/playground", { instance: this.instance, text: message.text });
       Object.assign(message, { id: receipt.id, tookMs: receipt.took_ms, state: "acknowledged" });
