@@ -20,7 +20,7 @@ CLASSES = {
         cheg{ou,aram} veio vieram receb{i,emos,eu} entreg{aram,ou} mand{aram,ou} envi{aram,ou} trouxe{,ram}
         deram venderam
     """,
-    "no": "nao n naum num sem nem nunca nenhum{,a} ñ",
+    "no": "nao n naum num sem nem nunca jamais nenhum{,a} ñ",
     "passed": """
         unico unica so sequer com voces vcs nem nenhum{,a} um uma o a os as ha houve tenho tem temos tinha
         tive tivemos teve ter existe e foi era esta ta vai ser seria algum{a,} qualquer mais outro outra maior
@@ -258,6 +258,11 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    com/tem/tinha/esta um/uma furo/rasgo/buraco/mancha/racho/trinca/amassado n{o,a,os,as}
+    funcion{ou,aram}/dur{ou,aram} .. dia{,s}/semana{,s}/hora{,s}/mes .. morreu/parou/pifou/quebrou/apagou
+    entregador/motoboy/motorista/atendente/gerente/funcionari{o,a}/vendedor{,a}/moco/moca .. grit{ou,ando}/xing{ou,ando}/
+        ofend{eu,endo}/ameac{ou,ando}
+    ziper/botao/alca/sola/salto/tampa/roda .. soltou/caiu/descolou/quebrou/arrebentou
     deix{ou,aram} de funcionar/ligar/carregar
     pass{aram,ou} .. cartao .. # vezes
     @no bate{,m}
@@ -410,6 +415,13 @@ HARMLESS = """
     @no .. consigo/posso .. pagar .. hoje/agora/ainda/dinheiro
     @no .. serve pra/para
     falt{a,am} .. @n @time
+    livro{,s}/curso/faculdade/aula/aulas/professor{,a}/prova/apostila/palestra .. de/em/sobre .. direito{,s}/
+        defesa/codigo .. consumidor?
+    teria/haveria/seria/daria .. @trouble
+    papel/tamanho/folha/folhas/idade/representante/responsavel/requisito/requisitos/amazonia legal/legais
+    cheg{o,arei,ar,amos}/vou/estou/to .. # min/minutos .. atrasad{o,a}
+    cheg{o,arei,ar,amos}/vou .. .. .. atrasad{o,a}/tarde
+    desculp{a,e,em,as}/perdao .. demora/demorar/atraso/incomodo/incomodar/erro/confusao/transtorno ..
     @no .. receb{i,emos} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista
     consumidor final
     por engano
@@ -441,7 +453,6 @@ HARMLESS = """
     roub{aram,ado,ou}/furtaram/perdi .. meu/minha? celular/carteira/carro/moto/bolsa/documento/documentos/cartao
     baratas/barata/ratos/formigas .. cozinha/casa/apartamento/quintal
     dedetiza{m,r,cao}
-    estorno/reembolso .. caiu/recebi/obrigad{o,a}/chegou
     @no @passed* golpe/fraude/enganacao
     pago/pagar/pagamento .. em dobro
     alergi{a,co,ca} a
@@ -479,8 +490,6 @@ HARMLESS = """
         resolverem
     desculp{a,e,em,as} .. transtorno/incomodo/problema/demora/atraso/atrasado
     pass{o,em} mal? .. cartao
-    reembolso/estorno .. ja? chegou/caiu/recebi/recebido
-    recebi/caiu .. reembolso/estorno/dinheiro
     advogad{o,a} .. indicou/recomendou/amig{o,a}/perto
     meu/um/uma/minha/sou advogad{o,a} .. indicou/recomendou/e/amig{o,a}/disse/sou
     escritorio .. advogad{o,os,a}
@@ -639,8 +648,48 @@ SOLUTIONS = """
     pode deixar/ignorar/desconsiderar
     deixa .. pra la
     acabou de chegar
+    par{ou,aram} de vazar/pingar/doer/apitar/travar/falhar
+    @no .. vaza/pinga/trava/faz mais/barulho
+    vazamento/mancha/barulho/cheiro/defeito/goteira/erro .. sumiu/sumiram/saiu/acabou/parou
+    nada demais/grave/serio
+    tudo bem/certo/otimo
+    @no .. tem problema/importa
+    sem problema{,s}
+    valeu a pena
+    @no .. comprei/pedi/paguei ainda
+    ainda @no .. comprei/pedi/fechei
 """
 
+SETTLED = """
+    estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/apareceu/voltou/entrou/feito/ok ..
+    recebi/recebemos/caiu/chegou/apareceu/voltou/entrou .. meu/o .. reembolso/estorno/dinheiro/valor de? volta?
+    reembolso/estorno obrigad{o,a}
+    me? reembols{aram,ou}/estorn{aram,ou}/devolveram/devolveu/ressarciram .. me/nos/dinheiro/valor/ontem/hoje/
+        obrigad{o,a}/certinho/rapido/$
+    fui reembolsad{o,a}
+"""
+AWAITED = """
+    quando cade kd quero queria preciso ainda exijo se onde so metade gostaria prometeram era pra para
+"""
+NEVER = """
+    nunca/jamais .. tive/tivemos/tivesse/vi/vimos/encontrei/passei/deu/deram/precisei/reclamei/houve/ouvi/aconteceu/senti
+    nunca/jamais .. .. nada/nenhum{a}? .. @bad/@trouble/@flaw/@awful
+    nunca/jamais .. atras{ou,aram}/decepcion{ou,aram}/falh{ou,aram}/err{ou,aram}/falt{ou,aram}/estrag{ou,aram}/
+        quebr{ou,aram}/demor{ou,aram}/vaz{ou,aram}
+    nenhum{a} vez .. atras{ou,aram}/falh{ou,aram}/err{ou,aram}/@bad
+"""
+UNHEARD = "tao tanto tamanh{o,a} pior assim igual retorno resposta"
+ELSEWHERE = """
+    outr{o,a,os,as}/ultim{a,o}/antig{a,o}/concorrente .. loja{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/site{,s}/
+        vendedor{,a}/fornecedor/salao/marca/oficina
+    concorrencia/concorrente{,s}
+"""
+ILLNESS_SIGNS = "remarcar reagendar adiar desmarcar horario consulta hoje amanha tarde atrasar atrasad{o,a} mudar"
+ILLNESS = """
+    meu/minha/nosso/o/a? filho/filha/marido/esposa/mae/pai/bebe .. fic{ou,amos}/esta/ta/adoeceu .. doente?
+    fiquei/ficou/estou/to/adoeci doente?
+    meu/minha carro/moto/celular/bike/onibus/pneu .. quebrou/furou/pifou/estragou/quebrad{o,a}/parou
+"""
 SIGNS = """
     nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu
         minha
@@ -677,5 +726,10 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
+    settled=SETTLED,
+    awaited=AWAITED,
+    never=NEVER,
+    unheard=UNHEARD,
+    elsewhere=ELSEWHERE,
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS)),
 )

@@ -256,6 +256,11 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    con/tiene/tenia/trae un/una agujero/hueco/rasgadura/mancha/grieta/rajadura/hoyo/roto en
+    funcion{o,aron}/dur{o,aron} .. dia{,s}/semana{,s}/hora{,s}/mes .. murio/paro/rompio/apago/dano/descompuso
+    repartidor/mensajero/chofer/emplead{o,a}/gerente/vendedor{,a}/mesero/mesera/cajera/cajero .. grit{o,ando}/insult{o,ando}/
+        amenaz{o,ando}
+    cierre/cremallera/boton/correa/suela/tacon/tapa/rueda/asa .. salio/cayo/despego/rompio/solto
     estoy/muy/sumamente/bastante/tan .. molest{o,a}
     molestisim{o,a}
     me/nos/que .. trat{o,aron} .. mal
@@ -411,6 +416,8 @@ HARMLESS = """
     estoy/estaba/si/creo .. equivocad{o,a}
     @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
     @no .. llego .. tiempo
+    habria/seria/tendria/tendrian .. @trouble
+    disculp{a,e,en,as}/perdon/perdona .. demora/tardanza/retraso/molestar/molestia{,s}/error/confusion/tarde .. contestar/responder?
     consumidor final
     soy/es/frente/cerca/lado/junto .. policia
     estacion de policia
@@ -437,8 +444,6 @@ HARMLESS = """
     cobra{,n} .. abogad{o,a}
     tramite{,s} legal{,es}
     hac{en,er,eme,erme} .. cargo
-    me hicieron .. reembolso/devolucion .. gracias/$
-    recib{i,imos} .. compensacion/reembolso/devolucion/indemnizacion
     esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo/novio/novia .. @no .. lleg{ado,o,a}
     @no .. llegado mi esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo
     @no puedo contestar/atender/hablar
@@ -476,8 +481,6 @@ HARMLESS = """
         estrenimiento/erecion/ansiedad/conducta/audicion/memoria/digestion/humedad
     gracias .. por .. ayuda/solucionar/resolver/atencion/reembolso/devolucion/ayudarme/ayudar
     disculp{a,e,en} .. inconveniente{,s}/molestia{,s}
-    reembolso/devolucion .. ya? llego/recibido/recibi/listo .. gracias/$
-    ya .. recibi/llego .. reembolso/dinero/devolucion
     mi/un/una/el/la/de/otro abogad{o,a} .. recomendo/esta/vive/trabaja/dijo/amigo/cerca
     despacho/oficina/consultorio .. abogad{os,o,a}
     abogad{o,a} .. cerca/recomend{o,ado}/amig{o,a}
@@ -641,8 +644,49 @@ SOLUTIONS = """
     fue resuelto/solucionado
     olvidalo/olvidelo
     ya llego
+    ya no .. gotea/filtra/huele/falla/traba/apaga/pierde/chorrea
+    dej{o,aron} de gotear/filtrar/fallar/oler/trabarse/doler/sonar/perder
+    mancha/gotera/ruido/olor/fuga/error/falla/humedad .. desaparecio/salio/quito/fue
+    nada grave/serio
+    no importa/pasa
+    ningun/sin problema{,s}/drama
+    valio la pena
+    todo bien
+    todavia/aun no .. compre/comprado/pedi/pedido/pagado
+    no he .. comprado/pedido/pagado .. todavia/aun/nada
 """
 
+SETTLED = """
+    reembolso/devolucion/reintegro/dinero/plata .. ya? llego/recibido/recibi/listo/aparecio/entro/esta/cayo ..
+    recib{i,imos}/llego/aparecio/entro/cayo .. el/mi/la? reembolso/dinero/devolucion/reintegro/plata/compensacion/
+        indemnizacion
+    me hicieron .. reembolso/devolucion
+    me devolvieron/reembolsaron/reintegraron/regresaron/devolvio/reembolso .. dinero/plata/pago/lana/monto/ayer/
+        hoy/gracias/todo/rapido/$
+"""
+AWAITED = """
+    cuando donde quiero necesito todavia aun exijo si solo mitad quisiera prometieron hasta que para
+"""
+NEVER = """
+    nunca/jamas .. tuve/tuvimos/tenido/vi/visto/encontre/encontrado/habido/hubo/dado/dio/pasado/paso/sentido/oido
+    nunca/jamas .. me/nos/les .. fall{o,aron,ado}/decepcion{o,aron,ado}
+    nunca/jamas .. .. nada/ningun{a,o}? .. @bad/@trouble/@flaw/@awful
+    nunca/jamas .. retras{an,aron,o,ado}/tard{an,aron,o,ado}/fall{an,aron,o,ado}/equivoc{an,aron,ado}/
+        demor{an,aron,o,ado}/quej{e,ado,amos}
+"""
+UNHEARD = "tan tanto tanta peor semejante asi igual respuesta"
+ELSEWHERE = """
+    otr{o,a,os,as}/ultim{a,o}/anterior/competencia .. tienda{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/
+        pagina{,s}/vendedor{,a}/proveedor/salon/marca/taller/sitio
+    la competencia
+"""
+ILLNESS_SIGNS = "cita turno reprogramar cambiar posponer cancelar mover tarde manana hoy reagendar"
+ILLNESS = """
+    mi/nuestro/el/la? hijo/hija/esposo/esposa/mama/papa/bebe/nino/nina .. enferm{o,a,aron}
+    me/se .. enferm{e,o,aron}
+    mi/el coche/carro/auto/moto/celular/bici .. rompio/descompuso/averio/dano/murio/pincho/poncho
+    se me .. rompio/descompuso/averio/dano/murio/pincho/poncho .. coche/carro/auto/moto/celular/bici
+"""
 SIGNS = "el los las muy pero hola gracias quiero tengo usted ustedes porfa para con por hay del al esta este pedido"
 """Spanish, with some words that are Portuguese too."""
 HOMOGRAPHS = """
@@ -673,5 +717,10 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
+    settled=SETTLED,
+    awaited=AWAITED,
+    never=NEVER,
+    unheard=UNHEARD,
+    elsewhere=ELSEWHERE,
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS)),
 )
