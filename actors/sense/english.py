@@ -299,6 +299,7 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    still says/shows/showing/saying/marked .. unpaid/pending/due/processing/owing
     has/had/have/with/is/there a/an/# .. hole/holes/tear/tears/rip/stain/stains/dent/dents/crack/cracks/chip/chips in/
         on .. sleeve/screen/back/front/side/pocket/fabric/middle/it/leg/lid/top/bottom/glass/door
     works/worked/lasted .. one/a/#/single day/days/week/hour/hours/month .. died/stopped/broke/dead/only
@@ -666,7 +667,7 @@ HARMLESS = """
     including/include/includes/incl/with/plus .. charge{,s}
     usb/type/c/wall/car/wireless/phone/magsafe/laptop charger{,s}
     billing address/cycle/date/period/name/info/information/details/software/system/email
-    legal size/sized/pad/pads/folder/folders/envelope/envelopes/file/files/entity/status/secretary/studies/drama/
+    legal conference/conferences/event/exam/exams/course/courses/career/field/profession/industry/background/tech/size/sized/pad/pads/folder/folders/envelope/envelopes/file/files/entity/status/secretary/studies/drama/
         thriller/copy/stamp/requirement/requirements/tint/alcohol/adult/heir/form/forms/terms/paper/age/name/holiday/drinking/notice/translation/translations/translator/document/documents/
         tender/weight/limit/guardian/system
     translat{e,ion,or,ing} .. legal
@@ -864,6 +865,9 @@ SOLUTIONS = """
 """
 
 SETTLED = """
+    saw/see/seen/noticed/confirmed/spotted .. my/the/your/a/full .. refund/money/compensation back?
+    thank{,s}/thx/ty/appreciate .. for .. refunding/reimbursing/returning/compensating/sending/giving .. money/refund?
+        back?
     refund{,s}/money .. received/arrived/came/landed/processed/done/in/back ..
     received/got/recieved/have/had .. my/the/your/a/full .. refund/money/compensation back?
     was/were/been/got/is/are .. refunded/reimbursed/compensated
@@ -871,10 +875,11 @@ SETTLED = """
         refund/money/back/week/fully/already/yesterday/today/last
 """
 AWAITED = """
-    want need wanna when where wheres if should could can will would still to must until only half unless demand
+    want need wanna when where wheres if should could can will would still to must until only half unless id ill told let give lemme demand
     wrong waiting expect promised said please pls
 """
 NEVER = """
+    cant/cannot/couldnt .. remember/recall/think/fault/imagine/name
     @ever had/have/seen/experienced/encountered/faced/met/run/come/gotten/given/got/caused/made/found/heard/needed
     @ever .. been/felt/let
     @ever ... @bad/@awful/@trouble/@flaw
@@ -889,6 +894,10 @@ ELSEWHERE = """
     elsewhere
     somewhere else
     your competitor{,s}
+"""
+SECURITY_SIGNS = "camera{,s} cctv alarm{,s} lock{,s} padlock safe{,s} insurance tracker sensor{,s} door{,s} antivirus"
+SECURITY = """
+    theft{,s}/robbery/robberies/burglar{y,s,ies}/fraud/thie{f,ves}/stolen
 """
 ILLNESS_SIGNS = """
     reschedule rescheduling appointment cancel postpone move shift rebook today tomorrow late
@@ -928,5 +937,5 @@ LISTS = Lists(
     never=NEVER,
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
-    contexts=(Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS)),
+    contexts=(Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
 )

@@ -196,6 +196,7 @@ INSISTED = """
 """
 
 DEMANDS = """
+    devolveram/reembolsaram/estornaram .. so/metade/parte/apenas
     fazer/registrar/abrir/fiz .. bo
     direito{,s}/defesa/codigo/orgao/delegacia .. consumidor
     vomit{ei,ando,amos,ou}/diarreia .. .. comida/comer/depois/lanche/restaurante/sua
@@ -417,6 +418,8 @@ HARMLESS = """
     falt{a,am} .. @n @time
     livro{,s}/curso/faculdade/aula/aulas/professor{,a}/prova/apostila/palestra .. de/em/sobre .. direito{,s}/
         defesa/codigo .. consumidor?
+    @no .. t{ive,enho,em,inha,ivemos,emos} .. que reclamar
+    @no .. cheg{ou,aram} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista/menu
     teria/haveria/seria/daria .. @trouble
     papel/tamanho/folha/folhas/idade/representante/responsavel/requisito/requisitos/amazonia legal/legais
     cheg{o,arei,ar,amos}/vou/estou/to .. # min/minutos .. atrasad{o,a}
@@ -467,7 +470,7 @@ HARMLESS = """
     @no .. me? reclam{o,ar,ando}
     @no .. posso/da/tenho .. reclamar/que
     preco .. absurdo
-    absurdo de bom
+    absurdo de
     antifurto/anti furto/roubo
     seguro .. contra? roubo/fraude/furto
     golpe de
@@ -661,6 +664,9 @@ SOLUTIONS = """
 """
 
 SETTLED = """
+    vi/vimos .. estorno/reembolso
+    obrigad{o,a}/obg/valeu/agradec{o,ida,ido} .. por/pelo/pela .. devolver/devolverem/reembolsar/reembolsarem/estornar/
+        devolucao/estorno/reembolso .. dinheiro/valor?
     estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/apareceu/voltou/entrou/feito/ok ..
     recebi/recebemos/caiu/chegou/apareceu/voltou/entrou .. meu/o .. reembolso/estorno/dinheiro/valor de? volta?
     reembolso/estorno obrigad{o,a}
@@ -683,6 +689,10 @@ ELSEWHERE = """
     outr{o,a,os,as}/ultim{a,o}/antig{a,o}/concorrente .. loja{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/site{,s}/
         vendedor{,a}/fornecedor/salao/marca/oficina
     concorrencia/concorrente{,s}
+"""
+SECURITY_SIGNS = "camera{,s} alarme{,s} cadeado fechadura cofre seguro rastreador porta{,s} sensor"
+SECURITY = """
+    roubo{,s}/furto{,s}/fraude{,s}/ladr{ao,oes}
 """
 ILLNESS_SIGNS = "remarcar reagendar adiar desmarcar horario consulta hoje amanha tarde atrasar atrasad{o,a} mudar"
 ILLNESS = """
@@ -731,5 +741,5 @@ LISTS = Lists(
     never=NEVER,
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS)),
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
 )

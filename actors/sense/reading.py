@@ -113,15 +113,16 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     mentioned = _reach(said, (hit for hit in hits if hit.kind == "mention"), beyond=0)
     of_machine = _reach(said, (hit for hit in hits if hit.kind == "machine"), beyond=0)
     refused = _reach(said, (hit for hit in hits if hit.kind == "refusal"), beyond=2)
-    supposed = min(
-        (hit.start for hit in hits if hit.kind == "supposition" or _is_never(hit, said)), default=len(said)
-    )
+    supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
+    never = min((hit.start for hit in hits if _is_never(hit, said)), default=len(said))
     is_elsewhere = any(hit.kind == "elsewhere" for hit in hits)
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
         if covered[start] >= end or (is_elsewhere and kind in ("demand", "trouble")):
             continue
         if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end or start >= supposed):
+            continue
+        if kind == "trouble" and end > never:
             continue
         if kind == "trouble" and (of_machine[start] > start or of_machine[end - 1] >= end):
             continue

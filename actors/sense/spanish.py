@@ -203,6 +203,7 @@ INSISTED = """
 """
 
 DEMANDS = """
+    devolvieron/reembolsaron/reintegraron/regresaron .. solo/mitad/parte/apenas
     llamar/ir/voy/vamos/denuncia/con/reportar/a .. la policia
     defensa/proteccion/derecho{s,}/codigo/oficina/procuraduria .. consumidor
     vomit{o,ando,e,amos,aron}/diarrea .. .. comida/comer/comimos/despues/restaurante/su/pollo/pescado
@@ -416,6 +417,7 @@ HARMLESS = """
     estoy/estaba/si/creo .. equivocad{o,a}
     @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
     @no .. llego .. tiempo
+    @no .. lleg{o,a,aron,ado} .. link/enlace/ubicacion/direccion/catalogo/menu/carta/precio/cotizacion/foto/factura/archivo/lista
     habria/seria/tendria/tendrian .. @trouble
     disculp{a,e,en,as}/perdon/perdona .. demora/tardanza/retraso/molestar/molestia{,s}/error/confusion/tarde .. contestar/responder?
     consumidor final
@@ -657,6 +659,9 @@ SOLUTIONS = """
 """
 
 SETTLED = """
+    vi/vimos .. reembolso/reintegro/devolucion
+    gracias/agradezco .. por .. devolverme/reembolsarme/devolver/reembolsar/regresarme/devolvernos/devolucion/reintegro
+        .. dinero/plata?
     reembolso/devolucion/reintegro/dinero/plata .. ya? llego/recibido/recibi/listo/aparecio/entro/esta/cayo ..
     recib{i,imos}/llego/aparecio/entro/cayo .. el/mi/la? reembolso/dinero/devolucion/reintegro/plata/compensacion/
         indemnizacion
@@ -679,6 +684,10 @@ ELSEWHERE = """
     otr{o,a,os,as}/ultim{a,o}/anterior/competencia .. tienda{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/
         pagina{,s}/vendedor{,a}/proveedor/salon/marca/taller/sitio
     la competencia
+"""
+SECURITY_SIGNS = "camara{,s} alarma{,s} candado cerradura seguro rastreador puerta{,s} sensor caja_fuerte"
+SECURITY = """
+    robo{,s}/hurto{,s}/fraude{,s}/ladron{,es}
 """
 ILLNESS_SIGNS = "cita turno reprogramar cambiar posponer cancelar mover tarde manana hoy reagendar"
 ILLNESS = """
@@ -722,5 +731,5 @@ LISTS = Lists(
     never=NEVER,
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS)),
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
 )
