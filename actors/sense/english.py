@@ -299,6 +299,9 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    arrived/came/delivered/got/received .. with? only? half/part of? the/my/our
+    paid/pay/ordered .. for? # .. and .. got/received/came/arrived/delivered only/just/one/a/#/half
+    smells/smelled/stinks/reeks .. like/of smoke/mold/mould/sewage/rotten/urine/sweat/dog/gas/burnt/fish/chemicals
     still says/shows/showing/saying/marked .. unpaid/pending/due/processing/owing
     has/had/have/with/is/there a/an/# .. hole/holes/tear/tears/rip/stain/stains/dent/dents/crack/cracks/chip/chips in/
         on .. sleeve/screen/back/front/side/pocket/fabric/middle/it/leg/lid/top/bottom/glass/door
@@ -517,6 +520,9 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    your/the competitor{,s}/competition ... ..
+    my/our/the .. neighbour{,s}/neighbor{,s}/landlord/boss/teacher/clients/client/guests/tenant/tenants/wife/husband ..
+        complain{,s,ed,ing,t} .. about/of noise/smell/price/time/heat/dust?
     @not work for me/us/him/her
     monday/tuesday/wednesday/thursday/friday/saturday/sunday/tomorrow/today/date/time/day .. @not work
     @not work .. on/this/next? monday/tuesday/wednesday/thursday/friday/saturday/sunday/weekend/day
@@ -583,7 +589,7 @@ HARMLESS = """
     anti theft/fraud/scam
     what .. legal name/hours/age/requirements
     issue due/out/price/no
-    smell{s} .. like/good/great/nice/amazing
+    smell{s} .. good/great/nice/amazing
     my flight/bus/train/plane/meeting/husband/wife/boss .. late/delayed
     waiting for my/him/her/the/an/your/ur .. decide/decision/offer/quote/quotation/reply/answer/response/
         confirmation/salary/friend
@@ -837,6 +843,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    love/loved/adore it/them
+    even better
     fixed/solved/resolved/sorted it/this/that/everything/them
     @trouble .. @be* @solve
     @solve .. the/my/our/that problem/issue/problems/issues
@@ -893,7 +901,11 @@ ELSEWHERE = """
         restaurant/seller/supplier/salon/website/business/brand/provider/vendor/competitor/competitors
     elsewhere
     somewhere else
-    your competitor{,s}
+"""
+OURS = "your yours ur"
+LEARNING_SIGNS = "course{,s} class{,es} lesson{,s} exam thesis degree book{,s} workshop training study studying"
+LEARNING = """
+    dispute{,s}/fraud/complaint{,s}/lawyer{,s} .. with/between/resolution/handling/handled/management/detection/for
 """
 SECURITY_SIGNS = "camera{,s} cctv alarm{,s} lock{,s} padlock safe{,s} insurance tracker sensor{,s} door{,s} antivirus"
 SECURITY = """
@@ -937,5 +949,6 @@ LISTS = Lists(
     never=NEVER,
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
-    contexts=(Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
+    ours=OURS,
+    contexts=(Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY), Topic(LEARNING_SIGNS, LEARNING)),
 )

@@ -50,4 +50,6 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """Words after which "never" means the contrary: "never had such a bad meal"."""
     elsewhere: str = ""
     """Somebody else's business: what the clause tells happened there."""
+    ours: str = ""
+    """Words that make it the business itself: "your other branch"."""
     contexts: tuple[Topic, ...] = ()

@@ -412,6 +412,7 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    vizinho{,s}/vizinha{,s}/sindico/chefe/cliente{,s}/hospede{,s}/inquilino .. reclam{ou,aram,a,am} .. do/da
     @no .. funciona/serve/da .. pra/para mim
     @no .. consigo/posso .. pagar .. hoje/agora/ainda/dinheiro
     @no .. serve pra/para
@@ -637,6 +638,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    amei/adorei
+    ate melhor
     resolveu/resolveram/arrumou/arrumaram/consertou/solucionou em/rapido/na/pra/tudo/rapidinho
     problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
     @fixed .. o/meu/esse/do? problema{,s}
@@ -678,6 +681,7 @@ AWAITED = """
     quando cade kd quero queria preciso ainda exijo se onde so metade gostaria prometeram era pra para
 """
 NEVER = """
+    nada/nenhum{a} .. nunca .. @bad/@trouble/@flaw
     nunca/jamais .. tive/tivemos/tivesse/vi/vimos/encontrei/passei/deu/deram/precisei/reclamei/houve/ouvi/aconteceu/senti
     nunca/jamais .. .. nada/nenhum{a}? .. @bad/@trouble/@flaw/@awful
     nunca/jamais .. atras{ou,aram}/decepcion{ou,aram}/falh{ou,aram}/err{ou,aram}/falt{ou,aram}/estrag{ou,aram}/
@@ -690,6 +694,7 @@ ELSEWHERE = """
         vendedor{,a}/fornecedor/salao/marca/oficina
     concorrencia/concorrente{,s}
 """
+OURS = "sua seu suas seus vossa vossas"
 SECURITY_SIGNS = "camera{,s} alarme{,s} cadeado fechadura cofre seguro rastreador porta{,s} sensor"
 SECURITY = """
     roubo{,s}/furto{,s}/fraude{,s}/ladr{ao,oes}
@@ -741,5 +746,6 @@ LISTS = Lists(
     never=NEVER,
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
+    ours=OURS,
     contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
 )

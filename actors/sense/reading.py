@@ -115,7 +115,7 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     refused = _reach(said, (hit for hit in hits if hit.kind == "refusal"), beyond=2)
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     never = min((hit.start for hit in hits if _is_never(hit, said)), default=len(said))
-    is_elsewhere = any(hit.kind == "elsewhere" for hit in hits)
+    is_elsewhere = any(hit.kind == "elsewhere" for hit in hits) and _lexicon().ours.isdisjoint(said)
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
         if covered[start] >= end or (is_elsewhere and kind in ("demand", "trouble")):
@@ -228,6 +228,7 @@ class _Lexicon(msgspec.Struct, frozen=True):
     """The words that a text must have one of, for each kind of what is harmless in some texts alone."""
     awaited: frozenset[str]
     unheard: frozenset[str]
+    ours: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -258,11 +259,12 @@ def _lexicon() -> _Lexicon:
             signs[kind] = word_class(context.signs)
     awaited = frozenset().union(*(word_class(lists.awaited) for lists in LANGUAGES.values()))
     unheard = frozenset().union(*(word_class(lists.unheard) for lists in LANGUAGES.values()))
-    matcher.vocabulary.update(awaited, unheard, *signs.values())
+    ours = frozenset().union(*(word_class(lists.ours) for lists in LANGUAGES.values()))
+    matcher.vocabulary.update(awaited, unheard, ours, *signs.values())
     compounds: dict[tuple[str, str], str] = {}
     for compound in [word for word in matcher.vocabulary if JOINT in word]:
         first, *others = compound.split(JOINT)
         matcher.vocabulary.update((first, *others))
         for other in others:
             compounds[first, other] = first = f"{first}{JOINT}{other}"
-    return _Lexicon(matcher, compounds, signs, awaited, unheard)
+    return _Lexicon(matcher, compounds, signs, awaited, unheard, ours)

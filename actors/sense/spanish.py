@@ -409,6 +409,7 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    vecino{,s}/vecina{,s}/casero/jefe/cliente{,s}/huesped{,es}/inquilino .. quej{o,aron,a,an} .. del/de/por
     @no me funciona/sirve/queda .. lunes/martes/miercoles/jueves/viernes/sabado/domingo/manana/hora/horario/dia/
         tarde
     @no .. puedo/podemos .. pagar .. hoy/ahora/manana/todavia/efectivo
@@ -634,6 +635,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    me/nos encant{a,o,an,aron}
+    lo/la/los/las/me arregl{o,aron}/repar{o,aron}/solucion{o,aron}/resolvi{o,eron}
     lo/me/nos .. resolvio/solucionaron/resolvieron/arreglaron/soluciono/arreglo
     problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/
         arregl{o,aron}
@@ -673,6 +676,7 @@ AWAITED = """
     cuando donde quiero necesito todavia aun exijo si solo mitad quisiera prometieron hasta que para
 """
 NEVER = """
+    nada/ningun{a,o} .. nunca @bad/@trouble/@flaw
     nunca/jamas .. tuve/tuvimos/tenido/vi/visto/encontre/encontrado/habido/hubo/dado/dio/pasado/paso/sentido/oido
     nunca/jamas .. me/nos/les .. fall{o,aron,ado}/decepcion{o,aron,ado}
     nunca/jamas .. .. nada/ningun{a,o}? .. @bad/@trouble/@flaw/@awful
@@ -685,6 +689,7 @@ ELSEWHERE = """
         pagina{,s}/vendedor{,a}/proveedor/salon/marca/taller/sitio
     la competencia
 """
+OURS = "su sus tu tus vuestra vuestro"
 SECURITY_SIGNS = "camara{,s} alarma{,s} candado cerradura seguro rastreador puerta{,s} sensor caja_fuerte"
 SECURITY = """
     robo{,s}/hurto{,s}/fraude{,s}/ladron{,es}
@@ -731,5 +736,6 @@ LISTS = Lists(
     never=NEVER,
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
+    ours=OURS,
     contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
 )
