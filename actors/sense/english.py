@@ -520,6 +520,9 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    issue{,s} # of/in/from/$
+    my/our old/previous/former .. .. died/broke/broken/stopped/dead/cracked/exploded/burnt
+    case/cover/glue/filler/cream/paint/treatment/patch/kit/remedy/shampoo/product .. for a/the/my? @bad ..
     your/the competitor{,s}/competition ... ..
     my/our/the .. neighbour{,s}/neighbor{,s}/landlord/boss/teacher/clients/client/guests/tenant/tenants/wife/husband ..
         complain{,s,ed,ing,t} .. about/of noise/smell/price/time/heat/dust?
@@ -833,6 +836,7 @@ REFUSALS = """
 """
 
 SUPPOSITIONS = """
+    used to
     if
     what happens when
     in case
@@ -876,7 +880,7 @@ SETTLED = """
     saw/see/seen/noticed/confirmed/spotted .. my/the/your/a/full .. refund/money/compensation back?
     thank{,s}/thx/ty/appreciate .. for .. refunding/reimbursing/returning/compensating/sending/giving .. money/refund?
         back?
-    refund{,s}/money .. received/arrived/came/landed/processed/done/in/back ..
+    refund{,s}/money .. received/arrived/came/landed/credited/cleared/processed/done/in/back ..
     received/got/recieved/have/had .. my/the/your/a/full .. refund/money/compensation back?
     was/were/been/got/is/are .. refunded/reimbursed/compensated
     you/u/they/he/she/team/shop/store .. refunded/reimbursed/compensated/returned/gave/sent .. me/us/my/it/the ..
@@ -887,6 +891,7 @@ AWAITED = """
     wrong waiting expect promised said please pls
 """
 NEVER = """
+    havent/hasnt/hadnt .. been .. one/single/any/anything
     cant/cannot/couldnt .. remember/recall/think/fault/imagine/name
     @ever had/have/seen/experienced/encountered/faced/met/run/come/gotten/given/got/caused/made/found/heard/needed
     @ever .. been/felt/let

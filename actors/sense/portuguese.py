@@ -412,6 +412,7 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    meu/minha/nosso/nossa .. antig{o,a}/velh{o,a}/anterior .. pifou/quebrou/morreu/parou/estragou/queimou
     vizinho{,s}/vizinha{,s}/sindico/chefe/cliente{,s}/hospede{,s}/inquilino .. reclam{ou,aram,a,am} .. do/da
     @no .. funciona/serve/da .. pra/para mim
     @no .. consigo/posso .. pagar .. hoje/agora/ainda/dinheiro
@@ -670,7 +671,7 @@ SETTLED = """
     vi/vimos .. estorno/reembolso
     obrigad{o,a}/obg/valeu/agradec{o,ida,ido} .. por/pelo/pela .. devolver/devolverem/reembolsar/reembolsarem/estornar/
         devolucao/estorno/reembolso .. dinheiro/valor?
-    estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/apareceu/voltou/entrou/feito/ok ..
+    estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/creditado/processado/apareceu/voltou/entrou/feito/ok ..
     recebi/recebemos/caiu/chegou/apareceu/voltou/entrou .. meu/o .. reembolso/estorno/dinheiro/valor de? volta?
     reembolso/estorno obrigad{o,a}
     me? reembols{aram,ou}/estorn{aram,ou}/devolveram/devolveu/ressarciram .. me/nos/dinheiro/valor/ontem/hoje/

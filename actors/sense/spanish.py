@@ -409,6 +409,7 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    mi/nuestro/nuestra .. viej{o,a}/antigu{o,a}/anterior .. murio/rompio/dano/quemo/descompuso/paro
     vecino{,s}/vecina{,s}/casero/jefe/cliente{,s}/huesped{,es}/inquilino .. quej{o,aron,a,an} .. del/de/por
     @no me funciona/sirve/queda .. lunes/martes/miercoles/jueves/viernes/sabado/domingo/manana/hora/horario/dia/
         tarde
@@ -662,6 +663,8 @@ SOLUTIONS = """
 """
 
 SETTLED = """
+    me acreditaron/abonaron .. reembolso/dinero/devolucion/reintegro
+    reembolso/devolucion/reintegro .. acreditado/abonado/procesado
     vi/vimos .. reembolso/reintegro/devolucion
     gracias/agradezco .. por .. devolverme/reembolsarme/devolver/reembolsar/regresarme/devolvernos/devolucion/reintegro
         .. dinero/plata?
