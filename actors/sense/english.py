@@ -303,7 +303,8 @@ TROUBLES = """
     paid/pay/ordered .. for? # .. and .. got/received/came/arrived/delivered only/just/one/a/#/half
     smells/smelled/stinks/reeks .. like/of smoke/mold/mould/sewage/rotten/urine/sweat/dog/gas/burnt/fish/chemicals
     still says/shows/showing/saying/marked .. unpaid/pending/due/processing/owing
-    has/had/have/with/is/there a/an/# .. hole/holes/tear/tears/rip/stain/stains/dent/dents/crack/cracks/chip/chips in/
+    has/had/have/with/is/there a/an/# .. hole/holes/tear/tears/rip/stain/stains/dent/dents/crack/cracks/chip/
+        chips in/
         on .. sleeve/screen/back/front/side/pocket/fabric/middle/it/leg/lid/top/bottom/glass/door
     works/worked/lasted .. one/a/#/single day/days/week/hour/hours/month .. died/stopped/broke/dead/only
     @they .. shouting/yelling/screaming/swearing/cursing .. at/my/me/us
@@ -524,7 +525,8 @@ HARMLESS = """
     my/our old/previous/former .. .. died/broke/broken/stopped/dead/cracked/exploded/burnt
     case/cover/glue/filler/cream/paint/treatment/patch/kit/remedy/shampoo/product .. for a/the/my? @bad ..
     your/the competitor{,s}/competition ... ..
-    my/our/the .. neighbour{,s}/neighbor{,s}/landlord/boss/teacher/clients/client/guests/tenant/tenants/wife/husband ..
+    my/our/the .. neighbour{,s}/neighbor{,s}/landlord/boss/teacher/clients/client/guests/tenant/tenants/wife/
+        husband ..
         complain{,s,ed,ing,t} .. about/of noise/smell/price/time/heat/dust?
     @not work for me/us/him/her
     monday/tuesday/wednesday/thursday/friday/saturday/sunday/tomorrow/today/date/time/day .. @not work
@@ -676,8 +678,10 @@ HARMLESS = """
     including/include/includes/incl/with/plus .. charge{,s}
     usb/type/c/wall/car/wireless/phone/magsafe/laptop charger{,s}
     billing address/cycle/date/period/name/info/information/details/software/system/email
-    legal conference/conferences/event/exam/exams/course/courses/career/field/profession/industry/background/tech/size/sized/pad/pads/folder/folders/envelope/envelopes/file/files/entity/status/secretary/studies/drama/
-        thriller/copy/stamp/requirement/requirements/tint/alcohol/adult/heir/form/forms/terms/paper/age/name/holiday/drinking/notice/translation/translations/translator/document/documents/
+    legal conference/conferences/event/exam/exams/course/courses/career/field/profession/industry/background/tech/
+        size/sized/pad/pads/folder/folders/envelope/envelopes/file/files/entity/status/secretary/studies/drama/
+        thriller/copy/stamp/requirement/requirements/tint/alcohol/adult/heir/form/forms/terms/paper/age/name/
+        holiday/drinking/notice/translation/translations/translator/document/documents/
         tender/weight/limit/guardian/system
     translat{e,ion,or,ing} .. legal
     lawyer/attorney .. near/discount/recommended/friend/office/by profession
@@ -847,8 +851,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
-    love/loved/adore it/them
-    even better
+    & ^ .. love/loved/adore it/them
     fixed/solved/resolved/sorted it/this/that/everything/them
     @trouble .. @be* @solve
     @solve .. the/my/our/that problem/issue/problems/issues
@@ -868,9 +871,9 @@ SOLUTIONS = """
         disappeared/vanished/out/removed
     no more/longer leak{s,ing}/noise/smell/stain/stains/error/errors/bugs/dripping
     no big deal/drama
-    its/thats/it/was/all ok/okay/fine/alright/good
+    & ^ .. its/thats/it/was/all ok/okay/fine/alright/good
     doesnt/didnt/dont really? matter/mind
-    totally? worth it/the
+    & ^ .. worth it/the
     @not .. ordered/bought/purchased/paid/booked .. yet
     just .. arrived
     finally arrived/came/works
@@ -878,7 +881,8 @@ SOLUTIONS = """
 
 SETTLED = """
     saw/see/seen/noticed/confirmed/spotted .. my/the/your/a/full .. refund/money/compensation back?
-    thank{,s}/thx/ty/appreciate .. for .. refunding/reimbursing/returning/compensating/sending/giving .. money/refund?
+    thank{,s}/thx/ty/appreciate .. for .. refunding/reimbursing/returning/compensating/sending/giving .. money/
+        refund?
         back?
     refund{,s}/money .. received/arrived/came/landed/credited/cleared/processed/done/in/back ..
     received/got/recieved/have/had .. my/the/your/a/full .. refund/money/compensation back?
@@ -887,7 +891,8 @@ SETTLED = """
         refund/money/back/week/fully/already/yesterday/today/last
 """
 AWAITED = """
-    want need wanna when where wheres if should could can will would still to must until only half unless id ill told let give lemme demand
+    want need wanna when where wheres if should could can will would still to must until only half unless id ill
+        told let give lemme demand
     wrong waiting expect promised said please pls
 """
 NEVER = """
@@ -908,11 +913,15 @@ ELSEWHERE = """
     somewhere else
 """
 OURS = "your yours ur"
-LEARNING_SIGNS = "course{,s} class{,es} lesson{,s} exam thesis degree book{,s} workshop training study studying"
+LEARNING_SIGNS = (
+    "course{,s} class{,es} lesson{,s} exam thesis degree book{,s} workshop training study studying"
+)
 LEARNING = """
     dispute{,s}/fraud/complaint{,s}/lawyer{,s} .. with/between/resolution/handling/handled/management/detection/for
 """
-SECURITY_SIGNS = "camera{,s} cctv alarm{,s} lock{,s} padlock safe{,s} insurance tracker sensor{,s} door{,s} antivirus"
+SECURITY_SIGNS = (
+    "camera{,s} cctv alarm{,s} lock{,s} padlock safe{,s} insurance tracker sensor{,s} door{,s} antivirus"
+)
 SECURITY = """
     theft{,s}/robbery/robberies/burglar{y,s,ies}/fraud/thie{f,ves}/stolen
 """
@@ -955,5 +964,10 @@ LISTS = Lists(
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
     ours=OURS,
-    contexts=(Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY), Topic(LEARNING_SIGNS, LEARNING)),
+    contexts=(
+        Topic(REPAIR_SIGNS, REPAIRS),
+        Topic(ILLNESS_SIGNS, ILLNESS),
+        Topic(SECURITY_SIGNS, SECURITY),
+        Topic(LEARNING_SIGNS, LEARNING),
+    ),
 )

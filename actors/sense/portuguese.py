@@ -261,7 +261,8 @@ DEMANDS = """
 TROUBLES = """
     com/tem/tinha/esta um/uma furo/rasgo/buraco/mancha/racho/trinca/amassado n{o,a,os,as}
     funcion{ou,aram}/dur{ou,aram} .. dia{,s}/semana{,s}/hora{,s}/mes .. morreu/parou/pifou/quebrou/apagou
-    entregador/motoboy/motorista/atendente/gerente/funcionari{o,a}/vendedor{,a}/moco/moca .. grit{ou,ando}/xing{ou,ando}/
+    entregador/motoboy/motorista/atendente/gerente/funcionari{o,a}/vendedor{,a}/moco/moca .. grit{ou,ando}/
+        xing{ou,ando}/
         ofend{eu,endo}/ameac{ou,ando}
     ziper/botao/alca/sola/salto/tampa/roda .. soltou/caiu/descolou/quebrou/arrebentou
     deix{ou,aram} de funcionar/ligar/carregar
@@ -421,7 +422,8 @@ HARMLESS = """
     livro{,s}/curso/faculdade/aula/aulas/professor{,a}/prova/apostila/palestra .. de/em/sobre .. direito{,s}/
         defesa/codigo .. consumidor?
     @no .. t{ive,enho,em,inha,ivemos,emos} .. que reclamar
-    @no .. cheg{ou,aram} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista/menu
+    @no .. cheg{ou,aram} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista/
+        menu
     teria/haveria/seria/daria .. @trouble
     papel/tamanho/folha/folhas/idade/representante/responsavel/requisito/requisitos/amazonia legal/legais
     cheg{o,arei,ar,amos}/vou/estou/to .. # min/minutos .. atrasad{o,a}
@@ -639,8 +641,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
-    amei/adorei
-    ate melhor
+    & ^ .. amei/adorei
     resolveu/resolveram/arrumou/arrumaram/consertou/solucionou em/rapido/na/pra/tudo/rapidinho
     problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
     @fixed .. o/meu/esse/do? problema{,s}
@@ -659,19 +660,21 @@ SOLUTIONS = """
     @no .. vaza/pinga/trava/faz mais/barulho
     vazamento/mancha/barulho/cheiro/defeito/goteira/erro .. sumiu/sumiram/saiu/acabou/parou
     nada demais/grave/serio
-    tudo bem/certo/otimo
+    & ^ tudo bem/certo/otimo
     @no .. tem problema/importa
     sem problema{,s}
-    valeu a pena
+    & ^ .. valeu a pena
     @no .. comprei/pedi/paguei ainda
     ainda @no .. comprei/pedi/fechei
 """
 
 SETTLED = """
     vi/vimos .. estorno/reembolso
-    obrigad{o,a}/obg/valeu/agradec{o,ida,ido} .. por/pelo/pela .. devolver/devolverem/reembolsar/reembolsarem/estornar/
+    obrigad{o,a}/obg/valeu/agradec{o,ida,ido} .. por/pelo/pela .. devolver/devolverem/reembolsar/reembolsarem/
+        estornar/
         devolucao/estorno/reembolso .. dinheiro/valor?
-    estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/creditado/processado/apareceu/voltou/entrou/feito/ok ..
+    estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/creditado/processado/apareceu/voltou/entrou/
+        feito/ok ..
     recebi/recebemos/caiu/chegou/apareceu/voltou/entrou .. meu/o .. reembolso/estorno/dinheiro/valor de? volta?
     reembolso/estorno obrigad{o,a}
     me? reembols{aram,ou}/estorn{aram,ou}/devolveram/devolveu/ressarciram .. me/nos/dinheiro/valor/ontem/hoje/
@@ -683,7 +686,8 @@ AWAITED = """
 """
 NEVER = """
     nada/nenhum{a} .. nunca .. @bad/@trouble/@flaw
-    nunca/jamais .. tive/tivemos/tivesse/vi/vimos/encontrei/passei/deu/deram/precisei/reclamei/houve/ouvi/aconteceu/senti
+    nunca/jamais .. tive/tivemos/tivesse/vi/vimos/encontrei/passei/deu/deram/precisei/reclamei/houve/ouvi/
+        aconteceu/senti
     nunca/jamais .. .. nada/nenhum{a}? .. @bad/@trouble/@flaw/@awful
     nunca/jamais .. atras{ou,aram}/decepcion{ou,aram}/falh{ou,aram}/err{ou,aram}/falt{ou,aram}/estrag{ou,aram}/
         quebr{ou,aram}/demor{ou,aram}/vaz{ou,aram}
@@ -700,7 +704,9 @@ SECURITY_SIGNS = "camera{,s} alarme{,s} cadeado fechadura cofre seguro rastreado
 SECURITY = """
     roubo{,s}/furto{,s}/fraude{,s}/ladr{ao,oes}
 """
-ILLNESS_SIGNS = "remarcar reagendar adiar desmarcar horario consulta hoje amanha tarde atrasar atrasad{o,a} mudar"
+ILLNESS_SIGNS = (
+    "remarcar reagendar adiar desmarcar horario consulta hoje amanha tarde atrasar atrasad{o,a} mudar"
+)
 ILLNESS = """
     meu/minha/nosso/o/a? filho/filha/marido/esposa/mae/pai/bebe .. fic{ou,amos}/esta/ta/adoeceu .. doente?
     fiquei/ficou/estou/to/adoeci doente?
@@ -748,5 +754,10 @@ LISTS = Lists(
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
     ours=OURS,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
+    contexts=(
+        Topic(SIGNS, HOMOGRAPHS),
+        Topic(REPAIR_SIGNS, REPAIRS),
+        Topic(ILLNESS_SIGNS, ILLNESS),
+        Topic(SECURITY_SIGNS, SECURITY),
+    ),
 )

@@ -259,7 +259,8 @@ DEMANDS = """
 TROUBLES = """
     con/tiene/tenia/trae un/una agujero/hueco/rasgadura/mancha/grieta/rajadura/hoyo/roto en
     funcion{o,aron}/dur{o,aron} .. dia{,s}/semana{,s}/hora{,s}/mes .. murio/paro/rompio/apago/dano/descompuso
-    repartidor/mensajero/chofer/emplead{o,a}/gerente/vendedor{,a}/mesero/mesera/cajera/cajero .. grit{o,ando}/insult{o,ando}/
+    repartidor/mensajero/chofer/emplead{o,a}/gerente/vendedor{,a}/mesero/mesera/cajera/cajero .. grit{o,ando}/
+        insult{o,ando}/
         amenaz{o,ando}
     cierre/cremallera/boton/correa/suela/tacon/tapa/rueda/asa .. salio/cayo/despego/rompio/solto
     estoy/muy/sumamente/bastante/tan .. molest{o,a}
@@ -419,9 +420,11 @@ HARMLESS = """
     estoy/estaba/si/creo .. equivocad{o,a}
     @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
     @no .. llego .. tiempo
-    @no .. lleg{o,a,aron,ado} .. link/enlace/ubicacion/direccion/catalogo/menu/carta/precio/cotizacion/foto/factura/archivo/lista
+    @no .. lleg{o,a,aron,ado} .. link/enlace/ubicacion/direccion/catalogo/menu/carta/precio/cotizacion/foto/
+        factura/archivo/lista
     habria/seria/tendria/tendrian .. @trouble
-    disculp{a,e,en,as}/perdon/perdona .. demora/tardanza/retraso/molestar/molestia{,s}/error/confusion/tarde .. contestar/responder?
+    disculp{a,e,en,as}/perdon/perdona .. demora/tardanza/retraso/molestar/molestia{,s}/error/confusion/tarde ..
+        contestar/responder?
     consumidor final
     soy/es/frente/cerca/lado/junto .. policia
     estacion de policia
@@ -636,7 +639,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
-    me/nos encant{a,o,an,aron}
+    & ^ .. me/nos encant{a,o,an,aron}
     lo/la/los/las/me arregl{o,aron}/repar{o,aron}/solucion{o,aron}/resolvi{o,eron}
     lo/me/nos .. resolvio/solucionaron/resolvieron/arreglaron/soluciono/arreglo
     problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/
@@ -656,8 +659,8 @@ SOLUTIONS = """
     nada grave/serio
     no importa/pasa
     ningun/sin problema{,s}/drama
-    valio la pena
-    todo bien
+    & ^ .. valio la pena
+    & ^ todo bien
     todavia/aun no .. compre/comprado/pedi/pedido/pagado
     no he .. comprado/pedido/pagado .. todavia/aun/nada
 """
@@ -666,7 +669,8 @@ SETTLED = """
     me acreditaron/abonaron .. reembolso/dinero/devolucion/reintegro
     reembolso/devolucion/reintegro .. acreditado/abonado/procesado
     vi/vimos .. reembolso/reintegro/devolucion
-    gracias/agradezco .. por .. devolverme/reembolsarme/devolver/reembolsar/regresarme/devolvernos/devolucion/reintegro
+    gracias/agradezco .. por .. devolverme/reembolsarme/devolver/reembolsar/regresarme/devolvernos/devolucion/
+        reintegro
         .. dinero/plata?
     reembolso/devolucion/reintegro/dinero/plata .. ya? llego/recibido/recibi/listo/aparecio/entro/esta/cayo ..
     recib{i,imos}/llego/aparecio/entro/cayo .. el/mi/la? reembolso/dinero/devolucion/reintegro/plata/compensacion/
@@ -740,5 +744,10 @@ LISTS = Lists(
     unheard=UNHEARD,
     elsewhere=ELSEWHERE,
     ours=OURS,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS), Topic(ILLNESS_SIGNS, ILLNESS), Topic(SECURITY_SIGNS, SECURITY)),
+    contexts=(
+        Topic(SIGNS, HOMOGRAPHS),
+        Topic(REPAIR_SIGNS, REPAIRS),
+        Topic(ILLNESS_SIGNS, ILLNESS),
+        Topic(SECURITY_SIGNS, SECURITY),
+    ),
 )
