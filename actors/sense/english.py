@@ -905,7 +905,7 @@ NEVER = """
     havent/hasnt/hadnt/not/without .. one/single .. @bad/@awful/@trouble/@flaw
     not .. one/once/single .. ever/@bad/@trouble/@flaw
 """
-UNHEARD = "such so worse worst like again answered"
+UNHEARD = "until till untill such so worse worst like again answered"
 ELSEWHERE = """
     another/other/others/different/previous/last/old/former/my .. shop/shops/store/stores/company/companies/place/
         restaurant/seller/supplier/salon/website/business/brand/provider/vendor/competitor/competitors
@@ -932,7 +932,7 @@ ILLNESS = """
     my/our/the? kid/kids/son/daughter/wife/husband/mother/mom/mum/dad/baby/family .. sick/ill/injured
     i/im/we/were/he/she/hes/shes .. sick/ill/injured
     got/gotten/feeling/fell/been/am/is .. sick/ill
-    my car/bike/flight/bus/train/phone/laptop ..  broke/broken/dead/died/stolen/stuck .. down?
+    my car/bike/flight/bus/train .. broke/broken/dead/died/stolen/stuck .. down?
 """
 REPAIR_SIGNS = """
     maintenance plumber plumbing electrician servicing handyman fix fixing repair repairs repaired repairing

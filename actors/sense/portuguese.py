@@ -693,7 +693,7 @@ NEVER = """
         quebr{ou,aram}/demor{ou,aram}/vaz{ou,aram}
     nenhum{a} vez .. atras{ou,aram}/falh{ou,aram}/err{ou,aram}/@bad
 """
-UNHEARD = "tao tanto tamanh{o,a} pior assim igual retorno resposta"
+UNHEARD = "ate tao tanto tamanh{o,a} pior assim igual retorno resposta"
 ELSEWHERE = """
     outr{o,a,os,as}/ultim{a,o}/antig{a,o}/concorrente .. loja{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/site{,s}/
         vendedor{,a}/fornecedor/salao/marca/oficina
@@ -710,7 +710,7 @@ ILLNESS_SIGNS = (
 ILLNESS = """
     meu/minha/nosso/o/a? filho/filha/marido/esposa/mae/pai/bebe .. fic{ou,amos}/esta/ta/adoeceu .. doente?
     fiquei/ficou/estou/to/adoeci doente?
-    meu/minha carro/moto/celular/bike/onibus/pneu .. quebrou/furou/pifou/estragou/quebrad{o,a}/parou
+    meu/minha carro/moto/bike/onibus/pneu .. quebrou/furou/pifou/estragou/quebrad{o,a}/parou
 """
 SIGNS = """
     nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu

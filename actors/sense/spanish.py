@@ -690,7 +690,7 @@ NEVER = """
     nunca/jamas .. retras{an,aron,o,ado}/tard{an,aron,o,ado}/fall{an,aron,o,ado}/equivoc{an,aron,ado}/
         demor{an,aron,o,ado}/quej{e,ado,amos}
 """
-UNHEARD = "tan tanto tanta peor semejante asi igual respuesta"
+UNHEARD = "hasta tan tanto tanta peor semejante asi igual respuesta"
 ELSEWHERE = """
     otr{o,a,os,as}/ultim{a,o}/anterior/competencia .. tienda{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/
         pagina{,s}/vendedor{,a}/proveedor/salon/marca/taller/sitio
@@ -705,8 +705,8 @@ ILLNESS_SIGNS = "cita turno reprogramar cambiar posponer cancelar mover tarde ma
 ILLNESS = """
     mi/nuestro/el/la? hijo/hija/esposo/esposa/mama/papa/bebe/nino/nina .. enferm{o,a,aron}
     me/se .. enferm{e,o,aron}
-    mi/el coche/carro/auto/moto/celular/bici .. rompio/descompuso/averio/dano/murio/pincho/poncho
-    se me .. rompio/descompuso/averio/dano/murio/pincho/poncho .. coche/carro/auto/moto/celular/bici
+    mi/el coche/carro/auto/moto/bici .. rompio/descompuso/averio/dano/murio/pincho/poncho
+    se me .. rompio/descompuso/averio/dano/murio/pincho/poncho .. coche/carro/auto/moto/bici
 """
 SIGNS = "el los las muy pero hola gracias quiero tengo usted ustedes porfa para con por hay del al esta este pedido"
 """Spanish, with some words that are Portuguese too."""
