@@ -15,6 +15,7 @@ CLASSES = {
         scratch scratches flaw flaws defect{,s} damage{,s} delay{,s} mistake{,s} error{,s} fault{,s} dent
         crack hiccup trouble{,s} fuss
     """,
+    "ever": "never nvr",
     "no": "no without zero any nor dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never",
     "not": _NOT,
     "passed": """
@@ -269,6 +270,7 @@ DEMANDS = """
     charged/billed/debited/deducted/paid ... twice/double/again/extra/wrong/wrongly/incorrectly/incorrect/more/
         without
     charge{d,s} ... # times
+    took/taken/take/deducted/withdrew .. payment/money/amount .. #/twice .. times/from
     double/wrong/wrongly/incorrect/incorrectly/unknown/unauthorized/unauthorised/over/extra/duplicate/strange/
         suspicious charge{d,s}/payment/billed/billing/transaction
     overcharg{ed,e,ing}/overbilled
@@ -297,6 +299,19 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    arrived/came/delivered/got/received .. with? only? half/part of? the/my/our
+    paid/pay/ordered .. for? # .. and .. got/received/came/arrived/delivered only/just/one/a/#/half
+    smells/smelled/stinks/reeks .. like/of smoke/mold/mould/sewage/rotten/urine/sweat/dog/gas/burnt/fish/chemicals
+    still says/shows/showing/saying/marked .. unpaid/pending/due/processing/owing
+    has/had/have/with/is/there a/an/# .. hole/holes/tear/tears/rip/stain/stains/dent/dents/crack/cracks/chip/
+        chips in/
+        on .. sleeve/screen/back/front/side/pocket/fabric/middle/it/leg/lid/top/bottom/glass/door
+    works/worked/lasted .. one/a/#/single day/days/week/hour/hours/month .. died/stopped/broke/dead/only
+    @they .. shouting/yelling/screaming/swearing/cursing .. at/my/me/us
+    paid .. still/shows/says .. unpaid/pending/due/owing
+    zip/zipper/button/handle/strap/sole/heel/lid/wheel/knob/screen/wire .. came/fell/broke/snapped/popped/peeled ..
+        off/out/loose/first/after/$
+    still nothing
     in .. pieces/bits/halves
     into pieces/bits
     left .. .. flooded/dirty/broken/soaked/damaged/ruined/scratched/filthy
@@ -506,6 +521,13 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    issue{,s} # of/in/from/$
+    my/our old/previous/former .. .. died/broke/broken/stopped/dead/cracked/exploded/burnt
+    case/cover/glue/filler/cream/paint/treatment/patch/kit/remedy/shampoo/product .. for a/the/my? @bad ..
+    your/the competitor{,s}/competition ... ..
+    my/our/the .. neighbour{,s}/neighbor{,s}/landlord/boss/teacher/clients/client/guests/tenant/tenants/wife/
+        husband ..
+        complain{,s,ed,ing,t} .. about/of noise/smell/price/time/heat/dust?
     @not work for me/us/him/her
     monday/tuesday/wednesday/thursday/friday/saturday/sunday/tomorrow/today/date/time/day .. @not work
     @not work .. on/this/next? monday/tuesday/wednesday/thursday/friday/saturday/sunday/weekend/day
@@ -572,7 +594,7 @@ HARMLESS = """
     anti theft/fraud/scam
     what .. legal name/hours/age/requirements
     issue due/out/price/no
-    smell{s} .. like/good/great/nice/amazing
+    smell{s} .. good/great/nice/amazing
     my flight/bus/train/plane/meeting/husband/wife/boss .. late/delayed
     waiting for my/him/her/the/an/your/ur .. decide/decision/offer/quote/quotation/reply/answer/response/
         confirmation/salary/friend
@@ -604,6 +626,9 @@ HARMLESS = """
     @no @passed* @trouble
     no prob{,s,lem,lems,lemo} .. at all/man/bro/dear
     not my/your/a/the problem
+    would/wouldnt .. @trouble
+    sorry/apologies/apologise/apologize .. for/about/to .. delay/late/trouble/bother/mistake/mixup/confusion/
+        inconvenience/error/complain
     what/whats/whats your/the/is problem/issue lol/haha
     problem{,s}/issue{,s} .. skin/hair/sleep/math/back/knee
     skin/hair/sleep/weight/math/maths/health/back/knee/dental/teeth/hearing/vision/eye/joint/digestive/acne
@@ -642,7 +667,7 @@ HARMLESS = """
         in/if/$
     how much/many .. charge{,s}
     what/whats/which .. do/is/are/would/will/the/your/u .. charge{,s}
-    is/are/r there .. charge{,s}
+    is/are/r there ... charge{,s}
     any/extra/additional/delivery/shipping/service/late/cancellation/booking/cleaning/bank/card/handling/
         customs/labor/labour/visit/no/small/monthly/annual/yearly/fixed/hourly/visa/parking charge{,s} .. for/
         to/if/on/in
@@ -653,7 +678,10 @@ HARMLESS = """
     including/include/includes/incl/with/plus .. charge{,s}
     usb/type/c/wall/car/wireless/phone/magsafe/laptop charger{,s}
     billing address/cycle/date/period/name/info/information/details/software/system/email
-    legal size/paper/age/name/holiday/drinking/notice/translation/translations/translator/document/documents/
+    legal conference/conferences/event/exam/exams/course/courses/career/field/profession/industry/background/tech/
+        size/sized/pad/pads/folder/folders/envelope/envelopes/file/files/entity/status/secretary/studies/drama/
+        thriller/copy/stamp/requirement/requirements/tint/alcohol/adult/heir/form/forms/terms/paper/age/name/
+        holiday/drinking/notice/translation/translations/translator/document/documents/
         tender/weight/limit/guardian/system
     translat{e,ion,or,ing} .. legal
     lawyer/attorney .. near/discount/recommended/friend/office/by profession
@@ -661,9 +689,6 @@ HARMLESS = """
     im/am/i/hes/shes/was/is/are/were a/an/the? .. lawyer/attorney/solicitor
     my/a/the/our lawyer/attorney .. recommended/told me/suggested .. you/your/this/shop/place/about
     lawyer/lawyers/attorney/law .. firm/office/offices/building/gown/costume
-    refund/refunds .. received/arrived/came/done/processed .. thank{,s,you}/thx/$
-    refund{,s} received/arrived/came
-    received/got/recieved .. my/the/your refund
     thank{,s}/thx/ty .. for .. refund/compensation/help/solving/fixing/sorting/resolving/agent/support/
         customer_service/representative/operator
     are/is .. customer service/support/agent/agents .. open/available .. on/at/after/during/weekend/sunday/
@@ -815,6 +840,7 @@ REFUSALS = """
 """
 
 SUPPOSITIONS = """
+    used to
     if
     what happens when
     in case
@@ -825,6 +851,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    & ^ .. love/loved/adore it/them
     fixed/solved/resolved/sorted it/this/that/everything/them
     @trouble .. @be* @solve
     @solve .. the/my/our/that problem/issue/problems/issues
@@ -840,10 +867,73 @@ SOLUTIONS = """
     found it
     figured .. out
     problem/issue gone/solved/fixed/sorted/resolved
+    leak/stain/noise/smell/scratch/dent/crack/mark/damage/error/bug/bugs/mould/mold/rash .. gone/fixed/stopped/
+        disappeared/vanished/out/removed
+    no more/longer leak{s,ing}/noise/smell/stain/stains/error/errors/bugs/dripping
+    no big deal/drama
+    & ^ .. its/thats/it/was/all ok/okay/fine/alright/good
+    doesnt/didnt/dont really? matter/mind
+    & ^ .. worth it/the
+    @not .. ordered/bought/purchased/paid/booked .. yet
     just .. arrived
     finally arrived/came/works
 """
 
+SETTLED = """
+    saw/see/seen/noticed/confirmed/spotted .. my/the/your/a/full .. refund/money/compensation back?
+    thank{,s}/thx/ty/appreciate .. for .. refunding/reimbursing/returning/compensating/sending/giving .. money/
+        refund?
+        back?
+    refund{,s}/money .. received/arrived/came/landed/credited/cleared/processed/done/in/back ..
+    received/got/recieved/have/had .. my/the/your/a/full .. refund/money/compensation back?
+    was/were/been/got/is/are .. refunded/reimbursed/compensated
+    you/u/they/he/she/team/shop/store .. refunded/reimbursed/compensated/returned/gave/sent .. me/us/my/it/the ..
+        refund/money/back/week/fully/already/yesterday/today/last
+"""
+AWAITED = """
+    want need wanna when where wheres if should could can will would still to must until only half unless id ill
+        told let give lemme demand
+    wrong waiting expect promised said please pls
+"""
+NEVER = """
+    havent/hasnt/hadnt .. been .. one/single/any/anything
+    cant/cannot/couldnt .. remember/recall/think/fault/imagine/name
+    @ever had/have/seen/experienced/encountered/faced/met/run/come/gotten/given/got/caused/made/found/heard/needed
+    @ever .. been/felt/let
+    @ever ... @bad/@awful/@trouble/@flaw
+    havent/hasnt/hadnt .. had/seen/experienced/encountered/faced/given/caused/found .. one/single/any/a
+    havent/hasnt/hadnt/not/without .. one/single .. @bad/@awful/@trouble/@flaw
+    not .. one/once/single .. ever/@bad/@trouble/@flaw
+"""
+UNHEARD = "until till untill such so worse worst like again answered"
+ELSEWHERE = """
+    another/other/others/different/previous/last/old/former/my .. shop/shops/store/stores/company/companies/place/
+        restaurant/seller/supplier/salon/website/business/brand/provider/vendor/competitor/competitors
+    elsewhere
+    somewhere else
+"""
+OURS = "your yours ur"
+LEARNING_SIGNS = (
+    "course{,s} class{,es} lesson{,s} exam thesis degree book{,s} workshop training study studying"
+)
+LEARNING = """
+    dispute{,s}/fraud/complaint{,s}/lawyer{,s} .. with/between/resolution/handling/handled/management/detection/for
+"""
+SECURITY_SIGNS = (
+    "camera{,s} cctv alarm{,s} lock{,s} padlock safe{,s} insurance tracker sensor{,s} door{,s} antivirus"
+)
+SECURITY = """
+    theft{,s}/robbery/robberies/burglar{y,s,ies}/fraud/thie{f,ves}/stolen
+"""
+ILLNESS_SIGNS = """
+    reschedule rescheduling appointment cancel postpone move shift rebook today tomorrow late
+"""
+ILLNESS = """
+    my/our/the? kid/kids/son/daughter/wife/husband/mother/mom/mum/dad/baby/family .. sick/ill/injured
+    i/im/we/were/he/she/hes/shes .. sick/ill/injured
+    got/gotten/feeling/fell/been/am/is .. sick/ill
+    my car/bike/flight/bus/train .. broke/broken/dead/died/stolen/stuck .. down?
+"""
 REPAIR_SIGNS = """
     maintenance plumber plumbing electrician servicing handyman fix fixing repair repairs repaired repairing
     replacement spare
@@ -868,5 +958,16 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Topic(REPAIR_SIGNS, REPAIRS),),
+    settled=SETTLED,
+    awaited=AWAITED,
+    never=NEVER,
+    unheard=UNHEARD,
+    elsewhere=ELSEWHERE,
+    ours=OURS,
+    contexts=(
+        Topic(REPAIR_SIGNS, REPAIRS),
+        Topic(ILLNESS_SIGNS, ILLNESS),
+        Topic(SECURITY_SIGNS, SECURITY),
+        Topic(LEARNING_SIGNS, LEARNING),
+    ),
 )

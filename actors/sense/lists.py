@@ -40,4 +40,16 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """What follows in the clause is not so, or not yet."""
     solutions: str
     """What the customer told of before this is over."""
+    settled: str = ""
+    """A demand that was met ("got my refund"): harmless, but where it is denied or awaited just before."""
+    awaited: str = ""
+    """Words, not expressions: of what has not come yet."""
+    never: str = ""
+    """What has not happened in all the time ("never had"): a trouble that follows in the clause is none."""
+    unheard: str = ""
+    """Words after which "never" means the contrary: "never had such a bad meal"."""
+    elsewhere: str = ""
+    """Somebody else's business: what the clause tells happened there."""
+    ours: str = ""
+    """Words that make it the business itself: "your other branch"."""
     contexts: tuple[Topic, ...] = ()

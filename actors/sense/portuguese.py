@@ -20,7 +20,7 @@ CLASSES = {
         cheg{ou,aram} veio vieram receb{i,emos,eu} entreg{aram,ou} mand{aram,ou} envi{aram,ou} trouxe{,ram}
         deram venderam
     """,
-    "no": "nao n naum num sem nem nunca nenhum{,a} ñ",
+    "no": "nao n naum num sem nem nunca jamais nenhum{,a} ñ",
     "passed": """
         unico unica so sequer com voces vcs nem nenhum{,a} um uma o a os as ha houve tenho tem temos tinha
         tive tivemos teve ter existe e foi era esta ta vai ser seria algum{a,} qualquer mais outro outra maior
@@ -196,6 +196,7 @@ INSISTED = """
 """
 
 DEMANDS = """
+    devolveram/reembolsaram/estornaram .. so/metade/parte/apenas
     fazer/registrar/abrir/fiz .. bo
     direito{,s}/defesa/codigo/orgao/delegacia .. consumidor
     vomit{ei,ando,amos,ou}/diarreia .. .. comida/comer/depois/lanche/restaurante/sua
@@ -258,6 +259,12 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    com/tem/tinha/esta um/uma furo/rasgo/buraco/mancha/racho/trinca/amassado n{o,a,os,as}
+    funcion{ou,aram}/dur{ou,aram} .. dia{,s}/semana{,s}/hora{,s}/mes .. morreu/parou/pifou/quebrou/apagou
+    entregador/motoboy/motorista/atendente/gerente/funcionari{o,a}/vendedor{,a}/moco/moca .. grit{ou,ando}/
+        xing{ou,ando}/
+        ofend{eu,endo}/ameac{ou,ando}
+    ziper/botao/alca/sola/salto/tampa/roda .. soltou/caiu/descolou/quebrou/arrebentou
     deix{ou,aram} de funcionar/ligar/carregar
     pass{aram,ou} .. cartao .. # vezes
     @no bate{,m}
@@ -406,10 +413,22 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    meu/minha/nosso/nossa .. antig{o,a}/velh{o,a}/anterior .. pifou/quebrou/morreu/parou/estragou/queimou
+    vizinho{,s}/vizinha{,s}/sindico/chefe/cliente{,s}/hospede{,s}/inquilino .. reclam{ou,aram,a,am} .. do/da
     @no .. funciona/serve/da .. pra/para mim
     @no .. consigo/posso .. pagar .. hoje/agora/ainda/dinheiro
     @no .. serve pra/para
     falt{a,am} .. @n @time
+    livro{,s}/curso/faculdade/aula/aulas/professor{,a}/prova/apostila/palestra .. de/em/sobre .. direito{,s}/
+        defesa/codigo .. consumidor?
+    @no .. t{ive,enho,em,inha,ivemos,emos} .. que reclamar
+    @no .. cheg{ou,aram} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista/
+        menu
+    teria/haveria/seria/daria .. @trouble
+    papel/tamanho/folha/folhas/idade/representante/responsavel/requisito/requisitos/amazonia legal/legais
+    cheg{o,arei,ar,amos}/vou/estou/to .. # min/minutos .. atrasad{o,a}
+    cheg{o,arei,ar,amos}/vou .. .. .. atrasad{o,a}/tarde
+    desculp{a,e,em,as}/perdao .. demora/demorar/atraso/incomodo/incomodar/erro/confusao/transtorno ..
     @no .. receb{i,emos} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista
     consumidor final
     por engano
@@ -441,7 +460,6 @@ HARMLESS = """
     roub{aram,ado,ou}/furtaram/perdi .. meu/minha? celular/carteira/carro/moto/bolsa/documento/documentos/cartao
     baratas/barata/ratos/formigas .. cozinha/casa/apartamento/quintal
     dedetiza{m,r,cao}
-    estorno/reembolso .. caiu/recebi/obrigad{o,a}/chegou
     @no @passed* golpe/fraude/enganacao
     pago/pagar/pagamento .. em dobro
     alergi{a,co,ca} a
@@ -456,7 +474,7 @@ HARMLESS = """
     @no .. me? reclam{o,ar,ando}
     @no .. posso/da/tenho .. reclamar/que
     preco .. absurdo
-    absurdo de bom
+    absurdo de
     antifurto/anti furto/roubo
     seguro .. contra? roubo/fraude/furto
     golpe de
@@ -479,8 +497,6 @@ HARMLESS = """
         resolverem
     desculp{a,e,em,as} .. transtorno/incomodo/problema/demora/atraso/atrasado
     pass{o,em} mal? .. cartao
-    reembolso/estorno .. ja? chegou/caiu/recebi/recebido
-    recebi/caiu .. reembolso/estorno/dinheiro
     advogad{o,a} .. indicou/recomendou/amig{o,a}/perto
     meu/um/uma/minha/sou advogad{o,a} .. indicou/recomendou/e/amig{o,a}/disse/sou
     escritorio .. advogad{o,os,a}
@@ -625,6 +641,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    & ^ .. amei/adorei
     resolveu/resolveram/arrumou/arrumaram/consertou/solucionou em/rapido/na/pra/tudo/rapidinho
     problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
     @fixed .. o/meu/esse/do? problema{,s}
@@ -639,8 +656,62 @@ SOLUTIONS = """
     pode deixar/ignorar/desconsiderar
     deixa .. pra la
     acabou de chegar
+    par{ou,aram} de vazar/pingar/doer/apitar/travar/falhar
+    @no .. vaza/pinga/trava/faz mais/barulho
+    vazamento/mancha/barulho/cheiro/defeito/goteira/erro .. sumiu/sumiram/saiu/acabou/parou
+    nada demais/grave/serio
+    & ^ tudo bem/certo/otimo
+    @no .. tem problema/importa
+    sem problema{,s}
+    & ^ .. valeu a pena
+    @no .. comprei/pedi/paguei ainda
+    ainda @no .. comprei/pedi/fechei
 """
 
+SETTLED = """
+    vi/vimos .. estorno/reembolso
+    obrigad{o,a}/obg/valeu/agradec{o,ida,ido} .. por/pelo/pela .. devolver/devolverem/reembolsar/reembolsarem/
+        estornar/
+        devolucao/estorno/reembolso .. dinheiro/valor?
+    estorno/reembolso/dinheiro/valor .. caiu/recebi/recebido/chegou/creditado/processado/apareceu/voltou/entrou/
+        feito/ok ..
+    recebi/recebemos/caiu/chegou/apareceu/voltou/entrou .. meu/o .. reembolso/estorno/dinheiro/valor de? volta?
+    reembolso/estorno obrigad{o,a}
+    me? reembols{aram,ou}/estorn{aram,ou}/devolveram/devolveu/ressarciram .. me/nos/dinheiro/valor/ontem/hoje/
+        obrigad{o,a}/certinho/rapido/$
+    fui reembolsad{o,a}
+"""
+AWAITED = """
+    quando cade kd quero queria preciso ainda exijo se onde so metade gostaria prometeram era pra para
+"""
+NEVER = """
+    nada/nenhum{a} .. nunca .. @bad/@trouble/@flaw
+    nunca/jamais .. tive/tivemos/tivesse/vi/vimos/encontrei/passei/deu/deram/precisei/reclamei/houve/ouvi/
+        aconteceu/senti
+    nunca/jamais .. .. nada/nenhum{a}? .. @bad/@trouble/@flaw/@awful
+    nunca/jamais .. atras{ou,aram}/decepcion{ou,aram}/falh{ou,aram}/err{ou,aram}/falt{ou,aram}/estrag{ou,aram}/
+        quebr{ou,aram}/demor{ou,aram}/vaz{ou,aram}
+    nenhum{a} vez .. atras{ou,aram}/falh{ou,aram}/err{ou,aram}/@bad
+"""
+UNHEARD = "ate tao tanto tamanh{o,a} pior assim igual retorno resposta"
+ELSEWHERE = """
+    outr{o,a,os,as}/ultim{a,o}/antig{a,o}/concorrente .. loja{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/site{,s}/
+        vendedor{,a}/fornecedor/salao/marca/oficina
+    concorrencia/concorrente{,s}
+"""
+OURS = "sua seu suas seus vossa vossas"
+SECURITY_SIGNS = "camera{,s} alarme{,s} cadeado fechadura cofre seguro rastreador porta{,s} sensor"
+SECURITY = """
+    roubo{,s}/furto{,s}/fraude{,s}/ladr{ao,oes}
+"""
+ILLNESS_SIGNS = (
+    "remarcar reagendar adiar desmarcar horario consulta hoje amanha tarde atrasar atrasad{o,a} mudar"
+)
+ILLNESS = """
+    meu/minha/nosso/o/a? filho/filha/marido/esposa/mae/pai/bebe .. fic{ou,amos}/esta/ta/adoeceu .. doente?
+    fiquei/ficou/estou/to/adoeci doente?
+    meu/minha carro/moto/bike/onibus/pneu .. quebrou/furou/pifou/estragou/quebrad{o,a}/parou
+"""
 SIGNS = """
     nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu
         minha
@@ -677,5 +748,16 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
+    settled=SETTLED,
+    awaited=AWAITED,
+    never=NEVER,
+    unheard=UNHEARD,
+    elsewhere=ELSEWHERE,
+    ours=OURS,
+    contexts=(
+        Topic(SIGNS, HOMOGRAPHS),
+        Topic(REPAIR_SIGNS, REPAIRS),
+        Topic(ILLNESS_SIGNS, ILLNESS),
+        Topic(SECURITY_SIGNS, SECURITY),
+    ),
 )

@@ -55,7 +55,7 @@ _PARTING = word_class(
     """but however though although bt لكن ولكن بس لاكن lakin bs pero aunque sino porem mas contudo entretanto"""
 )
 _NOT_PARTING_AFTER = word_class(
-    "de nada mucho poco nunca algo lo la los las ya por dia vez cobraron cobro cobrar cobran un una no"
+    "de nada mucho poco nunca algo el lo la los las del tan ni o ya por dia vez cobraron cobro cobrar cobran un una no"
 )
 """Before the Spanish más, which is the Portuguese "but" to somebody who leaves accents off."""
 _PREFIXES = tuple(
@@ -99,7 +99,7 @@ def read(text: str) -> Sense:
 
 
 def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
-    """The kinds of what a clause says, without what is covered, refused or supposed in it.
+    """The kinds of what a clause says, without what is covered, refused or supposed in it, or happened elsewhere.
 
     A demand or a wish goes only where all of it is within something harmless; a trouble, which is told in many words,
     also where only its beginning or its end is; a person also where he is within what is spoken of.
@@ -109,16 +109,20 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     hits = [Hit(hit.kind, max(first, hit.start), min(hit.end, last)) for hit in matcher.hits(said)]
     if not hits:
         return set()
-    covered = _reach(said, (hit for hit in hits if hit.kind in harmless), beyond=0)
+    covered = _reach(said, (hit for hit in hits if _is_harmless(hit, said, first, harmless)), beyond=0)
     mentioned = _reach(said, (hit for hit in hits if hit.kind == "mention"), beyond=0)
     of_machine = _reach(said, (hit for hit in hits if hit.kind == "machine"), beyond=0)
     refused = _reach(said, (hit for hit in hits if hit.kind == "refusal"), beyond=2)
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
+    never = min((hit.start for hit in hits if _is_never(hit, said)), default=len(said))
+    is_elsewhere = any(hit.kind == "elsewhere" for hit in hits) and _lexicon().ours.isdisjoint(said)
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
-        if covered[start] >= end:
+        if covered[start] >= end or (is_elsewhere and kind in ("demand", "trouble")):
             continue
         if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end or start >= supposed):
+            continue
+        if kind == "trouble" and end > never:
             continue
         if kind == "trouble" and (of_machine[start] > start or of_machine[end - 1] >= end):
             continue
@@ -133,6 +137,19 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
         elif refused[start] <= start:
             left.add(kind)
     return left
+
+
+def _is_harmless(hit: Hit, said: Sequence[str], first: int, harmless: Set[str]) -> bool:
+    """What is harmless by itself, or is settled: neither denied nor awaited by the words just before it."""
+    if hit.kind != "settled":
+        return hit.kind in harmless
+    before = said[max(first, hit.start - _DENIED_WITHIN) : hit.start]
+    return _lexicon().matcher.denials.isdisjoint(before) and _lexicon().awaited.isdisjoint(before)
+
+
+def _is_never(hit: Hit, said: Sequence[str]) -> bool:
+    """What has not happened in all the time, unless it is said of something that was worse than ever."""
+    return hit.kind == "never" and _lexicon().unheard.isdisjoint(said[hit.start :])
 
 
 def _reach(said: Sequence[str], hits: Iterable[Hit], beyond: int) -> list[int]:
@@ -209,6 +226,9 @@ class _Lexicon(msgspec.Struct, frozen=True):
     """Words that are one in the lists and two as they are typed; the third of three joins the first two."""
     signs: Mapping[str, frozenset[str]]
     """The words that a text must have one of, for each kind of what is harmless in some texts alone."""
+    awaited: frozenset[str]
+    unheard: frozenset[str]
+    ours: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -228,17 +248,23 @@ def _lexicon() -> _Lexicon:
             ("refusal", lists.refusals),
             ("supposition", lists.suppositions),
             ("solution", lists.solutions),
+            ("settled", lists.settled),
+            ("never", lists.never),
+            ("elsewhere", lists.elsewhere),
         ):
             matcher.add(kind, listed, classes)
         for number, context in enumerate(lists.contexts):
             kind = f"{name} {number}"
             matcher.add(kind, context.harmless, classes)
             signs[kind] = word_class(context.signs)
-    matcher.vocabulary.update(*signs.values())
+    awaited = frozenset().union(*(word_class(lists.awaited) for lists in LANGUAGES.values()))
+    unheard = frozenset().union(*(word_class(lists.unheard) for lists in LANGUAGES.values()))
+    ours = frozenset().union(*(word_class(lists.ours) for lists in LANGUAGES.values()))
+    matcher.vocabulary.update(awaited, unheard, ours, *signs.values())
     compounds: dict[tuple[str, str], str] = {}
     for compound in [word for word in matcher.vocabulary if JOINT in word]:
         first, *others = compound.split(JOINT)
         matcher.vocabulary.update((first, *others))
         for other in others:
             compounds[first, other] = first = f"{first}{JOINT}{other}"
-    return _Lexicon(matcher, compounds, signs)
+    return _Lexicon(matcher, compounds, signs, awaited, unheard, ours)

@@ -203,6 +203,7 @@ INSISTED = """
 """
 
 DEMANDS = """
+    devolvieron/reembolsaron/reintegraron/regresaron .. solo/mitad/parte/apenas
     llamar/ir/voy/vamos/denuncia/con/reportar/a .. la policia
     defensa/proteccion/derecho{s,}/codigo/oficina/procuraduria .. consumidor
     vomit{o,ando,e,amos,aron}/diarrea .. .. comida/comer/comimos/despues/restaurante/su/pollo/pescado
@@ -256,6 +257,12 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    con/tiene/tenia/trae un/una agujero/hueco/rasgadura/mancha/grieta/rajadura/hoyo/roto en
+    funcion{o,aron}/dur{o,aron} .. dia{,s}/semana{,s}/hora{,s}/mes .. murio/paro/rompio/apago/dano/descompuso
+    repartidor/mensajero/chofer/emplead{o,a}/gerente/vendedor{,a}/mesero/mesera/cajera/cajero .. grit{o,ando}/
+        insult{o,ando}/
+        amenaz{o,ando}
+    cierre/cremallera/boton/correa/suela/tacon/tapa/rueda/asa .. salio/cayo/despego/rompio/solto
     estoy/muy/sumamente/bastante/tan .. molest{o,a}
     molestisim{o,a}
     me/nos/que .. trat{o,aron} .. mal
@@ -403,6 +410,8 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    mi/nuestro/nuestra .. viej{o,a}/antigu{o,a}/anterior .. murio/rompio/dano/quemo/descompuso/paro
+    vecino{,s}/vecina{,s}/casero/jefe/cliente{,s}/huesped{,es}/inquilino .. quej{o,aron,a,an} .. del/de/por
     @no me funciona/sirve/queda .. lunes/martes/miercoles/jueves/viernes/sabado/domingo/manana/hora/horario/dia/
         tarde
     @no .. puedo/podemos .. pagar .. hoy/ahora/manana/todavia/efectivo
@@ -411,6 +420,11 @@ HARMLESS = """
     estoy/estaba/si/creo .. equivocad{o,a}
     @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
     @no .. llego .. tiempo
+    @no .. lleg{o,a,aron,ado} .. link/enlace/ubicacion/direccion/catalogo/menu/carta/precio/cotizacion/foto/
+        factura/archivo/lista
+    habria/seria/tendria/tendrian .. @trouble
+    disculp{a,e,en,as}/perdon/perdona .. demora/tardanza/retraso/molestar/molestia{,s}/error/confusion/tarde ..
+        contestar/responder?
     consumidor final
     soy/es/frente/cerca/lado/junto .. policia
     estacion de policia
@@ -437,8 +451,6 @@ HARMLESS = """
     cobra{,n} .. abogad{o,a}
     tramite{,s} legal{,es}
     hac{en,er,eme,erme} .. cargo
-    me hicieron .. reembolso/devolucion .. gracias/$
-    recib{i,imos} .. compensacion/reembolso/devolucion/indemnizacion
     esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo/novio/novia .. @no .. lleg{ado,o,a}
     @no .. llegado mi esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo
     @no puedo contestar/atender/hablar
@@ -476,8 +488,6 @@ HARMLESS = """
         estrenimiento/erecion/ansiedad/conducta/audicion/memoria/digestion/humedad
     gracias .. por .. ayuda/solucionar/resolver/atencion/reembolso/devolucion/ayudarme/ayudar
     disculp{a,e,en} .. inconveniente{,s}/molestia{,s}
-    reembolso/devolucion .. ya? llego/recibido/recibi/listo .. gracias/$
-    ya .. recibi/llego .. reembolso/dinero/devolucion
     mi/un/una/el/la/de/otro abogad{o,a} .. recomendo/esta/vive/trabaja/dijo/amigo/cerca
     despacho/oficina/consultorio .. abogad{os,o,a}
     abogad{o,a} .. cerca/recomend{o,ado}/amig{o,a}
@@ -629,6 +639,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    & ^ .. me/nos encant{a,o,an,aron}
+    lo/la/los/las/me arregl{o,aron}/repar{o,aron}/solucion{o,aron}/resolvi{o,eron}
     lo/me/nos .. resolvio/solucionaron/resolvieron/arreglaron/soluciono/arreglo
     problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/
         arregl{o,aron}
@@ -641,8 +653,61 @@ SOLUTIONS = """
     fue resuelto/solucionado
     olvidalo/olvidelo
     ya llego
+    ya no .. gotea/filtra/huele/falla/traba/apaga/pierde/chorrea
+    dej{o,aron} de gotear/filtrar/fallar/oler/trabarse/doler/sonar/perder
+    mancha/gotera/ruido/olor/fuga/error/falla/humedad .. desaparecio/salio/quito/fue
+    nada grave/serio
+    no importa/pasa
+    ningun/sin problema{,s}/drama
+    & ^ .. valio la pena
+    & ^ todo bien
+    todavia/aun no .. compre/comprado/pedi/pedido/pagado
+    no he .. comprado/pedido/pagado .. todavia/aun/nada
 """
 
+SETTLED = """
+    me acreditaron/abonaron .. reembolso/dinero/devolucion/reintegro
+    reembolso/devolucion/reintegro .. acreditado/abonado/procesado
+    vi/vimos .. reembolso/reintegro/devolucion
+    gracias/agradezco .. por .. devolverme/reembolsarme/devolver/reembolsar/regresarme/devolvernos/devolucion/
+        reintegro
+        .. dinero/plata?
+    reembolso/devolucion/reintegro/dinero/plata .. ya? llego/recibido/recibi/listo/aparecio/entro/esta/cayo ..
+    recib{i,imos}/llego/aparecio/entro/cayo .. el/mi/la? reembolso/dinero/devolucion/reintegro/plata/compensacion/
+        indemnizacion
+    me hicieron .. reembolso/devolucion
+    me devolvieron/reembolsaron/reintegraron/regresaron/devolvio/reembolso .. dinero/plata/pago/lana/monto/ayer/
+        hoy/gracias/todo/rapido/$
+"""
+AWAITED = """
+    cuando donde quiero necesito todavia aun exijo si solo mitad quisiera prometieron hasta que para
+"""
+NEVER = """
+    nada/ningun{a,o} .. nunca @bad/@trouble/@flaw
+    nunca/jamas .. tuve/tuvimos/tenido/vi/visto/encontre/encontrado/habido/hubo/dado/dio/pasado/paso/sentido/oido
+    nunca/jamas .. me/nos/les .. fall{o,aron,ado}/decepcion{o,aron,ado}
+    nunca/jamas .. .. nada/ningun{a,o}? .. @bad/@trouble/@flaw/@awful
+    nunca/jamas .. retras{an,aron,o,ado}/tard{an,aron,o,ado}/fall{an,aron,o,ado}/equivoc{an,aron,ado}/
+        demor{an,aron,o,ado}/quej{e,ado,amos}
+"""
+UNHEARD = "hasta tan tanto tanta peor semejante asi igual respuesta"
+ELSEWHERE = """
+    otr{o,a,os,as}/ultim{a,o}/anterior/competencia .. tienda{,s}/empresa{,s}/lugar{,es}/restaurante{,s}/
+        pagina{,s}/vendedor{,a}/proveedor/salon/marca/taller/sitio
+    la competencia
+"""
+OURS = "su sus tu tus vuestra vuestro"
+SECURITY_SIGNS = "camara{,s} alarma{,s} candado cerradura seguro rastreador puerta{,s} sensor caja_fuerte"
+SECURITY = """
+    robo{,s}/hurto{,s}/fraude{,s}/ladron{,es}
+"""
+ILLNESS_SIGNS = "cita turno reprogramar cambiar posponer cancelar mover tarde manana hoy reagendar"
+ILLNESS = """
+    mi/nuestro/el/la? hijo/hija/esposo/esposa/mama/papa/bebe/nino/nina .. enferm{o,a,aron}
+    me/se .. enferm{e,o,aron}
+    mi/el coche/carro/auto/moto/bici .. rompio/descompuso/averio/dano/murio/pincho/poncho
+    se me .. rompio/descompuso/averio/dano/murio/pincho/poncho .. coche/carro/auto/moto/bici
+"""
 SIGNS = "el los las muy pero hola gracias quiero tengo usted ustedes porfa para con por hay del al esta este pedido"
 """Spanish, with some words that are Portuguese too."""
 HOMOGRAPHS = """
@@ -673,5 +738,16 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
+    settled=SETTLED,
+    awaited=AWAITED,
+    never=NEVER,
+    unheard=UNHEARD,
+    elsewhere=ELSEWHERE,
+    ours=OURS,
+    contexts=(
+        Topic(SIGNS, HOMOGRAPHS),
+        Topic(REPAIR_SIGNS, REPAIRS),
+        Topic(ILLNESS_SIGNS, ILLNESS),
+        Topic(SECURITY_SIGNS, SECURITY),
+    ),
 )
