@@ -288,7 +288,10 @@ DEMANDS = """
     poison{ing,ed}
     i/we/kids/family/son/daughter/wife/husband/he/she/mother/all .. got/gotten/getting/fell/became/been/feeling
         .. sick/ill
-    sick/ill ... after/from/eating
+    sick ... after/from/eating
+    am/im/is/are/was/were/felt/feel/feels/very/so/seriously/both/family/daughter/son/kids/wife/husband/mother ill
+        ... after/from/eating
+    ill after/from eating
     error/mistake ... bill/invoice/charge
     made ... sick/ill
     threw/throwing up
