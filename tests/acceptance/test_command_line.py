@@ -166,7 +166,7 @@ def test_dead_letters_and_tail(daemon: DaemonUnderTest, gateway: FakeEvolution, 
     text, document = majlis.both("dead", "list")
     (letter,) = items(document, "letters")
     number = str(letter["id"])
-    assert (document["open"], letter["reason"]) == (1, "overloaded") and "overloaded" in text
+    assert (document["open"], letter["reason"]) == (1, "server_error") and "server_error" in text
     text, document = majlis.both("dead", "show", number)
     assert f"majlis dead retry {number}" in text and document["id"] == letter["id"]
     text, document = majlis.both("dead", "show", number, "--reveal")

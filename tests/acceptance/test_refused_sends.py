@@ -57,7 +57,7 @@ def test_a_refusal_with_status_201_is_no_answer(daemon: DaemonUnderTest, gateway
     assert (gateway.texts(late), gateway.texts(held)) == ([], [])
     gateway.clear_orders()
     daemon.majlis("resume", f"demo/{held}")  # refused where the reply is just being sent: as good
-    daemon.wait_for(lambda: gateway.texts(held) == ["Answer: key question"], "the held reply leaves")
+    daemon.wait_for(lambda: gateway.texts(held) == ["key question"], "the held reply leaves")
     assert gateway.texts(late) == []
 
 

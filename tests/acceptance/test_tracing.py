@@ -95,9 +95,9 @@ def test_a_dead_letter_is_an_error(
     model.order("status", 2, lambda text: contact.tag in text, status=500)
     daemon.burst(contact.says())
     spans = trace_of(daemon, collector, "turn.dead")
-    assert (spans[0].error, spans[0].attributes["majlis.turn.outcome"]) == ("overloaded", "dead")
+    assert (spans[0].error, spans[0].attributes["majlis.turn.outcome"]) == ("server_error", "dead")
     calls = [(call.error, call.attributes["majlis.try"]) for call in named(spans, "chat test")]
-    assert calls == [("overloaded", 1), ("overloaded", 2)]
+    assert calls == [("server_error", 1), ("server_error", 2)]
     assert [name for name, _, _ in spans[0].moments] == ["try failed", "try failed"]
 
 

@@ -42,7 +42,7 @@ def test_a_dead_letter_is_retried_to_an_answer(
     letters = page.locator(".dead-letter")
     expect(letters).to_have_count(2)
     first = letters.filter(has_text="…01")
-    expect(first).to_contain_text("The provider is overloaded")
+    expect(first).to_contain_text("The provider failed with an error of its own")
     expect(first).to_contain_text("after 3 attempts")
     expect(page.locator(".nav-link", has_text="Dead letters").locator(".badge")).to_have_text("2")
 
