@@ -35,10 +35,10 @@ types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 # The tests start hundreds of daemons and commands, which share compiled modules, also where the environment says that none
-# are written. Most of these tests wait for a part of their time: four workers keep two cores busy.
+# are written. Most of these tests wait for a part of their time: six workers keep two cores busy.
 unit: $(VENV)/.installed-test browser tools
 	@$(BIN)/python -m compileall -q actors daemon tests/support tests/acceptance
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/systemd $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder --ignore=tests/systemd $(ARGS)
 
 # The dashboard's tests drive Chromium: the one that MAJLIS_CHROMIUM names, else one of this machine, else Playwright's.
 browser: $(VENV)/.installed-test  ## Get a browser for the dashboard's tests, where there is none.
