@@ -53,7 +53,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at the whole project first: a file is one worker's, and a long one begun last keeps the others waiting."""
+    """What looks at the whole project comes first: a long file that begins last keeps the other workers waiting."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
