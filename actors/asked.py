@@ -6,7 +6,7 @@ Laws of this file:
 2. What makes no difference: case; whitespace; marks that end a sentence; accents that people leave off on phones, of
    Latin letters and Arabic ones; tatweel; the forms of alef, ya, kaf and ta marbuta; Arabic digits; the width of a
    letter; curly quotes and dashes of one length; how an emoji is drawn. Not an accent that makes another letter (año is
-   not ano, schön not schon), nor one by which a known word is told from another (té from te).
+   not ano, schön not schon), nor one by which a known word differs from another (té from te).
 3. A model reads characters that nobody sees. Few of those that keyboards put in are dropped; where there are more, or
    others (tags, variation selectors in a row, fillers), the text has a form of its own or none.
 """

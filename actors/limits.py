@@ -1,7 +1,7 @@
 """What an instance and a contact may use, and what happens when they reach it. Pure.
 
 Rates are checked before an answer is taken from the cache, budgets after: a cached answer costs nothing. Shares of a
-budget and the cost of an answer stop nothing: they are told, so that somebody can act before the budget is used up.
+budget and the cost of an answer stop nothing: they raise an alert, so that somebody can act before the budget is gone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Near(msgspec.Struct, frozen=True):
 
     kind: NearKind
     share: float
-    """Of the budget, from which on this is told; of the cost of an answer: 1."""
+    """Of the budget, from which on there is an alert; of the cost of an answer: 1."""
     used: int
     allowed: int
 
@@ -65,8 +65,8 @@ def budget(usage: Usage, terms: Terms) -> Reached | None:
 
 
 def near(usage: Usage, terms: Terms) -> tuple[Near, ...]:
-    """Budgets of which a share is used that is to be told, each with the largest such share; and answers that cost more
-    than they should, on average over the day.
+    """Budgets of which a share is used that wants an alert, each with the largest such share; and answers that cost
+    more than they should, on average over the day.
     """
     found: list[Near] = []
     for kind, used, allowed in _budgets(usage, terms):

@@ -33,13 +33,13 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     mentions: str = ""
     """The same for a person who is spoken of, and not asked for."""
     machines: str
-    """The same for what is told of an answering machine: who calls it useless asks for a person and has no trouble."""
+    """The same for what is said of an answering machine: who calls it useless asks for a person and has no trouble."""
     refusals: str
     """What follows at once is not wanted."""
     suppositions: str
     """What follows in the clause is not so, or not yet."""
     solutions: str
-    """What the customer told of before this is over."""
+    """What the customer reported before this is over."""
     settled: str = ""
     """A demand that was met ("got my refund"): harmless, but where it is denied or awaited just before."""
     awaited: str = ""

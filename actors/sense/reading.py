@@ -93,7 +93,7 @@ def read(text: str) -> Sense:
         left = _left(said, kinds)
         human = human or "human" in left
         demanded = demanded or "demand" in left
-        # What is said to be over was told of before, or in the same breath.
+        # What is said to be over was reported before, or in the same breath.
         troubled = (troubled or "trouble" in left) and "solution" not in left
     return Sense(human, demanded or troubled)
 
@@ -101,8 +101,8 @@ def read(text: str) -> Sense:
 def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     """The kinds of what a clause says, without what is covered, refused or supposed in it, or happened elsewhere.
 
-    A demand or a wish goes only where all of it is within something harmless; a trouble, which is told in many words,
-    also where only its beginning or its end is; a person also where he is within what is spoken of.
+    A demand or a wish goes only where all of it is within something harmless; a trouble, which is described in many
+    words, also where only its beginning or its end is; a person also where he is within what is spoken of.
     """
     first, last = said.index(BEGINNING) + 1, said.index(END)
     matcher = _lexicon().matcher

@@ -181,8 +181,9 @@ def _within_languages(
 
 
 def _parting(answering: Sequence[float], foreign: Sequence[float]) -> float:
-    """The similarity by which the most passages that answer are told from others: the best sum of both shares, in the
-    middle between the two similarities that it lies between."""
+    """The similarity that best separates passages that answer from others: where the shares of both that it gets right
+    have the greatest sum, in the middle between the two similarities next to it.
+    """
     found = sorted({*answering, *foreign})
     best = max(found, key=lambda value: _share(answering, value) - _share(foreign, value))
     return (best + found[max(0, found.index(best) - 1)]) / 2

@@ -58,7 +58,7 @@ def decoded(content: bytes, declared: str = "") -> Decoded:
       declared: the encoding that the file itself names; empty: it names none.
 
     Raises:
-      NotText: it is no text, or in no encoding that can be told.
+      NotText: it is no text, or in no encoding that can be recognised.
     """
     for mark, encoding in _MARKS:
         if content.startswith(mark):

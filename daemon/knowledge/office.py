@@ -3,7 +3,7 @@
 Laws of this file:
 1. What the program hides is left out: hidden sheets, rows and columns, hidden and deleted text, comments.
 2. A cell is told as it is shown, as far as that can be told: dates without a time of 0:00, per cent, no `.0`.
-3. A formula is told by the value that was stored with it. One without a value would be lost silently, so it is refused.
+3. A formula is read by the value that was stored with it. One without a value would be lost silently, so it is refused.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _chars(sheet: Worksheet) -> int:
 
 
 def _spread_merged(sheet: Worksheet, texts: dict[int, dict[int, str]]) -> None:
-    """A cell that is merged downwards is told in each row that it stands beside."""
+    """A cell that is merged downwards is repeated in each row that it stands beside."""
     rows = sorted(texts)
     for area in sheet.merged_cells.ranges:
         text = texts.get(area.min_row, {}).get(area.min_col)

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import PurePath
 
 import msgspec
@@ -107,21 +108,12 @@ def _pdf(content: bytes) -> Sections:
         raise UnreadableFile(str(error)) from None
 
 
-def _docx(content: bytes) -> Sections:
-    from daemon.knowledge.office import UnreadableOffice, document
+def _office(content: bytes, *, is_word: bool) -> Sections:
+    from daemon.knowledge import office  # imported late, as above
 
     try:
-        return document(content)
-    except UnreadableOffice as error:
-        raise UnreadableFile(str(error)) from None
-
-
-def _xlsx(content: bytes) -> Sections:
-    from daemon.knowledge.office import UnreadableOffice, workbook
-
-    try:
-        return workbook(content)
-    except UnreadableOffice as error:
+        return office.document(content) if is_word else office.workbook(content)
+    except office.UnreadableOffice as error:
         raise UnreadableFile(str(error)) from None
 
 
@@ -232,8 +224,8 @@ _READERS: dict[str, Callable[[bytes], Sections]] = {
     ".html": _html,
     ".htm": _html,
     ".pdf": _pdf,
-    ".docx": _docx,
-    ".xlsx": _xlsx,
+    ".docx": partial(_office, is_word=True),
+    ".xlsx": partial(_office, is_word=False),
 }
 _SAVED_AS = {
     ".doc": "DOCX",

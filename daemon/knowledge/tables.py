@@ -4,10 +4,10 @@ Laws of this file:
 1. A row is one line, its cells separated by ` | `. A cell without text keeps its place, as `-`, so that every value
    stands under its name.
 2. The header of a table goes with each of its chunks (`TextSection.header`). Where it is too long for that, each value
-   is told with its name: `name: value`, a row after the other.
+   is written with its name: `name: value`, a row after the other.
 3. What stands above a table in its own first rows, one cell alone, is its heading.
-4. Names are told from values by what stands below: a price list begins with words, and goes on with numbers. In doubt
-   the first row is taken for names: a row told twice does less harm than a number without a name.
+4. Names are distinguished from values by what stands below: a price list begins with words, and goes on with numbers.
+   In doubt the first row is taken for names: a row written twice does less harm than a number without a name.
 """
 
 from __future__ import annotations

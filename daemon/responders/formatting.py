@@ -5,7 +5,7 @@ Laws of this file:
    stays, unless the answer has `**` too: then it is Markdown, and means italics.
 2. What is formatted stays as it is when it is formatted again.
 3. Lines stay lines. WhatsApp knows lists and quotes by how a line begins, and people end lines where they want them to
-   end; Markdown would fold them, or draw the next line into a list. So lines are told apart here, one after another,
+   end; Markdown would fold them, or draw the next line into a list. So lines are distinguished here, one after another,
    and what stands in them is read by markdown-it (`markdown.py`).
 4. Nothing of Markdown's reaches a customer where its meaning is clear; what may be text (5*3, snake_case, addresses,
    **** 1234) is text.

@@ -22,7 +22,7 @@ first: see `failures.py`.
     an error inside a 200                what it says, by the same rules
     content filter, refusal              TurnRefused refused_by_policy   a verdict on this one prompt
 
-What a failed answer cost is told with the failure (`spent`).
+What a failed answer cost goes with the failure (`spent`).
 
 An answer that was cut is asked for once more where the prompt wants it (`retry_cut`): for its bound of tokens, with
 more room, and as long as there is time for it. Otherwise, and if it is cut again, what goes out ends with its last

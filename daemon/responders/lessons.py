@@ -7,7 +7,7 @@ called by its other name, in that call and all later ones.
 Laws of this file:
 1. Only what Majlis may do without is ever left out: what a dialect lists in `adaptations`, and the system role, whose
    text then goes before the first message. What `extra_body` adds stays: the settings want it so.
-2. A lesson is believed when the request without it was answered. It is told once, as the event `provider.learned`.
+2. A lesson is believed when the request without it was answered. It is reported once, as the event `provider.learned`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Lessons:
     """What the models were found not to want, by address and model.
 
     Args:
-      feed: None: nobody is told, e.g. when the doctor asks.
+      feed: None: nothing is reported, e.g. when the doctor asks.
     """
 
     def __init__(self, feed: Feed | None = None) -> None:

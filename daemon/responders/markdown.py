@@ -205,7 +205,7 @@ def _push_mark(state: StateInline, content: str, length: int, opens: bool, close
 
 
 def _single(state: StateInline) -> None:
-    """Make italics of single stars: told apart from `**`, of which the one in "**a 5* hotel**" would be a half."""
+    """Make italics of single stars: distinguished from `**`, of which the one in "**a 5* hotel**" would be a half."""
     inner = (meta["delimiters"] for meta in state.tokens_meta if meta and "delimiters" in meta)
     for delimiters in (state.delimiters, *inner):
         for each in delimiters:

@@ -170,7 +170,7 @@ class _Call:
         asked, spent = tuple(self.asked), spent_in_all(self.asked)
         if (
             end.kind == "held"
-        ):  # a turn may be held for hours: what cost nothing is told by the provider's state alone
+        ):  # a turn may be held for hours: what cost nothing is shown by the provider's state alone
             return ResponderHeld(end.reason, end.wait_seconds, spent, asked if spent != Spent() else ())
         if end.kind == "refused":
             return TurnRefused(end.reason, self._detail(), spent, asked)
