@@ -20,6 +20,10 @@ OtherSenderPolicy = Literal["history", "takeover", "ignore"]
 """What a message is that other software sent to a customer: told to the model | a take-over | nothing."""
 
 
+Mode = Literal["live", "shadow", "passthrough", "off"]
+"""What Majlis does for an instance: answers | answers and sends nothing | forwards what comes to another address, and
+nothing else | keeps the history and says nothing."""
+
 ReplyFormatting = Literal["whatsapp", "unchanged"]
 """How a model's Markdown is sent: as WhatsApp's own formatting | as the model wrote it."""
 
@@ -126,6 +130,7 @@ class ReplyTerms(msgspec.Struct, frozen=True, kw_only=True):
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of one instance's turns."""
 
+    mode: Mode = "live"
     escalated_message: str = ""
     """Where the instance's row has none."""
     fallback_message: str = ""

@@ -73,6 +73,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """The id of the album that it belongs to, or is the header of."""
     album_size: int = 0
     """Of a header: how many messages follow it."""
+    shadow: bool = False
+    """It was heard in mode `shadow`: whatever is answered to it is never sent."""
 
     @property
     def conversation(self) -> Conversation:

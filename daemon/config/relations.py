@@ -14,6 +14,7 @@ from actors import hours, situation
 from actors.contacts import ALLOWED, pattern
 from actors.escalation import REASONS
 from actors.identity import phone_number
+from actors.instance import Mode
 from actors.reply import origin_of
 from actors.response_cache import CACHE
 from actors.text import normalised, words
@@ -23,6 +24,7 @@ from daemon.config.sections import (
     BatchingSettings,
     ContactsSettings,
     OptOutSettings,
+    PassthroughSettings,
     RealtimeSettings,
     ResponderSettings,
     TakeoverSettings,
@@ -33,6 +35,7 @@ from daemon.responders.kinds import PROVIDERS
 from daemon.schema.fields import KeyPath, Misfit, is_web_address, unsendable, web_address
 from daemon.web.http1 import split_address
 
+_COUNTRY = re.compile(r"[A-Z]{2}")
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK, OPT_OUT})
 """Shown instead of a provider's name, for answers that no provider gave."""
 _HOST = re.compile(
@@ -59,6 +62,8 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _clock((), settings.timezone, settings.hours)
     yield from _opt_out(("opt_out",), settings.opt_out)
     yield from _takeover(("takeover",), settings.takeover)
+    yield from _country((), settings.country)
+    yield from _mode((), settings.mode, settings.passthrough)
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
@@ -79,6 +84,9 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
             yield from _gateway(gateway_at, merged.gateway, settings.realtime)
         kind = GATEWAYS[merged.gateway.kind]
         yield from _within(gateway_at, kind.instance_misfits(merged.gateway, name, settings.realtime))
+        yield from _country(at, overrides.country)
+        if written & {"mode", "passthrough"}:
+            yield from _mode(at, merged.mode, merged.passthrough)
         if written & {"escalation", "alerts"}:
             yield from _webhooks(at, merged.escalation.notify_webhook, merged.alerts.webhook)
 
@@ -297,6 +305,23 @@ def _clock(at: KeyPath, timezone: str | None, lines: Sequence[str] | None) -> It
         hours.read(lines or ())
     except hours.BadHours as bad:
         yield Misfit((*at, "hours", str(bad.place)), (lines or ())[bad.place], str(bad))
+
+
+def _country(at: KeyPath, country: str | None) -> Iterator[Misfit]:
+    """None: the instance has the default; empty: none is set."""
+    if country and not _COUNTRY.fullmatch(country):
+        allowed = "must be the two letters of a country, e.g. SA, EG or BR (ISO 3166-1)"
+        yield Misfit((*at, "country"), country, allowed)
+
+
+def _mode(at: KeyPath, mode: Mode, passthrough: PassthroughSettings) -> Iterator[Misfit]:
+    """The address of the other system may contain a key, so its value is never shown."""
+    url = passthrough.url
+    if url is not None and not is_web_address(url.get_secret_value()):
+        yield Misfit((*at, "passthrough", "url"), "(hidden)", "must be an http:// or https:// address")
+    if mode == "passthrough" and url is None:
+        yield Misfit((*at, "mode"), mode, "needs passthrough.url, the address to forward to")
+    yield from unsendable((*at, "passthrough", "headers"), passthrough.headers)
 
 
 def _near(timezone: str) -> str:

@@ -22,8 +22,17 @@ from daemon.config.schema import FLAG_OF, InstanceOverrides, InstanceSettings, S
 from daemon.config.sources import Layer, Tree
 from daemon.schema.fields import KeyPath
 
-_AT_THE_START = frozenset({("responder",), ("gateway",), ("alerts",), ("escalation", "notify_webhook")})
-"""What is wired at the start, and addresses that may carry a key."""
+_AT_THE_START = frozenset(
+    {
+        ("responder",),
+        ("gateway",),
+        ("alerts",),
+        ("escalation", "notify_webhook"),
+        ("ingress", "token"),
+        ("passthrough",),
+    }
+)
+"""What is wired at the start, tokens, and addresses that may carry a key."""
 _NEAREST = 3
 
 
@@ -93,7 +102,7 @@ def why_not(key: str) -> str | None:
     within = [known for known in KEYS if known.startswith(f"{key}.")]
     if within:
         return f"{key}: is a section; set one of its keys: {', '.join(within)}"
-    if type_at(path) is not None:
+    if type_at(path) is not None or type_at(("instances", "", *path)) is not None:
         return f"{key}: cannot be changed while the daemon runs; change config.yaml and restart the daemon"
     near = [known for known in KEYS if known.endswith(f".{path[-1]}")]
     near += [found for found in difflib.get_close_matches(key, KEYS, _NEAREST) if found not in near]

@@ -17,6 +17,7 @@ from actors.instance import (
     ContextTerms,
     FeatureFlags,
     MachineTerms,
+    Mode,
     OptOutTerms,
     ReplyTerms,
     Terms,
@@ -35,7 +36,6 @@ from daemon.config.sections import (
     EmbeddingsSettings,
     EscalationSettings,
     IngressSettings,
-    InstanceIngressSettings,
     InstanceTurnSettings,
     KnowledgeSettings,
     LimitsSettings,
@@ -44,13 +44,17 @@ from daemon.config.sections import (
     MetricsSettings,
     MonitorSettings,
     OptOutSettings,
+    OwnIngressSettings,
+    PassthroughSettings,
     PostgresSettings,
     RealtimeSettings,
     RedisSettings,
     ReplySettings,
     ResponderSettings,
+    SecretsSettings,
     SweepSettings,
     TakeoverSettings,
+    TargetsSettings,
     TlsSettings,
     TracingSettings,
     TurnSettings,
@@ -72,13 +76,16 @@ class InstanceOverrides(Section):
     knowledge: Annotated[KnowledgeSettings, BeforeValidator(section)] = KnowledgeSettings()
     limits: Annotated[LimitsSettings, BeforeValidator(section)] = LimitsSettings()
     alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
-    ingress: Annotated[InstanceIngressSettings, BeforeValidator(section)] = InstanceIngressSettings()
+    ingress: Annotated[OwnIngressSettings, BeforeValidator(section)] = OwnIngressSettings()
     turn: Annotated[InstanceTurnSettings, BeforeValidator(section)] = InstanceTurnSettings()
     contacts: Annotated[ContactsSettings, BeforeValidator(section)] = ContactsSettings()
     opt_out: Annotated[OptOutSettings, BeforeValidator(section)] = OptOutSettings()
     machines: Annotated[MachinesSettings, BeforeValidator(section)] = MachinesSettings()
     reply: Annotated[ReplySettings, BeforeValidator(section)] = ReplySettings()
     context: Annotated[ContextSettings, BeforeValidator(section)] = ContextSettings()
+    passthrough: Annotated[PassthroughSettings, BeforeValidator(section)] = PassthroughSettings()
+    mode: Mode | None = None
+    country: str | None = None
     timezone: str | None = None
     hours: tuple[str, ...] | None = None
 
@@ -106,13 +113,16 @@ class InstanceSettings(Section):
     knowledge: KnowledgeSettings
     limits: LimitsSettings
     alerts: AlertsSettings
-    ingress: InstanceIngressSettings
+    ingress: OwnIngressSettings
     turn: InstanceTurnSettings
     contacts: ContactsSettings
     opt_out: OptOutSettings
     machines: MachinesSettings
     reply: ReplySettings
     context: ContextSettings
+    passthrough: PassthroughSettings
+    mode: Mode
+    country: str
     timezone: str
     hours: tuple[str, ...]
     embedding_model: str = ""
@@ -121,6 +131,7 @@ class InstanceSettings(Section):
         """The part of this that a turn needs."""
         escalation, limits = self.escalation, self.limits
         return Terms(
+            mode=self.mode,
             escalated_message=escalation.message,
             fallback_message=self.responder.fallback_message or "",
             escalated_repeat_seconds=escalation.repeat_seconds,
@@ -199,6 +210,9 @@ class Settings(BaseSettings):
     machines: Annotated[MachinesSettings, BeforeValidator(section)] = MachinesSettings()
     reply: Annotated[ReplySettings, BeforeValidator(section)] = ReplySettings()
     context: Annotated[ContextSettings, BeforeValidator(section)] = ContextSettings()
+    passthrough: Annotated[PassthroughSettings, BeforeValidator(section)] = PassthroughSettings()
+    mode: Mode = "live"
+    country: str = ""
     timezone: str = "UTC"
     hours: tuple[str, ...] = ()
     cache: Annotated[CacheSettings, BeforeValidator(section)] = CacheSettings()
@@ -206,6 +220,8 @@ class Settings(BaseSettings):
     embeddings: Annotated[EmbeddingsSettings, BeforeValidator(section)] = EmbeddingsSettings()
     limits: Annotated[LimitsSettings, BeforeValidator(section)] = LimitsSettings()
     alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
+    secrets: Annotated[SecretsSettings, BeforeValidator(section)] = SecretsSettings()
+    targets: Annotated[TargetsSettings, BeforeValidator(section)] = TargetsSettings()
     metrics: Annotated[MetricsSettings, BeforeValidator(section)] = MetricsSettings()
     monitor: Annotated[MonitorSettings, BeforeValidator(section)] = MonitorSettings()
     tls: Annotated[TlsSettings, BeforeValidator(section)] = TlsSettings()
@@ -291,13 +307,16 @@ class Settings(BaseSettings):
             knowledge=_over(self.knowledge, overrides.knowledge),
             limits=_over(self.limits, overrides.limits),
             alerts=_over(self.alerts, overrides.alerts),
-            ingress=_over(_shared(InstanceIngressSettings, self.ingress), overrides.ingress),
+            ingress=_over(_shared(OwnIngressSettings, self.ingress), overrides.ingress),
             turn=_over(_shared(InstanceTurnSettings, self.turn), overrides.turn),
             contacts=_over(self.contacts, overrides.contacts),
             opt_out=_over(self.opt_out, overrides.opt_out),
             machines=_over(self.machines, overrides.machines),
             reply=_over(self.reply, overrides.reply),
             context=_over(self.context, overrides.context),
+            passthrough=_over(self.passthrough, overrides.passthrough),
+            mode=self.mode if overrides.mode is None else overrides.mode,
+            country=self.country if overrides.country is None else overrides.country,
             timezone=self.timezone if overrides.timezone is None else overrides.timezone,
             hours=self.hours if overrides.hours is None else overrides.hours,
             embedding_model=self.embeddings.key,
@@ -330,9 +349,10 @@ def _own(provider: ProviderSettings) -> tuple[object, ...]:
     return tuple(value for value in values if not isinstance(value, SecretStr))
 
 
-def _shared(section: type[SectionT], defaults: SectionT) -> SectionT:
-    """The keys of `defaults` that an instance may have for itself."""
-    return section(**{key: getattr(defaults, key) for key in section.model_fields})
+def _shared(section: type[SectionT], defaults: Section) -> SectionT:
+    """The keys of `defaults` that an instance may have for itself; what only an instance has keeps its own default."""
+    shared = section.model_fields.keys() & type(defaults).model_fields.keys()
+    return section(**{key: getattr(defaults, key) for key in shared})
 
 
 def _over(defaults: SectionT, overrides: SectionT) -> SectionT:

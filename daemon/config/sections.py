@@ -34,6 +34,7 @@ from daemon.schema.fields import (
     Count,
     CountOrZero,
     Flag,
+    Headers,
     Name,
     Seconds,
     SecondsOrZero,
@@ -120,6 +121,12 @@ class InstanceIngressSettings(Section):
     """The keys that an instance may have for itself."""
 
     max_age_seconds: Seconds = 86_400.0
+
+
+class OwnIngressSettings(InstanceIngressSettings):
+    """And the key that only an instance has: the token that opens the door for it alone."""
+
+    token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
 
 
 class IngressSettings(InstanceIngressSettings):
@@ -321,6 +328,29 @@ class LimitsSettings(Section):
 
 class AlertsSettings(Section):
     webhook: Secret | None = None
+
+
+class PassthroughSettings(Section):
+    """Where webhooks go in mode passthrough, and with what."""
+
+    url: Secret | None = None
+    api_key: Secret | None = None
+    headers: Headers = Field(default_factory=dict)
+    by_events: Flag = False
+    max_waiting_bytes: Count = 1024 * 1024 * 1024
+
+
+class SecretsSettings(Section):
+    keys: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+
+
+class TargetsSettings(Section):
+    period_seconds: Seconds = 86_400.0
+    response_seconds: Seconds | None = 2.0
+    errors: Share | None = 0.001
+    cost_per_message: Seconds | None = 0.002
+    conversations: Count | None = 200
+    messages_per_minute: Count | None = 1_000
 
 
 class MetricsSettings(Section):

@@ -53,7 +53,15 @@ def test_every_key_of_an_instance_may_be_set_or_says_why_not() -> None:
     wired = {key for key, why in refused.items() if AT_THE_START in why}
     assert flags == {key for key in FLAG_OF if key != "turn.parallel"}
     assert wired == refused.keys() - flags
-    assert {key.partition(".")[0] for key in wired} == {"responder", "gateway", "alerts", "escalation"}
+    assert {key.partition(".")[0] for key in wired} == {
+        "responder",
+        "gateway",
+        "alerts",
+        "escalation",
+        "ingress",
+        "passthrough",
+    }
+    assert [key for key in wired if key.startswith("ingress.")] == ["ingress.token"]
     assert [key for key in wired if key.startswith("escalation.")] == ["escalation.notify_webhook"]
 
 
