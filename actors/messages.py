@@ -75,6 +75,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a header: how many messages follow it."""
     shadow: bool = False
     """It was heard in mode `shadow`: whatever is answered to it is never sent."""
+    stranger: bool = False
+    """Anybody may have written it: it came without a token, and not from this machine."""
 
     @property
     def conversation(self) -> Conversation:

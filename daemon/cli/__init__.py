@@ -16,6 +16,7 @@ from actors.errors import MajlisError
 from actors.text import shown_text
 from daemon import package_version
 from daemon.cli import (
+    audit,
     conversations,
     dashboard,
     dead_letters,
@@ -100,6 +101,7 @@ app.command("reload", rich_help_panel=_OPERATE)(settings.reload)
 app.command("log-level", rich_help_panel=_OPERATE)(settings.log_level)
 
 app.command("config", rich_help_panel=_INSPECT)(settings.config)
+app.command("audit", rich_help_panel=_INSPECT)(audit.audit)
 app.command("leases", rich_help_panel=_INSPECT)(leases.leases)
 app.command("tree", rich_help_panel=_INSPECT)(tree.tree)
 

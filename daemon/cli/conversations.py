@@ -242,7 +242,8 @@ def pause(
         return
     paused = view(document, TakeoverBegun)
     kept = ": the take-over that was in force lasts at least as long and stays" if paused.stood else ""
-    display(cell(f"{paused.conversation}: taken over, Majlis is silent {_until(paused.until)}{kept}"))
+    nobody = "" if paused.has_written else "; nobody has written there yet: is the number right?"
+    display(cell(f"{paused.conversation}: taken over, Majlis is silent {_until(paused.until)}{kept}{nobody}"))
 
 
 def _until(end: str) -> str:

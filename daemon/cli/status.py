@@ -24,7 +24,7 @@ from daemon.cli.render import (
     table,
     tally,
 )
-from daemon.operate import FeedView, ProviderView, RefusedView, SweepView
+from daemon.operate import FeedView, ProviderView, RefusedView, SweepView, UnknownView
 from daemon.operate.cost import CostQuery, CostReport, CostRow
 from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
@@ -51,6 +51,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
     rows += [("reason", reason) for reason in now.reasons]
     rows += [("alert", cell(f"{alert.flag}, {alert_line(alert)}", "bold red")) for alert in now.alerts]
     rows += [("lost", _lost(refused)) for refused in ingress.lost]
+    rows += [("unknown", _unknown(one)) for one in ingress.unknown]
     if ingress.overruled:
         rows.append(("mismatch", _overruled(ingress.overruled)))
     rows += [("warning", cell(warning, "yellow")) for warning in now.warnings]
@@ -68,7 +69,6 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("acknowledged", f"{now.acknowledged:,} since the start"),
         ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead"),
         ("suppressed", f"{tally(now.suppressed_by_rule)} (turns, by rule)"),
-        *([("unknown", _unknown(now.unknown_instances))] if now.unknown_instances else []),
         ("silent", _silent(now)),
         ("notices", _notices(now)),
         ("providers", _providers(now.providers)),
@@ -101,10 +101,6 @@ def _pause(pause: InstancePause) -> Text:
         f"{pause.instance or 'all instances'} since {moment(pause.since)} UTC{until}: majlis resume {whom}",
         "yellow",
     )
-
-
-def _unknown(turns: Mapping[str, int]) -> Text:
-    return cell(f"{tally(turns)} (turns of instances that are not in the database)", "yellow")
 
 
 def _silent(now: Status) -> str:
@@ -181,6 +177,12 @@ def _lost(refused: RefusedView) -> Text:
         f"{count(refused.count, 'webhook')}, {refused.reason}, the last {duration(refused.seconds_ago)} ago"
     )
     return cell(f"{about} ({tally(refused.instances)})\n→ {refused.advice}", "bold red")
+
+
+def _unknown(one: UnknownView) -> Text:
+    about = f"{one.instance}: {count(one.messages, 'message')}, the last {duration(one.seconds_ago)} ago"
+    name = "NAME" if one.instance.startswith("(") else one.instance
+    return cell(f"{about}; nobody has set this instance up\n→ majlis instance add {name}", "bold red")
 
 
 def _overruled(pairs: Mapping[str, int]) -> Text:

@@ -18,9 +18,18 @@ def any_instance(_instance: str) -> bool:
     return True
 
 
+def somebody_here(_instance: str) -> bool:
+    """What a sender may post for who is at this machine, where no token is asked for."""
+    return True
+
+
 def anybody(_instance: str) -> bool:
     """What a sender may post for of whom nothing is known."""
     return True
+
+
+UNBOUNDED = (any_instance, somebody_here, anybody)
+"""Those that may post for every instance."""
 
 
 class SharedToken:
@@ -43,6 +52,11 @@ class SharedToken:
         return any_instance if any(matches) else None
 
 
-def open_door(_request: Request) -> Allows | None:
+def open_door(request: Request) -> Allows | None:
     """Access for everyone who can connect (`auth.mode: none`)."""
-    return anybody
+    address = request.peer.address
+    return somebody_here if address == "::1" or address.startswith(_LOOPBACK) else anybody
+
+
+_LOOPBACK = ("127.", "::ffff:127.")
+"""Addresses of this machine begin so, besides `::1`."""

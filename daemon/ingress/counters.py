@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from daemon.ingress.refusals import Refusals
+from daemon.ingress.unknown import UnknownInstances
 
 
 class IngressCounters:
@@ -27,6 +28,7 @@ class IngressCounters:
         """Webhooks answered 503, by reason."""
         self.lost = Refusals()
         """Webhooks refused for good, those that the HTTP server refused among them."""
+        self.unknown = UnknownInstances()
         self.overruled: Counter[str] = Counter()
         """Webhooks whose path names another known instance than the payload: `path → payload`."""
 

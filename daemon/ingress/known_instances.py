@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from actors.identity import MAX_INSTANCE_CHARS
 
@@ -24,6 +24,9 @@ class KnownInstances:
         self._names = self._declared
         self._by_fold = _folded(self._names)
         self._numbers: dict[str, str] = {}
+        self._followers: list[Callable[[str], None]] = []
+        self.is_loaded = False
+        """Whether the stored ones were ever learned."""
 
     def saw_number(self, instance: str, number: str) -> None:
         """The gateway named the number of an instance; of one that is not known it does not matter."""
@@ -35,11 +38,19 @@ class KnownInstances:
         seen, self._numbers = self._numbers, {}
         return seen
 
+    def follow(self, added: Callable[[str], None]) -> None:
+        """`added` is called with each name that is news; it must neither wait nor raise."""
+        self._followers.append(added)
+
     def learn(self, stored: Collection[str]) -> None:
         """These are in the database now, and no others."""
+        before, self.is_loaded = self._names, True
         names = self._declared.union(stored)
         if names != self._names:
             self._names, self._by_fold = names, _folded(names)
+        for name in names - before:
+            for added in self._followers:
+                added(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._names

@@ -33,7 +33,7 @@ from actors.errors import (
     Unavailable,
 )
 from actors.messages import Message, Receipt
-from daemon.ingress.access import Allows, Authorize, any_instance, anybody
+from daemon.ingress.access import UNBOUNDED, Allows, Authorize, any_instance, anybody
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.inbound import (
     Amendment,
@@ -66,6 +66,9 @@ LARGE_BODY_BYTES = 32 * 1024
 MAX_LOOKED_AT = 8
 """Of the names in a wrong path, which may have thousands, so many are looked up."""
 RETRY_HEADERS = {"Retry-After": "5"}
+UNKNOWN_ADVICE = (
+    "`majlis instance add NAME` sets it up; what its customers wrote within a day before is answered then"
+)
 
 
 class Inbox(Protocol):
@@ -150,6 +153,7 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._observers = observers
+        reader.known.follow(self.counters.unknown.forget)
         self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
     def gate(self, request: Request) -> Response | bool:
@@ -258,7 +262,7 @@ class Ingress:
             self._lose("unreadable", instance)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        for mentioned in () if allows in (any_instance, anybody) else inbound.instances:
+        for mentioned in () if allows in UNBOUNDED else inbound.instances:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
         if overruled:
@@ -266,7 +270,21 @@ class Ingress:
         # An open door knows nobody, and one tenant must not say who is no customer of the others.
         if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
+        if inbound.messages and inbound.instance not in self._reader.known:
+            inbound = self._unknown(inbound, is_trusted=allows is not anybody)
         return await self._store(inbound)
+
+    def _unknown(self, inbound: Inbound, is_trusted: bool) -> Inbound:
+        """Tell that nobody knows its instance; what a stranger sent for it is marked as that."""
+        if not self._reader.known.is_loaded:
+            return inbound
+        count = len(inbound.messages)
+        name = self.counters.unknown.note(inbound.instance, is_trusted, count, time.monotonic())
+        self._observers.emit("instance.unknown", instance=name, messages=count, advice=UNKNOWN_ADVICE)
+        if is_trusted:
+            return inbound
+        marked = tuple(msgspec.structs.replace(one, stranger=True) for one in inbound.messages)
+        return msgspec.structs.replace(inbound, messages=marked)
 
     def _not_allowed(self, instance: str) -> Response:
         self.counters.unauthorized += 1

@@ -13,6 +13,7 @@ from actors.messages import Message
 from actors.turn import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
 from daemon.ledger.rows import (
     Attention,
+    AuditRow,
     DailyUsage,
     DeadLetter,
     Escalated,
@@ -192,10 +193,33 @@ class Records:
         rows = await self._db.fetch(_SQL["register_instances"], sorted(set(names)))
         return tuple(row["instance_name"] for row in rows)
 
-    async def audit(self, uid: int, pid: int, action: str, target: str, detail: Mapping[str, object]) -> None:
-        """Record a change made by an operator."""
-        sql = _SQL["audit"]
-        await self._db.fetch(sql, uid, pid, action, storable(target), encoded(dict(detail)), repeatable=False)
+    async def audit(self, uid: int, pid: int, action: str, target: str, detail: Mapping[str, object]) -> int:
+        """Record what an operator is about to do; returns the entry's number."""
+        sql, said = _SQL["audit"], encoded(dict(detail))
+        rows = await self._db.fetch(sql, uid, pid, action, storable(target), said, repeatable=False)
+        return int(rows[0]["id"])
+
+    async def audit_outcome(self, number: int, outcome: str, why: str) -> None:
+        """Record what became of it."""
+        await self._db.fetch(_SQL["audit_outcome"], number, outcome, storable(why))
+
+    async def audited(self, limit: int, action: str) -> tuple[AuditRow, ...]:
+        """What operators did, the latest first; only actions whose name begins with `action`."""
+        rows = await self._db.fetch(_SQL["audited"], limit, storable(action))
+        return tuple(AuditRow(**dict(row)) for row in rows)
+
+    async def note_unknown_own(self, instance: str, contacts: Sequence[str], sent_at: int, most: int) -> None:
+        """The business wrote in a chat of an instance that nobody knows; at most `most` chats are noted."""
+        await self._db.fetch(
+            _SQL["note_unknown_own"], storable(instance), list(map(storable, contacts)), sent_at, most
+        )
+
+    async def came_too_early(self, names: int, messages: int) -> dict[str, tuple[Message, ...]]:
+        """By instance: what was heard of it within a day, before it was set up; see migration 042."""
+        rows = await self._db.fetch(_SQL["came_too_early"], names, messages)
+        return {
+            row["instance"]: msgspec.json.decode(row["messages"], type=tuple[Message, ...]) for row in rows
+        }
 
 
 def _last_sends(parts: Sequence[Row]) -> LastSends:

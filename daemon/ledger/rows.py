@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
 
@@ -129,6 +130,20 @@ class OwnMessageRow(msgspec.Struct, frozen=True):
     @property
     def conversation(self) -> Conversation:
         return Conversation(self.instance, self.contact)
+
+
+class AuditRow(msgspec.Struct, frozen=True):
+    """What an operator did; migration 042 says what the outcomes mean."""
+
+    id: int
+    at: datetime
+    uid: int
+    action: str
+    target: str
+    origin: str
+    session: str
+    outcome: Literal["done", "refused", "failed", ""]
+    why: str
 
 
 class Attention(msgspec.Struct, frozen=True):

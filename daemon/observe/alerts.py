@@ -76,6 +76,13 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
             cleared,
             "install",
         ),
+        rule(
+            "unknown_instance",
+            "messages lately for instances that nobody has set up: see `majlis status`",
+            0,
+            0,
+            cleared,
+        ),
         rule("undelivered", "messages of the last hour that no webhook brought", 0, 0, cleared),
         rule("old_messages", "messages of the last hour that were too old when they arrived", 0, 0, cleared),
         rule(

@@ -94,6 +94,16 @@ EVENTS: dict[str, Event] = {
         "for each reason, `left_out` counts the others",
         log_every_seconds=60,
     ),
+    "instance.unknown": Event(
+        "warning",
+        "customers of an instance wrote that nobody has set up; `advice` says what to do; one line a minute for each "
+        "instance",
+        "instance",
+        log_every_seconds=60.0,
+    ),
+    "instance.early_messages": Event(
+        "info", "an instance was set up, and what its customers had written within a day before is answered"
+    ),
     "webhook.mismatch": Event(
         "warning",
         "a webhook's path names another known instance (`path`) than its payload, which wins (`instance`); one line a "
@@ -232,6 +242,10 @@ EVENTS: dict[str, Event] = {
     ),
     # Operators
     "admin.change": Event("info", "an operator changed something through the admin socket"),
+    "admin.undone": Event(
+        "info",
+        "what an operator wanted was not done: `refused`, nothing was changed, or `failed`, it may be half done",
+    ),
     "admin.failed": Event("error", "the daemon failed to answer an admin request"),
     "knowledge.changed": Event("info", "a file of an instance was added or removed (`change`)"),
     "calibration.measured": Event(

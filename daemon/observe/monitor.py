@@ -93,6 +93,9 @@ class Monitor:
         self._time_outs = FailureShare(settings.window_seconds)
         self._budgets: dict[str, float] = {}
         self._refusals = RecentCount(settings.window_seconds)
+        self._unknown = RecentCount(settings.window_seconds)
+        self._unknown_names: dict[str, float] = {}
+        """When each was heard of last."""
         self._refused: dict[tuple[str, str], float] = {}
         """When webhooks were refused for good, by reason and instance."""
         self._undelivered, self._old = _Noted(), _Noted()
@@ -102,6 +105,7 @@ class Monitor:
         feed.observe("conversation.machine", self._note_machine)
         feed.observe("limit.reached", self._note_limit)
         feed.observe("webhook.refused", self._note_refused)
+        feed.observe("instance.unknown", self._note_unknown)
         feed.observe("message.swept", self._note_swept)
         feed.observe("message.aside", self._note_aside)
 
@@ -137,6 +141,7 @@ class Monitor:
             "lease_failures": self._lease_failures.add(Sample(now, leases.failures, leases.renewals)),
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
             "refused_for_good": float(self._refusals.add(now, self._feed.counters["webhook.refused"])),
+            "unknown_instance": float(self._unknown.add(now, self._feed.counters["instance.unknown"])),
             "budget_reached": float(len(self._over_budget())),
             "undelivered": float(self._undelivered.count()),
             "old_messages": float(self._old.count()),
@@ -162,6 +167,7 @@ class Monitor:
             "budget_reached": _some(self._over_budget()),
             "provider_open": providers,
             "refused_for_good": self._refused_lately(),
+            "unknown_instance": self._unknown_lately(),
             "undelivered": _some(self._undelivered.instances()),
             "old_messages": _some(self._old.instances()),
             "machine_talk": _some(self._machines_lately()),
@@ -187,6 +193,16 @@ class Monitor:
         for reason, instance in latest:
             of_reason.setdefault(reason, []).append(instance)
         return "; ".join(f"{reason} of {_some(names)}" for reason, names in of_reason.items())
+
+    def _note_unknown(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        name = str(fields.get("instance"))
+        if name in self._unknown_names or len(self._unknown_names) < MAX_INSTANCES:
+            self._unknown_names[name] = trio.current_time()
+
+    def _unknown_lately(self) -> str:
+        since = trio.current_time() - self._settings.window_seconds
+        self._unknown_names = {name: at for name, at in self._unknown_names.items() if at > since}
+        return _some(sorted(self._unknown_names))
 
     def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
         if conversation is not None:

@@ -10,6 +10,7 @@ it. It may import every room of the engine, and no other door.
 from daemon.controls.feature_flags import FLAGS, FlagPage, FlagView, InstanceFlag
 from daemon.gateways.kind import FeedView
 from daemon.ingress.refusals import RefusedView
+from daemon.ingress.unknown import UnknownView
 from daemon.observe.alerts import AlertView
 from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
@@ -30,4 +31,5 @@ __all__ = [
     "ProviderView",
     "RefusedView",
     "SweepView",
+    "UnknownView",
 ]

@@ -3,7 +3,7 @@
 Laws of the admin interface:
 - The kernel says who is at the other end, and that decides what they may do. A caller without a level learns only that.
 - Every answer has a time limit. A stream has one for each piece, and a reader that is too slow is cut off.
-- Nothing changes, and nothing masked is revealed, without an audit entry written first.
+- Nothing changes, and nothing masked is revealed, without an audit entry written first; then it gets its outcome.
 - An error is one sentence that says what to do; what broke inside goes to the log, by its class alone.
 """
 
@@ -17,7 +17,7 @@ import trio
 
 from actors.errors import Conflict, MajlisError, Missing, Overloaded, Unavailable
 from daemon.observe.feed import EventFeed
-from daemon.operate.audit import Record
+from daemon.operate.audit import AuditLog
 from daemon.operate.call import AdminCall, Caller, Forbidden
 from daemon.operate.levels import Levels, suffices
 from daemon.operate.parameters import BadRequest, Parameters, read
@@ -47,7 +47,7 @@ class AdminApi:
         self,
         topics: Iterable[object],
         feed: EventFeed,
-        record: Record,
+        log: AuditLog,
         levels: Levels | None = None,
         handler_seconds: float = HANDLER_SECONDS,
     ) -> None:
@@ -60,7 +60,7 @@ class AdminApi:
         if missing:
             raise TypeError(f"no object for {', '.join(sorted(missing))}")
         self._feed = feed
-        self._record = record
+        self._log = log
         self._levels = levels or Levels()
         self._handler_seconds = handler_seconds
 
@@ -106,12 +106,25 @@ class AdminApi:
                 _check_level(route, caller)
                 asked = read(route.asks, named, request.query)
                 reveal = _reveal(asked, caller)
-                call = AdminCall(request, caller, self._feed, self._record, reveal, _body(route, request))
-                return await route.run(self._topics[route.topic], call, asked)
+                call = AdminCall(request, caller, self._feed, self._log, reveal, _body(route, request))
+                return await self._run(route, call, asked)
             methods.append(route.method)
         if methods:
             return _error(405, "method", f"use {' or '.join(methods)} here", {"Allow": ", ".join(methods)})
         return _error(404, "no_route", "there is nothing here; GET /v1 lists all routes")
+
+    async def _run(self, route: Route, call: AdminCall, asked: Parameters) -> Response:
+        """Do it, and record what became of it."""
+        try:
+            response = await route.run(self._topics[route.topic], call, asked)
+        except tuple(_REFUSALS) as error:
+            await call.end("refused", type(error).__name__)
+            raise
+        except Exception as error:
+            await call.end("failed", type(error).__name__)
+            raise
+        await call.end("done")
+        return response
 
 
 def _check_level(route: Route, caller: Caller) -> None:

@@ -1,12 +1,18 @@
-"""The record of what operators did. Nothing is changed or revealed before its entry is written."""
+"""The record of what operators did. Nothing is changed or revealed before its entry is written; then what became of it.
+
+A refused act is no deed: its entry says so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
 
 import msgspec
 
 from daemon.ledger.records import Records
+
+Outcome = Literal["done", "refused", "failed"]
+"""It was done | nothing was changed, for it was refused | something broke, and it may be half done."""
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,16 +29,24 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One of that door's sessions."""
 
 
-Record = Callable[[AuditEntry], Awaitable[None]]
-"""Writes one entry. Raises when it cannot, and then nothing is done."""
+class AuditLog(Protocol):
+    async def begin(self, entry: AuditEntry) -> int:
+        """Write one entry; returns its number. Raises when it cannot, and then nothing is done."""
+
+    async def end(self, number: int, outcome: Outcome, why: str) -> None:
+        """Write what became of it; `why` says of a refusal or a failure what class it is. Raises when it cannot."""
 
 
-def in_the_ledger(records: Records) -> Record:
-    """The audit table of the database. Raises `LedgerUnavailable`."""
+class LedgerAudit:
+    """The audit table of the database. Both methods raise `LedgerUnavailable`."""
 
-    async def record(entry: AuditEntry) -> None:
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def begin(self, entry: AuditEntry) -> int:
         uid = -1 if entry.uid is None else entry.uid
         detail = {"origin": entry.origin, "session": entry.session} if entry.origin else {}
-        await records.audit(uid, entry.pid or 0, entry.action, entry.target, detail)
+        return await self._records.audit(uid, entry.pid or 0, entry.action, entry.target, detail)
 
-    return record
+    async def end(self, number: int, outcome: Outcome, why: str) -> None:
+        await self._records.audit_outcome(number, outcome, why)

@@ -6,17 +6,20 @@ so that a new view cannot forget to.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import mask_digits
-from daemon.operate.audit import AuditEntry, Record
+from daemon.operate.audit import AuditEntry, AuditLog, Outcome
 from daemon.operate.levels import Level
 from daemon.operate.stop import StopCause
+from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Request, Response, json_response
 
 
@@ -45,7 +48,7 @@ class AdminCall:
     """One request whose parameters and level have been checked."""
 
     def __init__(
-        self, request: Request, caller: Caller, feed: EventFeed, record: Record, reveal: bool, body: Any
+        self, request: Request, caller: Caller, feed: EventFeed, log: AuditLog, reveal: bool, body: Any
     ) -> None:
         self.caller = caller
         self.peer = request.peer
@@ -53,25 +56,34 @@ class AdminCall:
         self.body = body
         """The struct that the route declares; None when it declares none."""
         self._feed = feed
-        self._record = record
+        self._log = log
+        self._begun: dict[int, AuditEntry] = {}
 
     async def audit(self, action: str, target: str) -> None:
         """Record who asked for what. Call it before doing it."""
         peer, caller = self.peer, self.caller
-        await self._record(
-            AuditEntry(
-                action=action,
-                target=target,
-                uid=peer.uid,
-                pid=peer.pid,
-                origin=caller.origin,
-                session=caller.session,
-            )
+        entry = AuditEntry(
+            action=action,
+            target=target,
+            uid=peer.uid,
+            pid=peer.pid,
+            origin=caller.origin,
+            session=caller.session,
         )
-        who: dict[str, object] = {"uid": peer.uid, "pid": peer.pid}
-        if caller.origin:
-            who = {"origin": caller.origin, "session": caller.session}
-        self._feed.emit("admin.change", None, action=action, target=target, **who)
+        self._begun[await self._log.begin(entry)] = entry
+
+    async def end(self, outcome: Outcome, why: str = "") -> None:
+        """Record what became of all that was begun. What cannot be recorded now stays without an outcome."""
+        begun, self._begun = self._begun, {}
+        for number, entry in begun.items():
+            who: dict[str, object] = {"uid": entry.uid, "pid": entry.pid}
+            if entry.origin:
+                who = {"origin": entry.origin, "session": entry.session}
+            event = "admin.change" if outcome == "done" else "admin.undone"
+            reason = {} if outcome == "done" else {"reason": outcome}
+            self._feed.emit(event, None, action=entry.action, target=entry.target, **reason, **who)
+            with suppress(LedgerUnavailable, LedgerError):
+                await self._log.end(number, outcome, why)
 
     @property
     def who(self) -> str:

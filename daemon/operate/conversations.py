@@ -193,9 +193,12 @@ class Conversations:
             of_business=[own_view(one) for one in own],
         )
 
-    async def flush(self, ref: Conversation | str) -> Flushed:
-        """Close the window now. Raises: Missing, Conflict when nothing waits."""
-        conversation = await self._directory.find(ref)
+    async def find(self, ref: Conversation | str) -> Conversation:
+        """The conversation that is meant. Raises: Missing."""
+        return await self._directory.find(ref)
+
+    async def flush(self, conversation: Conversation) -> Flushed:
+        """Close the window now. Raises: Conflict when nothing waits."""
         label, view = self._directory.label(conversation), self._supervisor.view(conversation)
         if view is None:
             raise self._directory.unless_starting(
@@ -267,8 +270,9 @@ async def _show(
 
 async def _flush(conversations: Conversations, call: AdminCall, asked: ByLabel | ByContact) -> Response:
     """Close the conversation's window now."""
-    await call.audit("flush", call.target(asked.ref))
-    return json_response(200, await conversations.flush(asked.ref))
+    conversation = await conversations.find(asked.ref)
+    await call.audit("flush", call.target(conversation))
+    return json_response(200, await conversations.flush(conversation))
 
 
 _LABEL, _CONTACT = "/v1/conversations/{label}", "/v1/conversations/{instance}/{contact}"

@@ -15,6 +15,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.ledger.records import Records
 from daemon.ledger.rows import OwnMessageRow, SilenceReasons, TurnRecord
 from daemon.observe.readiness import Health
+from daemon.operate.numbers import contact_of
 from daemon.stores.postgres import LedgerError
 
 MAX_SILENT = 10_000
@@ -48,14 +49,16 @@ class Directory:
         A label is a hash: it is searched for among the conversations that have an actor, and those in which a person
         speaks.
 
-        A number is also found under its other address at WhatsApp, unless it has a conversation of its own.
+        A contact is read as people write numbers (`numbers.py`), with the country of the instance. A number is also
+        found under its other address at WhatsApp, unless it has a conversation of its own.
 
         Raises:
-          Missing: no conversation has this label.
+          Missing: no conversation has this label, or the contact is nobody.
           Unavailable: the daemon is starting, and cannot know yet.
         """
         if isinstance(ref, Conversation):
-            return await self._as_known(ref)
+            country = self._settings.for_instance(ref.instance).country
+            return await self._as_known(Conversation(ref.instance, contact_of(ref.contact, country)))
         for view in self._supervisor.views():
             if self.label(view.conversation) == ref:
                 return view.conversation
@@ -76,6 +79,15 @@ class Directory:
             with suppress(LedgerUnavailable, LedgerError):
                 known += await self._records.known(forms)
         return named if named in known else known[0] if known else named
+
+    async def has_written(self, conversation: Conversation) -> bool:
+        """Whether anybody there has ever written, as far as is known now."""
+        if self._supervisor.view(conversation) is not None:
+            return True
+        try:
+            return bool(await self._records.known([conversation]))
+        except (LedgerUnavailable, LedgerError):
+            return True
 
     def unless_starting(self, error: MajlisError) -> MajlisError:
         """The error for something that does not exist. Until the start is over, that cannot be known."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 import msgspec
 from msgspec import Meta
 
-from actors.identity import Conversation, canonical_contact
+from actors.identity import Conversation
 
 MAX_LIMIT = 10_000
 """The most results in one answer: masking and encoding these takes the event loop about 50 ms."""
@@ -84,7 +84,8 @@ class ByContact(Parameters, frozen=True, kw_only=True):
 
     @property
     def ref(self) -> Conversation:
-        return Conversation(self.instance, canonical_contact(self.contact))
+        """As it is written: `Directory.find` knows whom that means."""
+        return Conversation(self.instance, self.contact)
 
 
 class Parameter(NamedTuple):

@@ -12,6 +12,7 @@ import trio
 
 from daemon.operate import (
     actors,
+    audit_log,
     control,
     conversations,
     cost,
@@ -83,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
     *top.ROUTES,
     *task_tree.ROUTES,
     *settings.ROUTES,
+    *audit_log.ROUTES,
     *leases.ROUTES,
     *doctor.ROUTES,
     *instances.ROUTES,

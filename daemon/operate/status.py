@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
-from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon import package_version
 from daemon.config.open_doors import OpenDoor
@@ -19,6 +17,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import FeedView
 from daemon.ingress.counters import IngressCounters
 from daemon.ingress.refusals import RefusedView
+from daemon.ingress.unknown import UnknownView
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
 from daemon.observe.alerts import AlertView
@@ -41,10 +40,6 @@ if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
     from daemon.mirror.survey import Pending, Survey
     from daemon.partitions.fencing import FencedOwnership
 
-MAX_STRANGERS = 20
-"""How many names of unknown instances are counted separately: anyone may put one into a webhook's path."""
-OTHERS = "(others)"
-
 
 class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int = 0
@@ -58,6 +53,8 @@ class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Requests with a wrong token or none, or for an instance that is not the sender's."""
     lost: list[RefusedView] = []
     """Webhooks that were refused for good: the gateway does not send them again, or in vain. The latest first."""
+    unknown: list[UnknownView] = []
+    """Instances that nobody has set up, and whose customers write. The latest first."""
     overruled: dict[str, int] = {}
     """Webhooks whose path names another known instance than the payload, which wins: `path → payload`."""
 
@@ -86,9 +83,6 @@ class Status(Figures, frozen=True, kw_only=True):
     listen: str
     suppressed_by_rule: dict[str, int]
     """Turns since the start, by the rule that ended them without an answer."""
-    unknown_instances: dict[str, int]
-    """Turns that ended because the database does not know the instance, by its name. Beyond a number of names, the rest
-    are counted together."""
     cache_hits: int = 0
     limits_reached: dict[str, int]
     """Limits that were reached since the start, by kind."""
@@ -231,13 +225,6 @@ class StatusReport:
         self._watched = watched
         self._doors = doors
         self._stop = stop
-        self._strangers: Counter[str] = Counter()
-        feed.observe("turn.suppressed", self._note)
-
-    def _note(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
-        if conversation is not None and fields.get("rule") == "unknown_instance":
-            name, known = conversation.instance, self._strangers
-            known[name if name in known or len(known) < MAX_STRANGERS else OTHERS] += 1
 
     async def now(self) -> Status:
         figures = await self._gauges.figures()
@@ -254,7 +241,6 @@ class StatusReport:
             pid=os.getpid(),
             listen=self._doors.listen,
             suppressed_by_rule=self._feed.reasons("turn.suppressed"),
-            unknown_instances=dict(self._strangers),
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
             limits_reached=self._feed.reasons("limit.reached"),
             providers=list(self._watched.providers()),
@@ -278,6 +264,7 @@ def _ingress(counters: IngressCounters) -> IngressCounts:
         unreadable=counters.unreadable,
         unauthorized=counters.unauthorized,
         lost=counters.lost.views(time.monotonic()),
+        unknown=counters.unknown.views(time.monotonic()),
         overruled=dict(counters.overruled),
     )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import trio
 from msgspec import Meta
 
-from actors.identity import Conversation, canonical_contact
+from actors.identity import Conversation
 from daemon.observe.events import EVENTS
 from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.operate.call import AdminCall
+from daemon.operate.numbers import contact_of
 from daemon.operate.parameters import MUST_BE, Parameters
 from daemon.operate.route import NDJSON, Route
 from daemon.web.http1 import Response
@@ -46,8 +48,16 @@ class TailQuery(Parameters, frozen=True, kw_only=True):
 
 
 class EventTail:
-    def __init__(self, feed: EventFeed) -> None:
+    """`country` gives that of an instance, for numbers as people write them."""
+
+    def __init__(self, feed: EventFeed, country: Callable[[str], str]) -> None:
         self.feed = feed
+        self._country = country
+
+    def meant(self, word: str) -> Conversation | str:
+        """The conversation of `INSTANCE/PHONE`, or a label as it is. Raises: Missing."""
+        instance, slash, contact = word.rpartition("/")
+        return Conversation(instance, contact_of(contact, self._country(instance))) if slash else word
 
 
 class _Lines(trio.abc.ReceiveChannel[bytes]):
@@ -68,14 +78,9 @@ class _Lines(trio.abc.ReceiveChannel[bytes]):
 async def _follow(events: EventTail, call: AdminCall, asked: TailQuery) -> Response:
     """Every event from now on, one JSON object per line; now and then an empty line while nothing happens."""
     await trio.lowlevel.checkpoint()
-    labels = frozenset(call.target(_ref(word)) for word in asked.conversation)
+    labels = frozenset(call.target(events.meant(word)) for word in asked.conversation)
     wanted = Wanted(frozenset(asked.instance) or None, labels or None, frozenset(asked.kind) or None)
     return Response(200, content_type=NDJSON, stream=_Lines(events.feed.tail(wanted=wanted)))
-
-
-def _ref(word: str) -> Conversation | str:
-    instance, slash, contact = word.rpartition("/")
-    return Conversation(instance, canonical_contact(contact)) if slash else word
 
 
 ROUTES = (

@@ -41,6 +41,8 @@ class TakeoverBegun(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     stood: bool = False
     """A take-over that ends no sooner than this one was already in force, and stays."""
+    has_written: bool = True
+    """False: nobody has written there yet. The number may be another than was meant."""
 
 
 class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,14 +108,17 @@ class OperatorTakeovers:
         self._begin = begin
         self._feed = feed
 
-    async def begin(self, ref: Conversation | str, seconds: int | None) -> TakeoverBegun:
+    async def find(self, ref: Conversation | str) -> Conversation:
+        """The conversation that is meant. Raises: Missing."""
+        return await self._directory.find(ref)
+
+    async def begin(self, conversation: Conversation, seconds: int | None) -> TakeoverBegun:
         """Silence Majlis there for so many seconds; None: for as long as the instance's settings say.
 
         Raises:
-          Missing: the conversation or its instance is unknown.
+          Missing: the instance is unknown.
           Conflict: take-over is switched off there, so it would have no effect.
         """
-        conversation = await self._directory.find(ref)
         instance = conversation.instance
         if not self._flags.of(instance).takeover:
             raise Conflict(
@@ -127,17 +132,20 @@ class OperatorTakeovers:
         now = (await self._directory.silence(conversation)).taken_over
         stood = before is not None and now is not None and before.until == now.until
         until = iso(now.until) if now else ""
-        return TakeoverBegun(conversation=self._directory.label(conversation), until=until, stood=stood)
+        return TakeoverBegun(
+            conversation=self._directory.label(conversation),
+            until=until,
+            stood=stood,
+            has_written=await self._directory.has_written(conversation),
+        )
 
-    async def end(self, ref: Conversation | str, opt_out: bool = False) -> TakeoverEnded:
+    async def end(self, conversation: Conversation, opt_out: bool = False) -> TakeoverEnded:
         """Let Majlis answer there again, and wake a parked or held actor. With `opt_out`, the customer's own wish for
         silence ends as well.
 
         Raises:
-          Missing: the conversation is unknown.
           Conflict: there is nothing to end.
         """
-        conversation = await self._directory.find(ref)
         ended = await self._records.hand_back(conversation)
         opted_in = opt_out and await self._records.opt_in(conversation)
         still_out = (await self._directory.silence(conversation)).opted_out is not None
@@ -182,16 +190,18 @@ async def _take_over(
     takeovers: OperatorTakeovers, call: AdminCall, asked: TakeOverByLabel | TakeOverByContact
 ) -> Response:
     """Silence Majlis in the conversation for a while, as if a person had taken it over."""
-    await call.audit("pause", call.target(asked.ref))
-    return json_response(200, await takeovers.begin(asked.ref, asked.seconds))
+    conversation = await takeovers.find(asked.ref)
+    await call.audit("pause", call.target(conversation))
+    return json_response(200, await takeovers.begin(conversation, asked.seconds))
 
 
 async def _hand_back(
     takeovers: OperatorTakeovers, call: AdminCall, asked: ResumeByLabel | ResumeByContact
 ) -> Response:
     """Let Majlis answer in the conversation again: end escalation and take-over, wake it if it is parked or held."""
-    await call.audit("resume --opt-out" if asked.opt_out else "resume", call.target(asked.ref))
-    return json_response(200, await takeovers.end(asked.ref, asked.opt_out))
+    conversation = await takeovers.find(asked.ref)
+    await call.audit("resume --opt-out" if asked.opt_out else "resume", call.target(conversation))
+    return json_response(200, await takeovers.end(conversation, asked.opt_out))
 
 
 _LABEL, _CONTACT = "/v1/conversations/{label}", "/v1/conversations/{instance}/{contact}"

@@ -19,6 +19,7 @@ from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.controls.amended_messages import MAX_RECENT, AmendedMessages
+from daemon.controls.early_messages import EarlyMessages
 from daemon.controls.instance_names import InstanceNames
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
@@ -26,6 +27,7 @@ from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import FeedView
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbound import OwnMessage
 from daemon.ingress.inbox import Behind
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.lately import Lately
@@ -126,6 +128,9 @@ class Parts:
             hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
+        self._known = known
+        self.early = EarlyMessages(self.records, self._append_again, lambda name: live.terms(name).mode, feed)
+        known.follow(lambda _name: self.early.nudge())
         self._names = InstanceNames(self.records, known, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
@@ -140,7 +145,7 @@ class Parts:
             append=self.group.append,
             append_all=self.group.append_all,
             conversation_of=AmendedMessages(self.db, self._recent, self.arrivals.waits_in).conversation_of,
-            take_over=self.answering.takeovers.begin,
+            take_over=self._take_over,
             fail_later=self.answering.late_failures.report,
             flush=self.supervisor.flush,
             number_learned=self.numbers_learned.nudge,
@@ -163,6 +168,7 @@ class Parts:
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
+        work.start_soon(self.early.run, name="early messages")
         await work.start(self.leases.run, self.liveness.expect("leases", LEASE_BOUND_SECONDS))
         await work.start(
             self.ownership.run,
@@ -190,6 +196,11 @@ class Parts:
         """When the messages that wait in a conversation were written, whichever daemon answers it; Unix seconds."""
         snapshot = await self._mirror.load(conversation)
         return [entry.message.sent_at for entry in snapshot.waiting]
+
+    async def _take_over(self, own: OwnMessage, wrote: Sequence[int]) -> bool:
+        if own.instance not in self._known:
+            await self.early.business_wrote(own)
+        return await self.answering.takeovers.begin(own, wrote)
 
     async def _append_again(self, message: Message) -> Receipt:
         return await self.group.append(message, self.live.window(message.instance))

@@ -14,7 +14,8 @@ from daemon.observe.readiness import Health
 from daemon.observe.vitals import Figures
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
-from daemon.operate.audit import in_the_ledger
+from daemon.operate.audit import LedgerAudit
+from daemon.operate.audit_log import Audit
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -96,10 +97,11 @@ def operating(
         Turns(records, parts.stored_turns, label),
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
         Costs(records, live.terms),
-        EventTail(feed),
+        EventTail(feed, lambda name: live.for_instance(name).country),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records),
+        Audit(records),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
@@ -109,5 +111,5 @@ def operating(
         DeadLetters(records, append, label, feed),
         KnowledgeFiles(answering.library, control.reload),
     )
-    api = AdminApi(topics, feed, in_the_ledger(records), allowed)
+    api = AdminApi(topics, feed, LedgerAudit(records), allowed)
     return Operating(api, gauges.figures, control.reload)

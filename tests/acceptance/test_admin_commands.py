@@ -179,6 +179,8 @@ def test_leases_top_and_log_level(daemon: DaemonUnderTest, majlis: Command) -> N
     quiet = len(daemon.events("message.duplicate"))
     daemon.post(ANSWERED)
     assert "log level debug" in majlis.text("log-level", "debug")
+    text, document = majlis.both("audit", "--action", "log-level")
+    assert {entry["outcome"] for entry in items(document, "entries")} == {"done"} and "debug" in text
     daemon.post(ANSWERED)
     daemon.wait_for(lambda: len(daemon.events("message.duplicate")) == quiet + 1, "it is logged again, once")
 

@@ -47,6 +47,7 @@ TESTS = {
     "reload": "test_every_command.py::test_a_changed_row_applies_after_a_reload",
     "drain": "test_admin_commands.py::test_drain_answers_waiting_messages_and_waits_for_the_end",
     "log-level": "test_admin_commands.py::test_leases_top_and_log_level",
+    "audit": "test_admin_commands.py::test_leases_top_and_log_level",
     "leases": "test_admin_commands.py::test_leases_top_and_log_level",
     "config": "test_admin_commands.py::test_config_shows_each_value_in_effect_and_its_source",
     "tree": "test_admin_commands.py::test_tree_names_every_conversation_by_its_label",

@@ -248,7 +248,7 @@ def test_messages_that_are_not_for_majlis(
 
 
 def test_an_unknown_instance(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    """I2: its messages are stored and end by a visible rule."""
+    """I2: its messages are stored and end by a visible rule. They are answered, once, when it is set up soon."""
     before = daemon.count("suppressed")
     contact = Contact("nobody-knows-it")
     daemon.burst(contact.says(), contact.says())
@@ -256,6 +256,12 @@ def test_an_unknown_instance(daemon: DaemonUnderTest, gateway: FakeEvolution, mo
     assert _rules(daemon, contact) == ["unknown_instance"]
     assert not contact.batches_at(model)
     assert not contact.replies_at(gateway)
+    assert "nobody has set this instance up" in daemon.majlis("status").stdout
+    daemon.rows("INSERT INTO whatsapp_instances (instance_name) VALUES ($1)", contact.instance)
+    assert daemon.majlis("reload").returncode == 0
+    daemon.wait_for(lambda: contact.replies_at(gateway), "they are answered")
+    assert len(contact.batches_at(model)) == 1 and len(contact.replies_at(gateway)) == 1
+    assert "nobody has set this instance up" not in daemon.majlis("status").stdout
 
 
 def test_the_same_words_again(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:

@@ -52,7 +52,8 @@ from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
-from daemon.operate.audit import AuditEntry
+from daemon.operate.audit import AuditEntry, Outcome
+from daemon.operate.audit_log import Audit
 from daemon.operate.checks import Check, DoctorReport
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
@@ -220,6 +221,8 @@ class Operators:
         self.browsers = ListedBrowsers()
         self.audited: list[AuditEntry] = []
         self.audit_fails: Exception | None = None
+        self.outcomes: dict[int, tuple[Outcome, str]] = {}
+        """What became of each entry, by its number."""
         self.appended: list[Message] = []
         self.append_fails: dict[str, Exception] = {}
         """By contact."""
@@ -280,11 +283,12 @@ class Operators:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
-            DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
+            self.top, self.leases, self.instances, self.control, self.flags, self.letters,
+            EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
+            Audit(self.records), DashboardLogin(self._new_link, self.browsers),
+            KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
-        return AdminApi(topics, self.feed, self._record, levels, **more)
+        return AdminApi(topics, self.feed, self, levels, **more)
 
     def fenced(self) -> Mapping[int, int]:
         return self.fences
@@ -295,11 +299,22 @@ class Operators:
     def _takeover(self, instance: str) -> TakeoverSettings:
         return self.live.for_instance(instance).takeover
 
-    async def _record(self, entry: AuditEntry) -> None:
+    def _country(self, instance: str) -> str:
+        return self.live.for_instance(instance).country
+
+    async def begin(self, entry: AuditEntry) -> int:
+        """The audit log."""
         await trio.lowlevel.checkpoint()
         if self.audit_fails is not None:
             raise self.audit_fails
         self.audited.append(entry)
+        return len(self.audited)
+
+    async def end(self, number: int, outcome: Outcome, why: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.audit_fails is not None:
+            raise self.audit_fails
+        self.outcomes[number] = (outcome, why)
 
     async def _append(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()

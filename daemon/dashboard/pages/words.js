@@ -119,6 +119,10 @@ export const ALERTS = {
     "Webhooks are refused for good: their messages are lost",
     "The health page lists each reason, with what to do.",
   ],
+  unknown_instance: [
+    "Customers write to an instance that nobody has set up",
+    "Add it with majlis instance add: what they wrote within a day is answered then.",
+  ],
   undelivered: [
     "Messages came without a webhook",
     "The sweep found them in the gateway's records. Check the gateway's webhook and log, and whether Majlis was down.",

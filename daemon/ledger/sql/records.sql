@@ -204,4 +204,19 @@ DELETE FROM majlis_pauses WHERE instance = $1
 SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)
 
 -- audit --
-INSERT INTO majlis_audit (uid, pid, action, target, detail) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO majlis_audit (uid, pid, action, target, detail) VALUES ($1, $2, $3, $4, $5) RETURNING id
+
+-- audit_outcome --
+UPDATE majlis_audit SET outcome = $2, why = $3 WHERE id = $1
+
+-- audited --
+SELECT id, at, uid, action, target, coalesce(detail ->> 'origin', '') AS origin,
+       coalesce(detail ->> 'session', '') AS session, outcome, why
+FROM majlis_audit WHERE starts_with(action, $2) ORDER BY id DESC LIMIT $1
+
+-- note_unknown_own --
+-- $3: Unix seconds; 0: not known.
+SELECT majlis_note_unknown_own($1, $2, least(now(), coalesce(to_timestamp(nullif($3::bigint, 0)), now())), $4)
+
+-- came_too_early --
+SELECT instance, messages FROM majlis_came_too_early($1, $2)

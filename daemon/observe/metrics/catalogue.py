@@ -39,6 +39,9 @@ METRICS: dict[str, Metric] = {
     ),
     "majlis_unreadable_total": Metric("counter", "Webhooks that can never be read; kept in the quarantine"),
     "majlis_unauthorized_total": Metric("counter", "Webhooks with a wrong token or none; they are lost"),
+    "majlis_unknown_instance_messages_total": Metric(
+        "counter", "Messages of customers of instances that nobody has set up"
+    ),
     "majlis_webhooks_lost_total": Metric(
         "counter", "Webhooks that were refused for good; their messages are lost", ("reason",)
     ),

@@ -65,6 +65,7 @@ def of_the_doors(
         "majlis_unreadable_total": _one(ingress.unreadable),
         "majlis_unauthorized_total": _one(ingress.unauthorized),
         "majlis_webhooks_lost_total": _by(ingress.lost.by_reason),
+        "majlis_unknown_instance_messages_total": _one(ingress.unknown.messages),
         "majlis_event_loop_lag_seconds": _only(observed.lag),
         "majlis_observer_failures_total": _one(feed.observer_failures),
         "majlis_http_connections": _one(http.connections),

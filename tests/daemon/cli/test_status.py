@@ -107,10 +107,11 @@ def test_open_doors_are_shown_with_what_to_write(door: DoorInThread, majlis: Typ
 
 def test_unknown_instances_that_received_messages_are_named(door: DoorInThread, majlis: Typed) -> None:
     assert "unknown" not in majlis("status").out
-    for name in ("typo", *["\x1b[31mghost"] * 7):
-        door.emit("turn.suppressed", HELD._replace(instance=name), rule="unknown_instance")
-    out = majlis("status").out
-    assert "ghost 7, typo 1 (turns of instances that are not in the database)" in out and "\x1b" not in out
+    for name, is_trusted in (("typo", True), ("\x1b[31mghost", True), ("made up", False)):
+        door.operators.counters.unknown.note(name, is_trusted, 3, time.monotonic() - 60)
+    out = " ".join(majlis("status").out.split())
+    assert "unknown typo: 3 messages, the last 1 min" in out and "majlis instance add typo" in out
+    assert "(unknown): 3 messages" in out and "made up" not in out and "\x1b" not in out
 
 
 def test_cost_has_a_line_per_day_and_instance_and_a_total(door: DoorInThread, majlis: Typed) -> None:

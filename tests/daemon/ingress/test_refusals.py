@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from daemon.ingress.access import SharedToken, open_door
+from daemon.ingress.access import SharedToken, anybody, open_door, somebody_here
 from daemon.ingress.refusals import ADVICE, MAX_NAMES, OTHERS, UNKNOWN, Refusals, refusal_of
+from daemon.ingress.unknown import MAX_UNKNOWN
 from daemon.ingress.webhooks import MAX_LOOKED_AT
-from daemon.web.http1 import Limits
+from daemon.web.http1 import Limits, Peer, Request
 from tests.daemon.ingress.test_webhooks import Room, item, payload
 from tests.daemon.web.http1.support import serving
 
@@ -171,3 +172,44 @@ async def test_the_path_of_a_webhook_is_read_forgivingly(segments: tuple[str, ..
 async def test_no_other_route_is_more_forgiving(segments: tuple[str, ...]) -> None:
     """A proxy may keep strangers from it by its path."""
     assert (await Room().ask("GET", *segments)).status == 404
+
+
+async def test_an_unknown_instance_is_named_at_once_and_a_stranger_is_not_believed() -> None:
+    """Names are kept of senders who proved something; what a stranger sent is marked as his."""
+    room = Room(SharedToken(["good"]), "shop")
+    room.known.learn(["shop"])
+    assert (await room.ingress.receive(BODY, "ghost")).status == 200
+    assert (await room.ingress.receive(payload(item("B")), "made-up", allows=anybody)).status == 200
+    assert (await room.ingress.receive(payload(item("C")), "here", allows=somebody_here)).status == 200
+    assert (await room.ingress.receive(payload(item("D")), "shop", allows=anybody)).status == 200
+    assert [message.stranger for message in room.accepted] == [False, True, False, False]
+    seen = room.ingress.counters.unknown
+    assert {(one.instance, one.messages) for one in seen.views(0.0)} == {
+        ("ghost", 1),
+        (UNKNOWN, 1),
+        ("here", 1),
+    }
+    room.known.learn(["shop", "ghost"])
+    assert {one.instance for one in seen.views(0.0)} == {UNKNOWN, "here"}, "it has been set up"
+    for number in range(2 * MAX_UNKNOWN):
+        await room.ingress.receive(payload(item(f"E{number}")), f"name-{number}")
+    views = seen.views(0.0)
+    assert len(views) == MAX_UNKNOWN + 1 and OTHERS in {one.instance for one in views}
+
+
+async def test_nobody_is_unknown_before_the_stored_names_are_read() -> None:
+    room = Room(SharedToken(["good"]), "shop")
+    assert (await room.ingress.receive(BODY, "stored")).status == 200
+    assert room.ingress.counters.unknown.messages == 0
+
+
+def test_only_this_machine_is_believed_without_a_token() -> None:
+    def asked_from(address: str) -> object:
+        return open_door(Request("POST", "/webhook", ("webhook",), {}, {}, b"", Peer(address)))
+
+    assert {asked_from(one) for one in ("127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1")} == {
+        somebody_here
+    }
+    assert {asked_from(one) for one in ("10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "12.7.0.1")} == {
+        anybody
+    }

@@ -231,6 +231,10 @@ CASES: dict[str, tuple[Step, Step]] = {
         lambda world: world.happened("webhook.refused", reason="body_too_large", instance="shop", advice=""),
         _nothing,
     ),
+    "unknown_instance": (
+        lambda world: world.happened("instance.unknown", instance="ghost", messages=1, advice=""),
+        _nothing,
+    ),
     "old_messages": (lambda world: world.happened("message.aside", reason="backlog"), _nothing),
     "undelivered": (lambda world: world.happened("message.swept", reason="missed"), _nothing),
     "machine_talk": (

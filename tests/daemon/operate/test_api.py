@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import trio
@@ -14,7 +15,8 @@ from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Waiting
 from daemon.operate import ROUTES
-from daemon.operate.audit import AuditEntry, in_the_ledger
+from daemon.operate.audit import AuditEntry, LedgerAudit
+from daemon.operate.audit_log import Audit
 from daemon.operate.status import StatusReport
 from daemon.web.http1 import Peer, Request
 from tests.support.ledgers import batch
@@ -107,6 +109,7 @@ async def test_status_answers_with_every_field(door: Door) -> None:
         "unreadable": 0,
         "unauthorized": 0,
         "lost": [],
+        "unknown": [],
         "overruled": {},
     }
     assert document["warnings"] == []
@@ -214,17 +217,60 @@ async def test_a_change_is_recorded_before_it_is_made_with_who_asked(furnished: 
 
 
 async def test_audit_entries_are_stored_in_the_ledger(operators: Operators) -> None:
-    record = in_the_ledger(operators.records)
-    await record(AuditEntry(action="flush", target=LABEL, uid=0, pid=7))
+    log = LedgerAudit(operators.records)
+    first = await log.begin(AuditEntry(action="flush", target=LABEL, uid=0, pid=7))
     entry = AuditEntry(
         action="reveal", target="turn 7", uid=None, pid=None, origin="dashboard", session="a1b2c3"
     )
-    await record(entry)
+    second = await log.begin(entry)
+    await log.end(first, "refused", "Missing")
     rows = await operators.db.fetch(
         "SELECT uid, pid, action, target, detail::text FROM majlis_audit ORDER BY id"
     )
     assert [tuple(row.values())[:4] for row in rows] == [(0, 7, "flush", LABEL), (-1, 0, "reveal", "turn 7")]
     assert json.loads(rows[1]["detail"]) == {"origin": "dashboard", "session": "a1b2c3"}
+    shown = await Audit(operators.records).page(10)
+    assert [(one.id, one.who, one.action, one.outcome, one.reason) for one in shown.entries] == [
+        (second, "dashboard session a1b2c3", "reveal", "", ""),
+        (first, "uid 0", "flush", "refused", "Missing"),
+    ]
+    assert [one.id for one in (await Audit(operators.records).page(10, "rev")).entries] == [second]
+
+
+async def test_a_refused_act_is_no_deed(furnished: Door) -> None:
+    """The log says what became of each, whatever way it ended."""
+    assert (await furnished.post(f"/v1/conversations/{LABEL}/flush"))[0] == 200
+    assert (await furnished.post("/v1/instances/nobody/pause"))[0] == 404
+    furnished.operators.append_fails[CONTACT] = RuntimeError("broken")
+    assert (await furnished.post(f"/v1/dead/{furnished.letter}/retry"))[0] == 500
+    operators = furnished.operators
+    assert list(operators.outcomes.values()) == [
+        ("done", ""),
+        ("refused", "Missing"),
+        ("failed", "RuntimeError"),
+    ]
+    assert operators.feed.counters["admin.change"] == 1
+    assert operators.feed.reasons("admin.undone") == {"refused": 1, "failed": 1}
+
+
+@pytest.mark.parametrize("contact", ["anna", "12", "055 111 0007", "+0551110007"])
+async def test_a_command_for_nobody_is_refused(furnished: Door, contact: str) -> None:
+    """It would silence nobody and look as if it had."""
+    for act in ("pause", "resume", "flush"):
+        status, document = await furnished.post(f"/v1/conversations/demo/{quote(contact)}/{act}")
+        assert status == 404 and "write it with its country code" in str(document["message"])
+    assert furnished.operators.audited == []
+    assert (await furnished.ask("GET", f"/v1/conversations/demo/{quote(contact)}"))[0] == 404
+
+
+async def test_a_take_over_of_somebody_who_never_wrote_says_so(furnished: Door) -> None:
+    said = [
+        (await furnished.post(f"/v1/conversations/demo/{contact}/pause"))[1].get("has_written")
+        for contact in (CONTACT, quote("+966 55 111 0007"))
+    ]
+    assert said == [True, False]
+    rows = await furnished.operators.db.fetch("SELECT contact FROM majlis_takeovers ORDER BY contact")
+    assert "966551110007" in [row["contact"] for row in rows]
 
 
 async def test_a_change_that_cannot_be_recorded_is_not_made(furnished: Door) -> None:
@@ -249,7 +295,7 @@ async def test_a_change_that_cannot_be_recorded_is_not_made(furnished: Door) -> 
         ("GET", f"/v1/actors?offset=-{'9' * 40}", 400, "offset must be a whole number from 0 to 1000000"),
         ("GET", "/v1/actors?state=bored", 400, "state must be one of waiting"),
         ("GET", "/v1/actors?reveal=yes", 400, "reveal must be true or false"),
-        ("GET", "/v1/conversations/demo/999", 404, "There is no conversation"),
+        ("GET", "/v1/conversations/demo/966500000099", 404, "There is no conversation"),
         ("GET", "/v1/turns/99999", 404, "no turn of this number"),
         ("GET", "/v1/turns/x", 400, "id must be the number of a turn"),
         ("GET", "/v1/cost?days=0", 400, "days must be a whole number from 1 to 366"),

@@ -72,7 +72,7 @@ async def test_a_silence_to_a_machine_is_shown_listed_and_ended_by_its_label(ope
     [listed] = (await operators.conversations.silent(None, 10)).conversations
     assert listed.machine == shown.machine
     assert (await operators.status.now()).machines == 1
-    ended = await operators.takeovers.end(label)
+    ended = await operators.takeovers.end(await operators.takeovers.find(label))
     assert (ended.machine, ended.taken_over) == (True, False)
     assert operators.feed.counters["conversation.handed_back"] == 1
     assert (await operators.conversations.show(DEMO)).machine is None
@@ -87,9 +87,9 @@ async def test_a_number_is_found_under_either_address(operators: Operators) -> N
     operators.actors.show()
     await answered(operators, conversation=old)
     assert (await operators.conversations.show(new)).contact == old.contact
-    begun = await operators.takeovers.begin(new, 60)
+    begun = await operators.takeovers.begin(await operators.takeovers.find(new), 60)
     assert begun.conversation == operators.feed.label(old)
-    assert (await operators.takeovers.end(new)).taken_over
+    assert (await operators.takeovers.end(await operators.takeovers.find(new))).taken_over
     await answered(operators, conversation=new)
     assert (await operators.conversations.show(new)).contact == new.contact, (
         "it has a conversation of its own"
@@ -115,7 +115,7 @@ async def test_a_silence_without_effect_is_listed_as_such(operators: Operators) 
 
 async def test_a_flush_closes_a_window_and_nothing_else(operators: Operators) -> None:
     operators.actors.show(view(DEMO, "waiting", "one", "two"))
-    flushed = await operators.conversations.flush(operators.feed.label(DEMO))
+    flushed = await operators.conversations.flush(DEMO)
     assert (flushed.conversation, flushed.messages) == (operators.feed.label(DEMO), 2)
     assert operators.actors.flushed == [DEMO]
     operators.actors.show(view(DEMO, "idle"))
@@ -129,10 +129,12 @@ async def test_a_flush_closes_a_window_and_nothing_else(operators: Operators) ->
 async def test_an_unknown_conversation_is_unavailable_until_the_start_is_over(operators: Operators) -> None:
     """During the start, memory is empty and there are no labels: what does not exist cannot be known."""
     starting = Operators(operators.db, operators.settings, started=False)
-    for look in (starting.conversations.show, starting.conversations.flush, starting.takeovers.end):
-        for ref in (DEMO, "0123456789"):
-            with pytest.raises(Unavailable, match="not ready yet"):
-                await look(ref)
+    for ref in (DEMO, "0123456789"):
+        with pytest.raises(Unavailable, match="not ready yet"):
+            await starting.conversations.show(ref)
+    for act in (starting.conversations.flush, starting.takeovers.end):
+        with pytest.raises(Unavailable, match="not ready yet"):
+            await act(DEMO)
     starting.health.started()
     with pytest.raises(Missing, match="There is no conversation"):
         await starting.conversations.show(DEMO)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 import trio
 
 from actors.errors import LedgerUnavailable
-from actors.identity import Conversation
 from daemon.mirror.survey import Pending, Totals
-from daemon.operate.status import MAX_STRANGERS
 from daemon.responders.breaker import ProviderView
 from tests.daemon.operate.conftest import answered
 from tests.support.ledgers import DEMO
@@ -93,11 +93,7 @@ async def test_a_postgres_that_is_known_to_hang_is_not_asked(
 
 
 async def test_status_names_unknown_instances(operators: Operators) -> None:
-    """Anyone may put a name into a webhook's path: only a number of names are counted separately."""
-    for name in ("ghost", "ghost", *(f"typo-{number}" for number in range(MAX_STRANGERS + 5))):
-        stranger = Conversation(name, DEMO.contact)
-        operators.feed.emit("turn.suppressed", stranger, turn=1, rule="unknown_instance")
-    operators.feed.emit("turn.suppressed", DEMO, turn=1, rule="duplicate")
-    found = (await operators.status.now()).unknown_instances
-    assert (found["ghost"], found["typo-0"], found["(others)"]) == (2, 1, 6)
-    assert len(found) == MAX_STRANGERS + 1 and "demo" not in found
+    operators.counters.unknown.note("ghost", True, 2, time.monotonic())
+    assert [(one.instance, one.messages) for one in (await operators.status.now()).ingress.unknown] == [
+        ("ghost", 2)
+    ]

@@ -28,7 +28,7 @@ async def test_a_takeover_is_shown_and_ended_by_name_and_by_label(operators: Ope
         "SELECT extract(epoch FROM until - started_at)::int FROM majlis_takeovers"
     )
     assert seconds == 600, "as long as the instance's settings say"
-    ended = await operators.takeovers.end(label)
+    ended = await operators.takeovers.end(await operators.takeovers.find(label))
     assert (ended.escalated, ended.taken_over, ended.state) == (False, True, "")
     assert operators.feed.counters["conversation.handed_back"] == 1
     with pytest.raises(Conflict, match="nothing to resume"):
