@@ -117,14 +117,14 @@ class AdminApi:
         """Do it, and record what became of it."""
         try:
             response = await route.run(self._topics[route.topic], call, asked)
-        except tuple(_REFUSALS) as error:
-            await call.end("refused", type(error).__name__)
-            raise
         except Exception as error:
-            await call.end("failed", type(error).__name__)
-            raise
-        await call.end("done")
-        return response
+            failure = error
+        else:
+            await call.end("done")
+            return response
+        is_refusal = isinstance(failure, tuple(_REFUSALS))
+        await call.end("refused" if is_refusal else "failed", type(failure).__name__)
+        raise failure
 
 
 def _check_level(route: Route, caller: Caller) -> None:

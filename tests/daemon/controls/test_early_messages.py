@@ -86,8 +86,9 @@ async def test_they_are_taken_up_once_it_exists_in_their_order(room: Room) -> No
 async def test_who_does_not_answer_now_does_not_answer_what_came_before(room: Room) -> None:
     await room.write("hello")
     await room.set_up()
-    for mode in ("off", "shadow", "passthrough"):
-        room.mode = mode  # type: ignore[assignment]
+    modes: tuple[Mode, ...] = ("off", "shadow", "passthrough")
+    for mode in modes:
+        room.mode = mode
         assert await room.look() == []
 
 
