@@ -148,8 +148,8 @@ def _for_a_customer(question: Question, facts: Facts) -> TriageVerdict:
         # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
         is_said = facts.escalated_reply or not question.record.escalation_enabled
         return Silence("escalated") if is_said else _escalated(question)
-    if reason := _reason(question, facts):
-        return _escalated(question, reason)
+    if why := reason(question, facts):
+        return _escalated(question, why)
     if facts.duplicate:
         return Silence("duplicate")
     return _within_limits(question, facts)
@@ -180,7 +180,7 @@ def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
     return Answer(message, FALLBACK) if message else None
 
 
-def _reason(question: Question, facts: Facts) -> str:
+def reason(question: Question, facts: Facts) -> str:
     """Why the burst needs a person; empty when it does not, or where escalation is off."""
     record = question.record
     if not (question.flags.escalation and record.escalation_enabled):
@@ -213,7 +213,7 @@ def _within_limits(question: Question, facts: Facts) -> TriageVerdict:
         met = (*met, reached)
         if reached.policy != "alert":
             return _stopped(question, reached, met, facts.usage.fallback_said)
-    return AskResponder(_prompt(question, facts), met)
+    return AskResponder(prompt(question, facts), met)
 
 
 def _stopped(
@@ -227,7 +227,8 @@ def _stopped(
     return Say(answer, reached.rule, reached=met) if answer else Silence(reached.rule, met)
 
 
-def _prompt(question: Question, facts: Facts) -> Prompt:
+def prompt(question: Question, facts: Facts) -> Prompt:
+    """What the responder is given."""
     return Prompt(
         instance=question.batch.conversation.instance,
         messages=told.told_batch(question.batch.messages, question.terms.context, facts.quoted),

@@ -20,6 +20,7 @@ from daemon.cli import (
     conversations,
     dashboard,
     dead_letters,
+    drafts,
     explain,
     feature_flags,
     knowledge,
@@ -97,6 +98,8 @@ app.command("set", rich_help_panel=_OPERATE, context_settings={"ignore_unknown_o
     settings.set_setting
 )
 app.command("unset", rich_help_panel=_OPERATE)(settings.unset)
+app.command("try", rich_help_panel=_OPERATE)(drafts.try_prompt)
+app.command("eval", rich_help_panel=_OPERATE)(drafts.evaluate)
 app.command("reload", rich_help_panel=_OPERATE)(settings.reload)
 app.command("log-level", rich_help_panel=_OPERATE)(settings.log_level)
 

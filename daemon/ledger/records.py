@@ -9,7 +9,7 @@ import msgspec
 
 from actors.identity import Conversation, canonical_contact
 from actors.lookups import FailedCall
-from actors.messages import Message
+from actors.messages import Message, Spent
 from actors.turn import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
 from daemon.ledger.rows import (
     Attention,
@@ -130,6 +130,17 @@ class Records:
         """The usage of today and the `days - 1` days before, the latest day first."""
         rows = await self._db.fetch(_SQL["usage"], days, None if instance is None else storable(instance))
         return tuple(DailyUsage(**row) for row in rows)
+
+    async def add_usage(self, instance: str, spent: Spent) -> None:
+        """Count for today what was paid for outside of turns."""
+        await self._db.fetch(
+            _SQL["add_usage"],
+            storable(instance),
+            spent.input_tokens,
+            spent.output_tokens,
+            spent.cost_micros,
+            repeatable=False,
+        )
 
     async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
         """The feature flags and settings made at run time for one daemon and for instances."""

@@ -32,6 +32,7 @@ from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
+from daemon.lookups.drafts import DraftPrompts
 from daemon.observe.feed import EventFeed
 from daemon.proofs.kept import KeptFacts
 from daemon.proofs.sends_log import SendsLog, boot_id
@@ -114,6 +115,9 @@ class Answering:
                 knowledge.lookup(embeddings, self._calibrator),
                 cached_answer.lookup(embeddings, self._calibrator),
             ),
+        )
+        self.drafts = DraftPrompts(
+            db, self.lookups, self.board, live.terms, settings.turn.history_tokens, wall_ms
         )
         self.attempt = partial(
             TurnAttempt,

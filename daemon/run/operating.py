@@ -22,6 +22,7 @@ from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
 from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
+from daemon.operate.drafts import Drafts
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
@@ -95,6 +96,7 @@ def operating(
             live, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
         ),
         Turns(records, parts.stored_turns, label),
+        Drafts(answering.drafts, answering.responder.answer, records, label),
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
         Costs(records, live.terms),
         EventTail(feed, lambda name: live.for_instance(name).country),

@@ -44,6 +44,8 @@ TESTS = {
     "flush": "test_command_line.py::test_flush",
     "pause": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
     "resume": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
+    "try": "test_every_command.py::test_a_prompt_is_tried_before_it_is_live",
+    "eval": "test_every_command.py::test_a_prompt_is_tried_before_it_is_live",
     "reload": "test_every_command.py::test_a_changed_row_applies_after_a_reload",
     "drain": "test_admin_commands.py::test_drain_answers_waiting_messages_and_waits_for_the_end",
     "log-level": "test_admin_commands.py::test_leases_top_and_log_level",
@@ -240,3 +242,19 @@ def test_the_service_of_this_daemon_is_rendered(daemon: DaemonUnderTest) -> None
     assert f"ListenStream=127.0.0.1:{daemon.port}\n" in units["majlis.socket"]
     assert "ReadWritePaths=/srv/majlis\n" in units["majlis.service"]
     assert str(config) in units["majlis.service"] and document["written"] is False
+
+
+def test_a_prompt_is_tried_before_it_is_live(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command, tmp_path: Path
+) -> None:
+    """The model gets the draft in place of the live prompt; nobody is sent anything."""
+    sent, asked = len(gateway.texts()), len(model.questions)
+    (tmp_path / "draft.txt").write_text("Answer as a pirate.")
+    majlis.text("try", "demo", "hello", "--prompt", str(tmp_path / "draft.txt"))
+    (tmp_path / "questions.yaml").write_text(
+        "instance: demo\nprompt_file: draft.txt\ncases: [{ask: hello, expect: {max_chars: 1000}}]\n"
+    )
+    assert "1 passed, 0 failed" in majlis.text("eval", str(tmp_path / "questions.yaml"))
+    told = model.questions[asked:]
+    assert len(told) == 2 and all("Answer as a pirate." in one.texts[0] for one in told)
+    assert len(gateway.texts()) == sent

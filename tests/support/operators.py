@@ -30,7 +30,7 @@ from actors.actor import ActorView
 from actors.errors import Conflict, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.messages import Message, Receipt
+from actors.messages import Answer, Message, Prompt, Receipt
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.config.sections import TakeoverSettings
@@ -44,6 +44,8 @@ from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
 from daemon.ledger.stored_turns import StoredTurns
+from daemon.lookups import PostgresLookups
+from daemon.lookups.drafts import DraftPrompts
 from daemon.mirror.arrivals import Arrival
 from daemon.mirror.survey import Pending, Totals
 from daemon.observe.alerts import AlertView
@@ -61,6 +63,7 @@ from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
 from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
+from daemon.operate.drafts import Drafts
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
@@ -87,6 +90,7 @@ T = TypeVar("T")
 INSTALL = "test install"
 NODE = "node-a"
 LINK = "http://127.0.0.1:8089/#login=token"
+NOW_MS = 1_800_000_000_000
 
 
 class ListedActors:
@@ -223,6 +227,9 @@ class Operators:
         self.audit_fails: Exception | None = None
         self.outcomes: dict[int, tuple[Outcome, str]] = {}
         """What became of each entry, by its number."""
+        self.prompts: list[Prompt] = []
+        """What the responder was given."""
+        self.ask_fails: Exception | None = None
         self.appended: list[Message] = []
         self.append_fails: dict[str, Exception] = {}
         """By contact."""
@@ -267,6 +274,9 @@ class Operators:
         )
         self.turns = Turns(records, stored_turns, label)
         self.explainer = Explainer(settings, health, supervisor, stored_turns, mirror, self.pauses, feed)
+        lookups = PostgresLookups(self.db)
+        prompts = DraftPrompts(self.db, lookups, self.stored_flags, self.live.terms, 800, lambda: NOW_MS)
+        self.drafts = Drafts(prompts, self._ask, records, label)
         self.costs = Costs(records, self.live.terms)
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
@@ -285,7 +295,8 @@ class Operators:
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
-            Audit(self.records), DashboardLogin(self._new_link, self.browsers),
+            Audit(self.records), self.drafts,
+            DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self, levels, **more)
@@ -315,6 +326,15 @@ class Operators:
         if self.audit_fails is not None:
             raise self.audit_fails
         self.outcomes[number] = (outcome, why)
+
+    async def _ask(self, prompt: Prompt) -> Answer:
+        """The responder."""
+        await trio.lowlevel.checkpoint()
+        self.prompts.append(prompt)
+        if self.ask_fails is not None:
+            raise self.ask_fails
+        said = f"{prompt.system_prompt}: {prompt.text}"
+        return Answer(said, "main", "m-1", input_tokens=10, output_tokens=5, cost_micros=2_000)
 
     async def _append(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()

@@ -161,6 +161,9 @@ FROM majlis_usage
 WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer AND ($2::text IS NULL OR instance = $2)
 ORDER BY day DESC, instance
 
+-- add_usage --
+SELECT majlis_add_usage($1, $2, $3, $4)
+
 -- run_time --
 -- What was set at run time for one daemon, by its scope, and for every instance: flags, and at most $2 settings. What was
 -- set first comes first.
