@@ -11,6 +11,7 @@ from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
+from daemon.observe.target_watch import TargetWatch
 from daemon.observe.vitals import Figures
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
@@ -25,6 +26,7 @@ from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
+from daemon.operate.kpi import Kpis
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import LEVELS, Level, Levels, gid_of
 from daemon.operate.login import DashboardLogin, LoginLink, Sessions
@@ -72,6 +74,7 @@ def operating(
     alerts: Alerts,
     sweep: Callable[[], SweepView | None],
     latencies: Latencies,
+    targets: TargetWatch,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
     new_link: Callable[[Level, str], LoginLink],
@@ -96,6 +99,7 @@ def operating(
         Turns(records, parts.stored_turns, label),
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
         Costs(records, live.terms),
+        Kpis(targets),
         EventTail(feed),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),

@@ -19,6 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, TypeVar, cast
@@ -44,12 +45,16 @@ from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
 from daemon.ledger.stored_turns import StoredTurns
+from daemon.ledger.target_records import TargetRecords
 from daemon.mirror.arrivals import Arrival
+from daemon.mirror.sizes import InstanceSize
 from daemon.mirror.survey import Pending, Totals
 from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
+from daemon.observe.minutes import Minutes
 from daemon.observe.readiness import Health
+from daemon.observe.target_watch import TargetWatch
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry
@@ -64,6 +69,7 @@ from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
+from daemon.operate.kpi import Kpis
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
@@ -151,6 +157,14 @@ class ListedMirror:
         return value
 
 
+class ListedSizes:
+    """What a walk through Redis found; None: it goes on."""
+
+    def __init__(self) -> None:
+        self.latest: Mapping[str, InstanceSize] | None = None
+        self.shared_bytes = 0
+
+
 class ListedBrowsers:
     """Who is logged in at the dashboard."""
 
@@ -201,6 +215,7 @@ class Operators:
             self.health.started()
         self.actors = ListedActors()
         self.mirror = ListedMirror()
+        self.sizes = ListedSizes()
         self.fences: Mapping[int, int] = {}
         self.live = LiveSettings(self.settings)
         self.run_time = RunTime(self.records, NODE, self.feed)
@@ -265,6 +280,11 @@ class Operators:
         self.turns = Turns(records, stored_turns, label)
         self.explainer = Explainer(settings, health, supervisor, stored_turns, mirror, self.pauses, feed)
         self.costs = Costs(records, self.live.terms)
+        minutes = Minutes(lambda: 0, lambda: 0, lambda: 0)
+        self.watch = TargetWatch(
+            settings.targets, TargetRecords(self.db), minutes, cast(Any, self.sizes), feed, NODE, lambda: datetime.now(UTC)
+        )
+        self.kpis = Kpis(self.watch)
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
@@ -279,7 +299,7 @@ class Operators:
     def with_levels(self, levels: Levels | None, **more: Any) -> AdminApi:
         """The same behind other levels."""
         topics = (
-            self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
+            self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs, self.kpis,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
             TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
