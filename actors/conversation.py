@@ -219,7 +219,9 @@ def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int) -> Batch:
 
 def window_ended_ms(batch: Batch, policy: WindowPolicy) -> int:
     """When the window was over: its time was up, or enough messages waited. Never after the freeze."""
-    if any(entry.message.album for entry in batch.entries):  # it was closed by the rest of the album, or by its time
+    if any(
+        entry.message.album for entry in batch.entries
+    ):  # it was closed by the rest of the album, or by its time
         return batch.frozen_at_ms
     ends = [batch.frozen_at_ms, batch.opened_at_ms + round(policy.window_seconds * 1000)]
     for size in range(policy.max_messages, len(batch.entries) + 1):

@@ -56,7 +56,9 @@ def kpi(
     display(cell(f"since {moment(report.since)} UTC{of_instance}{newest}", "dim"))
     if report.untimed:
         untimed = count(report.untimed, "answer")
-        display(cell(f"response time without {untimed} that had to wait for something else than Majlis", "dim"))
+        display(
+            cell(f"response time without {untimed} that had to wait for something else than Majlis", "dim")
+        )
     _show_memory(report.mirror)
 
 

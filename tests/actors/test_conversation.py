@@ -261,9 +261,7 @@ def at(*seconds: float, opened: float = 0.0, frozen: float, album: str = "") -> 
         Waiting(seq, round(each * 1000), Message("demo", WHO.contact, f"id{seq}", "x", 0, album=album))
         for seq, each in enumerate(seconds, 1)
     )
-    return Batch(
-        WHO, 1, 1, len(entries), "timeout", 0, round(opened * 1000), round(frozen * 1000), entries
-    )
+    return Batch(WHO, 1, 1, len(entries), "timeout", 0, round(opened * 1000), round(frozen * 1000), entries)
 
 
 def test_a_window_ended_when_it_was_over_however_late_it_was_frozen() -> None:
@@ -283,9 +281,7 @@ def test_a_batch_whose_window_ended_before_the_end_of_a_hold_was_held() -> None:
     assert (later.held, later.window_ended_ms) == (False, 48_000)
 
 
-@given(
-    st.lists(st.floats(0, 20), min_size=1, max_size=12), st.floats(0, 60), st.integers(0, 60_000)
-)
+@given(st.lists(st.floats(0, 20), min_size=1, max_size=12), st.floats(0, 60), st.integers(0, 60_000))
 def test_no_window_ends_after_its_freeze_or_its_time(
     came: list[float], wait: float, held_until_ms: int
 ) -> None:

@@ -25,7 +25,9 @@ shares = st.sampled_from([0.0, 0.0001, 0.001, 0.01, 0.05, 0.5, 1.0])
 counts = st.integers(0, 20_000)
 
 
-def by_name(turns: TurnFigures, load: LoadFigures | None = None, targets: Targets = TARGETS) -> dict[str, Verdict]:
+def by_name(
+    turns: TurnFigures, load: LoadFigures | None = None, targets: Targets = TARGETS
+) -> dict[str, Verdict]:
     return {verdict.name: verdict for verdict in judge(targets, turns, load)}
 
 
@@ -69,7 +71,13 @@ def test_a_higher_cost_is_never_better(cost_micros: int, more: int, messages: in
 
 def test_each_target_says_what_it_is_from() -> None:
     turns = TurnFigures(
-        answered=1_999, dead=1, timed=1_990, slow=90, response_p95_seconds=1.9, messages=4_000, cost_micros=12_000_000
+        answered=1_999,
+        dead=1,
+        timed=1_990,
+        slow=90,
+        response_p95_seconds=1.9,
+        messages=4_000,
+        cost_micros=12_000_000,
     )
     load = LoadFigures(minutes=60, conversations=250, messages=400, messages_missed=2)
     found = by_name(turns, load)
@@ -93,7 +101,10 @@ def test_few_bad_turns_say_nothing_and_many_say_it_at_once() -> None:
 def test_what_is_switched_off_or_of_another_scope_is_left_out() -> None:
     assert by_name(TurnFigures(), LoadFigures(), Targets()) == {}
     assert set(by_name(TurnFigures())) == {"response_time", "errors", "cost_per_message"}
-    assert all(one.state == "unknown" and one.actual is None for one in by_name(TurnFigures(), LoadFigures()).values())
+    assert all(
+        one.state == "unknown" and one.actual is None
+        for one in by_name(TurnFigures(), LoadFigures()).values()
+    )
 
 
 def test_answers_without_a_price_are_no_cheap_ones() -> None:

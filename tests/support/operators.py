@@ -282,7 +282,13 @@ class Operators:
         self.costs = Costs(records, self.live.terms)
         minutes = Minutes(lambda: 0, lambda: 0, lambda: 0)
         self.watch = TargetWatch(
-            settings.targets, TargetRecords(self.db), minutes, cast(Any, self.sizes), feed, NODE, lambda: datetime.now(UTC)
+            settings.targets,
+            TargetRecords(self.db),
+            minutes,
+            cast(Any, self.sizes),
+            feed,
+            NODE,
+            lambda: datetime.now(UTC),
         )
         self.kpis = Kpis(self.watch)
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)

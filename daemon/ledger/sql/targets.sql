@@ -1,20 +1,21 @@
 -- turn_figures --
 -- What was measured of the turns that ended. $1: the period in seconds, $2: only this instance, $3: an answer that took more
--- seconds is slow. Only the newest $4 turns of all are read, by their numbers: `since` says how far back these reach. The
+-- seconds is slow. Only the newest $4 turns of all are read: `since` says how far back these reach. The
 -- playground's customers are left out.
-WITH bounds AS MATERIALIZED (
-    SELECT coalesce(max(id), 0) - $4::bigint AS after FROM majlis_turns
+WITH newest AS MATERIALIZED (
+    -- In the order of the index: however many turns there are, no more are read.
+    SELECT t.id, t.state, t.instance, t.contact, t.created_at, t.finished_at, t.window_ended_at, t.cost_micros,
+           cardinality(t.message_ids) AS messages,
+           t.cost_micros = 0 AND coalesce(t.input_tokens, 0) + coalesce(t.output_tokens, 0) > 0 AS unpriced
+    FROM majlis_turns t ORDER BY t.id DESC LIMIT $4::bigint
 ), began AS MATERIALIZED (
     SELECT greatest(now() - $1::double precision * interval '1 second',
-                    (SELECT CASE WHEN EXISTS (SELECT FROM majlis_turns o WHERE o.id <= b.after) THEN
-                        (SELECT t.created_at FROM majlis_turns t WHERE t.id > b.after ORDER BY t.id LIMIT 1) END
-                     FROM bounds b)) AS at
+                    CASE WHEN count(*) >= $4::bigint THEN min(created_at) END) AS at
+    FROM newest
 ), ended AS MATERIALIZED (
-    SELECT t.id, t.state, t.window_ended_at, cardinality(t.message_ids) AS messages, t.cost_micros,
-           t.cost_micros = 0 AND coalesce(t.input_tokens, 0) + coalesce(t.output_tokens, 0) > 0 AS unpriced
-    FROM majlis_turns t
-    WHERE t.id > (SELECT after FROM bounds) AND t.finished_at > (SELECT at FROM began)
-      AND t.state IN ('done', 'dead') AND ($2::text IS NULL OR t.instance = $2) AND t.contact !~ '^999[0-9]{12}$'
+    SELECT * FROM newest t
+    WHERE t.finished_at > (SELECT at FROM began) AND t.state IN ('done', 'dead')
+      AND ($2::text IS NULL OR t.instance = $2) AND t.contact !~ '^999[0-9]{12}$'
 ), timed AS MATERIALIZED (
     SELECT greatest(0, extract(epoch FROM o.settled_at - e.window_ended_at))::double precision AS seconds
     FROM ended e

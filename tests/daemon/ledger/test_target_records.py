@@ -25,7 +25,9 @@ async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
         yield world
 
 
-async def begun(world: LedgerWorld, number: int, conversation: Conversation = DEMO, **changes: object) -> Turn:
+async def begun(
+    world: LedgerWorld, number: int, conversation: Conversation = DEMO, **changes: object
+) -> Turn:
     """A turn whose window ended ten seconds ago."""
     now_ms = await world.db.value("SELECT (extract(epoch FROM now()) * 1000)::bigint")
     frozen = batch("how much", "a room", number=number, conversation=conversation)
@@ -54,7 +56,9 @@ async def test_the_time_runs_from_the_end_of_the_window_to_the_first_part(world:
     found = await figures(world)
     assert (found.answered, found.timed, found.slow, found.messages, found.cost_micros) == (1, 1, 1, 2, 400)
     assert found.response_p95_seconds is not None and 10 <= found.response_p95_seconds < 60
-    assert found.since is not None and abs(datetime.now(UTC) - found.since - timedelta(hours=1)) < timedelta(minutes=5)
+    assert found.since is not None and abs(datetime.now(UTC) - found.since - timedelta(hours=1)) < timedelta(
+        minutes=5
+    )
 
 
 async def test_what_was_held_or_is_unknown_has_no_time(world: LedgerWorld) -> None:
@@ -95,7 +99,9 @@ async def test_only_the_newest_turns_are_read_and_it_is_said(world: LedgerWorld)
     await world.rows("UPDATE majlis_turns SET created_at = now() - interval '5 minutes' WHERE id = 2")
     found = await figures(world, limit=2)
     assert (found.answered, (await figures(world)).answered) == (2, 3)
-    assert found.since is not None and abs(datetime.now(UTC) - found.since - timedelta(minutes=5)) < timedelta(minutes=2)
+    assert found.since is not None and abs(
+        datetime.now(UTC) - found.since - timedelta(minutes=5)
+    ) < timedelta(minutes=2)
 
 
 async def test_daemons_carry_a_minute_together(world: LedgerWorld) -> None:
@@ -107,9 +113,13 @@ async def test_daemons_carry_a_minute_together(world: LedgerWorld) -> None:
         await records.store_minutes("a", [Minute(at, 120, 600, 0) for at in minutes])
     await records.store_minutes("b", [Minute(minutes[0], 90, 500, 0), Minute(minutes[1], 10, 100, 4)])
     await records.store_minutes("b", [Minute(now - timedelta(days=40), 900, 9_000, 0)])
-    expected = LoadFigures(minutes=2, conversations=210, messages=1_100, conversations_missed=1, messages_missed=1)
+    expected = LoadFigures(
+        minutes=2, conversations=210, messages=1_100, conversations_missed=1, messages_missed=1
+    )
     assert await records.load(HOUR, 200, 1_000) == expected
     only = msgspec.structs.replace(expected, conversations_missed=0, messages_missed=0)
     assert await records.load(HOUR, None, None) == only
     await records.store_minutes("a", [Minute(now, 1, 1, 0)])
-    assert await world.db.value("SELECT count(*) FROM majlis_minutes") == 6, "what is too old to be asked for goes"
+    assert await world.db.value("SELECT count(*) FROM majlis_minutes") == 6, (
+        "what is too old to be asked for goes"
+    )
