@@ -212,7 +212,10 @@ def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
 
 
 def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int) -> Batch:
-    """The batch with the end of its window, and whether it was held after that. `held_until_ms`: the end of the last hold."""
+    """The batch with the end of its window, and whether it was held after that.
+
+    `held_until_ms`: when the last hold of the conversation ended.
+    """
     ended = window_ended_ms(batch, policy)
     return msgspec.structs.replace(batch, window_ended_ms=ended, held=ended <= held_until_ms)
 

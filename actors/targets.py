@@ -3,7 +3,7 @@
 Laws of this file:
 1. `reached` needs enough samples: as many as it takes for one failure to be within the target, and never fewer than
    `ENOUGH`.
-2. `missed` needs proof: it would be missed even if everything up to that number had gone well. One failure proves nothing.
+2. `missed` needs proof: even if everything up to that number had gone well, it would be. One failure proves nothing.
 3. Everything between is `unknown`: too little traffic to say. A failure in place of a success never makes it better.
 4. What the system could carry shows only under load. A quiet system has not missed its target; one that turned messages
    away below it has, whatever it carried at another time.
@@ -88,7 +88,7 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The same, with fewer messages."""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     name: TargetName
     state: State
     actual: float | None
@@ -101,7 +101,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the numbers do not say."""
 
 
-def judge(targets: Targets, turns: TurnFigures, load: LoadFigures | None) -> tuple[Verdict, ...]:
+def judge(targets: Targets, turns: TurnFigures, load: LoadFigures | None) -> tuple[Judgement, ...]:
     """Every target that is set. `load` None: what is asked about is one instance."""
     verdicts = [_response_time(targets, turns), _errors(targets, turns), _cost(targets, turns)]
     if load is not None:
@@ -129,11 +129,11 @@ def capacity_state(peak: int, target: int, missed: int) -> State:
     return "reached" if peak >= target else "unknown"
 
 
-def _response_time(targets: Targets, turns: TurnFigures) -> Verdict | None:
+def _response_time(targets: Targets, turns: TurnFigures) -> Judgement | None:
     target = targets.response_seconds
     if target is None:
         return None
-    return Verdict(
+    return Judgement(
         name="response_time",
         state=share_state(turns.slow, turns.timed, SLOW_SHARE),
         actual=turns.response_p95_seconds if turns.timed else None,
@@ -143,11 +143,11 @@ def _response_time(targets: Targets, turns: TurnFigures) -> Verdict | None:
     )
 
 
-def _errors(targets: Targets, turns: TurnFigures) -> Verdict | None:
+def _errors(targets: Targets, turns: TurnFigures) -> Judgement | None:
     target, ended = targets.errors, turns.answered + turns.dead
     if target is None:
         return None
-    return Verdict(
+    return Judgement(
         name="errors",
         state=share_state(turns.dead, ended, target),
         actual=turns.dead / ended if ended else None,
@@ -157,7 +157,7 @@ def _errors(targets: Targets, turns: TurnFigures) -> Verdict | None:
     )
 
 
-def _cost(targets: Targets, turns: TurnFigures) -> Verdict | None:
+def _cost(targets: Targets, turns: TurnFigures) -> Judgement | None:
     target = targets.cost_per_message
     if target is None:
         return None
@@ -166,16 +166,16 @@ def _cost(targets: Targets, turns: TurnFigures) -> Verdict | None:
     if actual is not None and turns.messages >= ENOUGH:
         state = "reached" if actual <= target else "missed"
     why = f"{turns.unpriced:,} answers are left out: their provider has no prices" if turns.unpriced else ""
-    return Verdict(
+    return Judgement(
         name="cost_per_message", state=state, actual=actual, target=target, samples=turns.messages, why=why
     )
 
 
-def _carried(name: TargetName, target: int | None, peak: int, missed: int, minutes: int) -> Verdict | None:
+def _carried(name: TargetName, target: int | None, peak: int, missed: int, minutes: int) -> Judgement | None:
     if target is None:
         return None
     why = f"webhooks were turned away in {missed:,} minutes of less load" if missed else ""
-    return Verdict(
+    return Judgement(
         name=name,
         state=capacity_state(peak, target, missed),
         actual=float(peak) if minutes else None,

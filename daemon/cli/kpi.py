@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from daemon.cli.client import ConfigOption, JsonOption, OnlyInstanceOption, SetOption, client_of, option, view
 from daemon.cli.render import cell, count, display, duration, moment, money, print_json, table
 from daemon.operate.kpi import KpiQuery, KpiReport, MirrorMemory, TargetRow

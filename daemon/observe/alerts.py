@@ -12,7 +12,7 @@ import trio
 from actors import notices
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed, Ledger, Notice
-from actors.targets import LOADS, Verdict
+from actors.targets import LOADS, Judgement
 from daemon.config import MonitorSettings, TargetsSettings
 from daemon.observe.alert_rules import AlertRule, AlertState, Change, rule, step
 from daemon.stores.postgres import LedgerError
@@ -49,9 +49,9 @@ _OF_TARGETS = {
 }
 
 
-def of_targets(verdicts: Sequence[Verdict] | None) -> dict[str, float | None]:
+def of_targets(verdicts: Sequence[Judgement] | None) -> dict[str, float | None]:
     """The values of the targets' alerts: 0 where there is too little traffic to say."""
-    values = {}
+    values: dict[str, float | None] = {}
     for verdict in verdicts or ():
         value = verdict.failures if verdict.name in LOADS else verdict.actual
         values[TARGET + verdict.name] = float(value or 0.0) if verdict.state != "unknown" else 0.0

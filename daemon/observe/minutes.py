@@ -1,4 +1,4 @@
-"""What this daemon carries, minute by minute: how many conversations at once, how many messages, what it turned away."""
+"""What this daemon carries, minute by minute: conversations at once, messages, and what it turned away."""
 
 from __future__ import annotations
 

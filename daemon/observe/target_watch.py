@@ -16,7 +16,7 @@ import trio
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.ports import Feed
-from actors.targets import LoadFigures, Minute, Targets, TurnFigures, Verdict, judge
+from actors.targets import Judgement, LoadFigures, Minute, Targets, TurnFigures, judge
 from daemon.config import TargetsSettings
 from daemon.observe.minutes import Minutes
 from daemon.stores.postgres import LedgerError
@@ -53,7 +53,7 @@ class TargetReading(msgspec.Struct, frozen=True, kw_only=True):
     period_seconds: float
     instance: str | None
     turns: TurnFigures
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Judgement, ...]
 
 
 class TargetWatch:

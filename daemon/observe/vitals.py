@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from actors.errors import MirrorUnavailable
-from actors.targets import Verdict
+from actors.targets import Judgement
 from daemon.observe import memory
 from daemon.responders.breaker import ProviderView
 
@@ -81,7 +81,7 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     appends_waiting: int
     """Messages that wait to be stored and are not acknowledged yet."""
     providers: Sequence[ProviderView] = ()
-    verdicts: Sequence[Verdict] | None = ()
+    verdicts: Sequence[Judgement] | None = ()
     """Of the targets; None while they cannot be judged."""
 
 
@@ -102,7 +102,7 @@ class VitalSigns:
         leases: Callable[[], LeaseCounts],
         appends_waiting: Callable[[], int],
         providers: Callable[[], Sequence[ProviderView]] = tuple,
-        verdicts: Callable[[], Sequence[Verdict] | None] = tuple,
+        verdicts: Callable[[], Sequence[Judgement] | None] = tuple,
     ) -> None:
         self._figures = figures
         self._redis_memory = redis_memory

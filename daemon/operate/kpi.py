@@ -1,4 +1,4 @@
-"""The targets: what is aimed at, what was measured, and whether that is enough to say anything; the mirror's memory too."""
+"""The targets: what is aimed at, what was measured, and what that says. And the mirror's memory by instance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.targets import State, TargetName, Verdict
+from actors.targets import Judgement, State, TargetName
 from daemon.observe.target_watch import TargetWatch
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.parameters import Instance, Parameters
@@ -120,7 +120,7 @@ class Kpis:
         )
 
 
-def _row(verdict: Verdict) -> TargetRow:
+def _row(verdict: Judgement) -> TargetRow:
     what, unit, samples_are = WORDS[verdict.name]
     return TargetRow(
         name=verdict.name,

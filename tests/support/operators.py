@@ -305,8 +305,9 @@ class Operators:
     def with_levels(self, levels: Levels | None, **more: Any) -> AdminApi:
         """The same behind other levels."""
         topics = (
-            self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs, self.kpis,
-            self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
+            self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
+            self.kpis, self.top, self.leases, self.instances, self.control, self.flags,
+            self.letters, EventTail(self.feed),
             TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip

@@ -12,17 +12,21 @@ from tests.daemon.cli.conftest import Typed, on_a_terminal
 from tests.support.operators import DoorInThread
 
 _TURNS = """
-    INSERT INTO majlis_turns (conversation_key, partition, batch_number, lo, hi, why, state, instance, contact, messages,
-        message_ids, text, text_hash, epoch, opened_at, window_ended_at, finished_at, input_tokens, cost_micros)
+    INSERT INTO majlis_turns (
+        conversation_key, partition, batch_number, lo, hi, why, state, instance, contact, messages, message_ids, text,
+        text_hash, epoch, opened_at, window_ended_at, finished_at, input_tokens, cost_micros)
     SELECT 'acme/5511', 0, n, 1, 1, 'timeout', CASE WHEN n <= 3 THEN 'dead' ELSE 'done' END, 'acme', '5511', '[]',
-        ARRAY['a' || n, 'b' || n], 'x', 'x', 1, now(), CASE WHEN n > 20 THEN now() - interval '1500 ms' END, now(), 90, 3000
+        ARRAY['a' || n, 'b' || n], 'x', 'x', 1, now(), CASE WHEN n > 20 THEN now() - interval '2 s' END, now(), 90, 3000
     FROM generate_series(1, 400) n
 """
 _PARTS = """
     INSERT INTO majlis_outbox (turn_id, part, text, state, settled_at)
     SELECT id, 0, 'x', 'sent', window_ended_at + interval '1500 ms' FROM majlis_turns WHERE state = 'done'
 """
-_MINUTES = "INSERT INTO majlis_minutes SELECT date_trunc('minute', now()) - n * interval '1 min', 'a', 220, 40, 0 FROM generate_series(0, 2) n"
+_MINUTES = """
+    INSERT INTO majlis_minutes (minute, node_id, conversations, messages, turned_away)
+    SELECT date_trunc('minute', now()) - n * interval '1 min', 'a', 220, 40, 0 FROM generate_series(0, 2) n
+"""
 
 
 def _fill(door: DoorInThread) -> None:

@@ -51,8 +51,10 @@ async def figures(world: LedgerWorld, instance: str | None = None, limit: int = 
 async def test_the_time_runs_from_the_end_of_the_window_to_the_first_part(world: LedgerWorld) -> None:
     turn = await begun(world, 1)
     await answered(world, turn)
-    sql = "UPDATE majlis_outbox SET settled_at = settled_at + $2::float * interval '1 s' WHERE turn_id = $1 AND part = $3"
-    await world.rows(sql, turn.id, 600.0, 1)
+    sql = (
+        "UPDATE majlis_outbox SET settled_at = settled_at + interval '10 min' WHERE turn_id = $1 AND part = 1"
+    )
+    await world.rows(sql, turn.id)
     found = await figures(world)
     assert (found.answered, found.timed, found.slow, found.messages, found.cost_micros) == (1, 1, 1, 2, 400)
     assert found.response_p95_seconds is not None and 10 <= found.response_p95_seconds < 60

@@ -19,7 +19,7 @@ from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
 from actors.ports import Ledger, Notice, OpenTurn
 from actors.supervisor import Supervisor
-from actors.targets import LoadFigures, Targets, TurnFigures, Verdict, judge
+from actors.targets import Judgement, LoadFigures, Targets, TurnFigures, judge
 from daemon.config import MonitorSettings, TargetsSettings
 from daemon.mirror.upkeep import RedisMemory, Upkeep
 from daemon.observe.alerts import MAX_NOTICES_PER_DAY, Alerts, rules
@@ -62,7 +62,7 @@ class World:
     feed: EventFeed = field(default_factory=lambda: EventFeed(strict=True))
     figures: Figures = WELL
     providers: list[ProviderView] = field(default_factory=list)
-    verdicts: tuple[Verdict, ...] | None = ()
+    verdicts: tuple[Judgement, ...] | None = ()
     redis_memory: RedisMemory | None = ROOMY
     leases: LeaseCounts = NO_RENEWALS
     told: list[Notice] = field(default_factory=list)
