@@ -43,7 +43,7 @@ TARGET = "target_"
 _OF_TARGETS = {
     "response_time": "seconds from the end of a window to the first message of the reply, for 95 of 100 answers",
     "errors": "share of turns that end as dead letters",
-    "cost_per_message": "cost of an answered message",
+    "cost_per_message": "cost per answered message",
     "conversations": "minutes in which webhooks were turned away below the target of conversations at once",
     "messages_per_minute": "minutes in which webhooks were turned away below the target of messages",
 }

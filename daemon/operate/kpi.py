@@ -25,7 +25,7 @@ TOP_INSTANCES = 20
 WORDS: Mapping[TargetName, tuple[str, str, str]] = {
     "response_time": ("response time, 95 of 100 answers", "s", "answers"),
     "errors": ("turns that end as dead letters", "share", "turns"),
-    "cost_per_message": ("cost of an answered message", "", "messages"),
+    "cost_per_message": ("cost per answered message", "", "messages"),
     "conversations": ("conversations at once", "", "minutes"),
     "messages_per_minute": ("messages in a minute", "", "minutes"),
 }

@@ -43,7 +43,7 @@ def test_each_target_says_what_was_measured_and_what_that_says(door: DoorInThrea
     assert lines[1:6] == [
         "response time, 95 of 100 answers 1.50 s 2.00 s reached 380 answers",
         "turns that end as dead letters 0.75% 0.10% missed 400 turns",
-        "cost of an answered message 0.0015 0.002 reached 794 messages",
+        "cost per answered message 0.0015 0.002 reached 794 messages",
         "conversations at once 220 200 reached 3 minutes",
         "messages in a minute 40 1,000 too little traffic to say 3 minutes",
     ]
@@ -71,7 +71,7 @@ def test_one_instance_and_a_shorter_time_can_be_asked_for(door: DoorInThread, ma
     assert lines[1:4] == [
         "response time, 95 of 100 answers - 2.00 s too little traffic to say 0 answers",
         "turns that end as dead letters - 0.10% too little traffic to say 0 turns",
-        "cost of an answered message - 0.002 too little traffic to say 0 messages",
+        "cost per answered message - 0.002 too little traffic to say 0 messages",
     ]
     assert (
         lines[4].endswith("UTC of shop")
