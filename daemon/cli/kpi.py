@@ -33,7 +33,7 @@ def kpi(
     report = view(document, KpiReport)
     of_instance = f" of {report.instance}" if report.instance else ""
     if report.targets:
-        numbers = ("actual", "target")
+        numbers = ("actual", "aim")
         shown = table("target", *numbers, "state", "from", right=numbers, roomy=("target",))
         for row in report.targets:
             actual = "-" if row.actual is None else _amount(row, row.actual)
