@@ -86,6 +86,7 @@ class ConversationActor:
         self._batch: Batch | None = None
         self._holds = 0
         self._hold_until = -inf
+        self._held_until_ms = 0
         self._parked = False
         self._why = ""
         self._held_by: Holder = ""
@@ -240,6 +241,7 @@ class ConversationActor:
             self._wake = trio.Event()
             with trio.move_on_at(self._hold_until):
                 await self._wake.wait()
+        self._held_until_ms = self._services.wall_ms()
 
     async def _load(self) -> None:
         self._state = core.loading(self._state)
@@ -279,6 +281,7 @@ class ConversationActor:
                 return
             if self._batch is None or self._batch.number != batch.number:
                 self._emit("window.closed", **core.closing(batch, self._policy if awaited else None))
+            batch = core.measured(batch, self._policy, self._held_until_ms)
             self._batch = batch
             self._state = core.froze(self._state, batch)
             await self._run_turn(batch, epoch)

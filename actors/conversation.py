@@ -211,6 +211,29 @@ def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
     return {**fields, "late_ms": max(0, late_ms)}
 
 
+def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int) -> Batch:
+    """The batch with the end of its window, and whether it was held after that.
+
+    `held_until_ms`: when the last hold of the conversation ended.
+    """
+    ended = window_ended_ms(batch, policy)
+    return msgspec.structs.replace(batch, window_ended_ms=ended, held=ended <= held_until_ms)
+
+
+def window_ended_ms(batch: Batch, policy: WindowPolicy) -> int:
+    """When the window was over: its time was up, or enough messages waited. Never after the freeze."""
+    if any(
+        entry.message.album for entry in batch.entries
+    ):  # it was closed by the rest of the album, or by its time
+        return batch.frozen_at_ms
+    ends = [batch.frozen_at_ms, batch.opened_at_ms + round(policy.window_seconds * 1000)]
+    for size in range(policy.max_messages, len(batch.entries) + 1):
+        if counted(batch.entries[:size], policy, policy.max_messages) == policy.max_messages:
+            ends.append(batch.entries[size - 1].at_ms)
+            break
+    return min(ends)
+
+
 def froze(state: ConversationState, batch: Batch) -> ConversationState:
     """The mirror froze `batch`: what it holds no longer waits.
 

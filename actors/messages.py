@@ -144,6 +144,10 @@ class Batch(msgspec.Struct, frozen=True):
     opened_at_ms: int
     frozen_at_ms: int
     entries: tuple[Waiting, ...]
+    window_ended_ms: int | None = None
+    """When its window ended, which may be long before it was frozen. None: the mirror alone knew."""
+    held: bool = False
+    """Since then it had to wait for a gateway, a store or an operator: how long it took is no measure of us."""
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -21,8 +21,12 @@ from typer.core import TyperGroup
 
 from actors.escalation import RULES
 from daemon.cli import app
-from daemon.config import Settings
+from daemon.config import MonitorSettings, Settings, TargetsSettings
+from daemon.controls.feature_flags import FLAGS
+from daemon.mirror.keys import ConversationKeys, PartitionKeys
+from daemon.observe.alerts import rules
 from daemon.observe.events import EVENTS
+from daemon.observe.metrics.catalogue import METRICS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -233,6 +237,50 @@ def test_a_document_names_only_what_exists(check: Check, document: str) -> None:
     """No link, file, command, setting or test in the documents is made up."""
     faults = list(check((ROOT / document).read_text(encoding="utf-8"), document))
     assert not faults, "\n".join(faults)
+
+
+OLD_NAMES = (
+    "USE_PARALLEL",
+    "USE_QUEUE_SYSTEM",
+    "USE_OLD_BUFFERING",
+    "BUFFER_TTL_SECONDS",
+    "TIMER_TTL_SECONDS",
+    "PROCESSED_BUFFER_TTL",
+    "GRACE_PERIOD_MS",
+    "MAX_RETRY_ATTEMPTS",
+    "ENABLE_BUFFER_MONITORING",
+    "ENABLE_AI_CACHE",
+    "msg_queue",
+    "processing_lock",
+    "active_queues",
+    "queue_stats",
+    "executeParallel",
+    "monitorRedisHealth",
+    "detectOrphanedMessages",
+    "cleanupExpiredLocks",
+    "getQueueDepthStats",
+)
+
+
+def test_whoever_comes_from_another_system_finds_each_of_its_names() -> None:
+    """And what is named in its place exists: the commands and settings by the checks above; here the rest."""
+    text = (ROOT / "docs/moving.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE))
+    assert set(OLD_NAMES) <= set(rows)
+    assert [name for name in re.findall(r"`(majlis_\w+)`", text) if name not in METRICS] == []
+    assert len(re.findall(r"`(majlis_\w+)`", text)) > 5
+    kept = {
+        key.partition("}:")[2] for key in (*PartitionKeys.of(17), *ConversationKeys.of("<conversation>", 17))
+    }
+    in_redis = text.partition("## Keys in Redis")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `?[\w ]+`? \| (?:its entry in )?`([^`]+)`", in_redis, re.MULTILINE)
+    assert len(named) > 5 and set(named) <= kept
+    flags = re.findall(r"majlis flags set (\w+)", text)
+    assert flags and set(flags) <= set(FLAGS)
+    alerts = {rule.name for rule in rules(MonitorSettings(), TargetsSettings())}
+    named_alerts = re.findall(r"`(\w+)`", " ".join(re.findall(r"the alerts? ((?:`\w+`(?: and )?)+)", text)))
+    assert named_alerts and set(named_alerts) <= alerts
+    assert set(re.findall(r"the event `([\w.]+)`", text, re.IGNORECASE)) <= set(EVENTS)
 
 
 def test_every_event_is_in_the_table() -> None:

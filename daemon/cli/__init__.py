@@ -24,6 +24,7 @@ from daemon.cli import (
     explain,
     feature_flags,
     knowledge,
+    kpi,
     leases,
     lifecycle,
     response_cache,
@@ -89,6 +90,7 @@ app.command("show", rich_help_panel=_OBSERVE)(show.show)
 app.command("explain", rich_help_panel=_OBSERVE)(explain.explain)
 app.command("tail", rich_help_panel=_OBSERVE)(tail.tail)
 app.command("cost", rich_help_panel=_OBSERVE)(status.cost)
+app.command("kpi", rich_help_panel=_OBSERVE)(kpi.kpi)
 
 app.command("flush", rich_help_panel=_OPERATE)(conversations.flush)
 app.command("pause", rich_help_panel=_OPERATE)(conversations.pause)

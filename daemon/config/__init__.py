@@ -6,7 +6,7 @@ may import, beside `daemon/schema`.
 
 from daemon.config.load import load
 from daemon.config.schema import InstanceSettings, Settings
-from daemon.config.sections import MetricsSettings, MonitorSettings, ResponderSettings
+from daemon.config.sections import MetricsSettings, MonitorSettings, ResponderSettings, TargetsSettings
 from daemon.config.sources import ConfigError
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "MonitorSettings",
     "ResponderSettings",
     "Settings",
+    "TargetsSettings",
     "load",
 ]

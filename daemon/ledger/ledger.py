@@ -58,7 +58,7 @@ class PostgresLedger:
     async def begin(self, batch: Batch, epoch: int) -> Turn:
         partition = batch.conversation.partition(self._partitions)
         linked = self._links_numbers(batch.conversation.instance)
-        sql = "SELECT majlis_begin_turn($1, $2, $3, $4)"
+        sql = "SELECT majlis_begin_measured_turn($1, $2, $3, $4)"
         return _turn(await self._step(sql, partition, epoch, encoded(wire_batch(batch)), linked))
 
     async def open_turns(self, conversation: Conversation) -> tuple[Batch, ...]:

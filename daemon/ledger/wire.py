@@ -30,7 +30,7 @@ def text_hash(text: str) -> str:
 
 
 def wire_batch(batch: Batch) -> dict[str, Any]:
-    """A batch as `majlis_begin_turn` expects it."""
+    """A batch as `majlis_begin_measured_turn` expects it."""
     messages = batch.messages
     about = batch.asked if batch.asked.entries else batch
     return {
@@ -44,6 +44,8 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "why": batch.why,
         "tries": batch.attempts,
         "opened_at_ms": batch.opened_at_ms,
+        "window_ended_ms": batch.window_ended_ms,
+        "held": batch.held,
         "messages": messages,
         "message_ids": [message.id for message in messages],
         "text": about.text,

@@ -14,6 +14,9 @@ from actors.identity import Conversation
 INSTALL = "majlis:{install}"
 """Hash `install_id`, `partitions`: whose data this is. Missing or different: flushed, foreign or restored."""
 
+ANY_PARTITION = "majlis:{p*"
+"""A pattern: the keys of all partitions."""
+
 
 class PartitionKeys(NamedTuple):
     """Keys shared by the conversations of one partition."""

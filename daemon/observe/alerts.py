@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,7 +12,8 @@ import trio
 from actors import notices
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed, Ledger, Notice
-from daemon.config import MonitorSettings
+from actors.targets import LOADS, Judgement
+from daemon.config import MonitorSettings, TargetsSettings
 from daemon.observe.alert_rules import AlertRule, AlertState, Change, rule, step
 from daemon.stores.postgres import LedgerError
 
@@ -37,7 +38,27 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """Since it was raised."""
 
 
-def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
+TARGET = "target_"
+"""What the alert of a target is called begins with this, and ends with the name of the target."""
+_OF_TARGETS = {
+    "response_time": "seconds from the end of a window to the first message of the reply, for 95 of 100 answers",
+    "errors": "share of turns that end as dead letters",
+    "cost_per_message": "cost per answered message",
+    "conversations": "minutes in which webhooks were turned away below the target of conversations at once",
+    "messages_per_minute": "minutes in which webhooks were turned away below the target of messages",
+}
+
+
+def of_targets(verdicts: Sequence[Judgement] | None) -> dict[str, float | None]:
+    """The values of the targets' alerts: 0 where there is too little traffic to say."""
+    values: dict[str, float | None] = {}
+    for verdict in verdicts or ():
+        value = verdict.failures if verdict.name in LOADS else verdict.actual
+        values[TARGET + verdict.name] = float(value or 0.0) if verdict.state != "unknown" else 0.0
+    return values
+
+
+def rules(settings: MonitorSettings, targets: TargetsSettings) -> tuple[AlertRule, ...]:
     """Every alert there is."""
     raised, cleared = settings.raise_seconds, settings.clear_seconds
     return (
@@ -89,7 +110,22 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
             "machine_talk", "conversations of the last hour that look like ones with a machine", 0, 0, cleared
         ),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
+        *_target_rules(targets, raised, cleared),
     )
+
+
+def _target_rules(targets: TargetsSettings, raised: float, cleared: float) -> Iterator[AlertRule]:
+    """One for each target that is set. What a machine should carry is missed with the first minute."""
+    aims = {
+        "response_time": targets.response_seconds,
+        "errors": targets.errors,
+        "cost_per_message": targets.cost_per_message,
+        "conversations": None if targets.conversations is None else 0,
+        "messages_per_minute": None if targets.messages_per_minute is None else 0,
+    }
+    for name, above in aims.items():
+        if above is not None:
+            yield rule(TARGET + name, _OF_TARGETS[name], above, raised, cleared, "install")
 
 
 class Alerts:

@@ -19,7 +19,7 @@ from actors.ports import Ledger
 from actors.triage import BACKLOG
 from daemon.config import MonitorSettings
 from daemon.observe.alert_rules import FailureShare, RecentCount, Sample
-from daemon.observe.alerts import Alerts
+from daemon.observe.alerts import Alerts, of_targets
 from daemon.observe.feed import EventFeed
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Vitals, VitalSigns
@@ -148,6 +148,7 @@ class Monitor:
             "machine_talk": float(len(self._machines_lately())),
             "memory": vitals.memory_share,
             "provider_open": float(len(_open_providers(vitals.providers))),
+            **of_targets(vitals.verdicts),
         }
         figures, redis = vitals.figures, vitals.redis_memory
         if redis is not None:

@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from actors.errors import MirrorUnavailable
+from actors.targets import Judgement
 from daemon.observe import memory
 from daemon.responders.breaker import ProviderView
 
@@ -80,6 +81,8 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     appends_waiting: int
     """Messages that wait to be stored and are not acknowledged yet."""
     providers: Sequence[ProviderView] = ()
+    verdicts: Sequence[Judgement] | None = ()
+    """Of the targets; None while they cannot be judged."""
 
 
 class _Reading(msgspec.Struct, frozen=True):
@@ -99,12 +102,14 @@ class VitalSigns:
         leases: Callable[[], LeaseCounts],
         appends_waiting: Callable[[], int],
         providers: Callable[[], Sequence[ProviderView]] = tuple,
+        verdicts: Callable[[], Sequence[Judgement] | None] = tuple,
     ) -> None:
         self._figures = figures
         self._redis_memory = redis_memory
         self._leases = leases
         self._appends_waiting = appends_waiting
         self._providers = providers
+        self._verdicts = verdicts
         self._asking = trio.Lock()
         self._latest: _Reading | None = None
 
@@ -120,6 +125,7 @@ class VitalSigns:
             leases=self._leases(),
             appends_waiting=self._appends_waiting(),
             providers=self._providers(),
+            verdicts=self._verdicts(),
         )
 
     async def _ask(self, max_age_seconds: float) -> _Reading:

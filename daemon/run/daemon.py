@@ -167,7 +167,7 @@ class Daemon:
             self._observing.traces.recorded,
         )
         await parts.open()
-        alerts = self._observing.alerts(node_id)
+        alerts, targets = self._observing.alerts(node_id), self._observing.targets(parts, node_id)
         sweeping = Sweeping(self._settings, self._feed, self._health, parts, self._inbox, node_id)
         operators = operating(
             self._settings,
@@ -179,6 +179,7 @@ class Daemon:
             alerts=alerts,
             sweep=sweeping.view,
             latencies=self._observing.latencies,
+            targets=targets,
             allowed=self._levels,
             append=self._inbox.accept,
             new_link=self._dashboard.site.new,
@@ -189,7 +190,7 @@ class Daemon:
             node_id=node_id,
             parts=parts,
             operating=operators,
-            sources=self._observing.sources_of(parts, operators.figures, alerts),
+            sources=self._observing.sources_of(parts, operators.figures, alerts, targets),
             playground=self._dashboard.playground(parts.ownership.owns, self._live.window),
             sweeping=sweeping,
         )

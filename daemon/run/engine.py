@@ -38,6 +38,7 @@ from daemon.mirror.arrivals import Arrivals
 from daemon.mirror.fitness import MirrorFitness
 from daemon.mirror.group_commit import GroupCommit
 from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.sizes import InstanceSizes
 from daemon.mirror.survey import Survey
 from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
@@ -101,6 +102,7 @@ class Parts:
         self.leases = leases = Leases(self._lease_db, node_id, settings.partitions)
         self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
         self.survey = Survey(self._redis, mirror)
+        self.sizes = InstanceSizes(self._redis)
         self.upkeep = Upkeep(self._redis, settings.partitions)
         self.records = Records(self.db)
         # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is

@@ -10,12 +10,15 @@ import trio
 
 from daemon.config import Settings
 from daemon.ingress.counters import IngressCounters
+from daemon.ledger.target_records import TargetRecords
 from daemon.observe.alerts import Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.metrics import Exposition, Observed, Sources, watch_loop
+from daemon.observe.minutes import LOAD_REASONS, Minutes
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
+from daemon.observe.target_watch import TargetWatch
 from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.run.engine import Parts
 from daemon.run.tracing import TurnTraces
@@ -41,6 +44,7 @@ class Observing:
         """`sources` returns the result of `sources_of`; None until the stores run."""
         self._settings = settings
         self._feed = feed
+        self._ingress = ingress
         self._observed = Observed(feed)
         self.latencies = Latencies(feed)
         self.traces = TurnTraces(settings, feed, on_error)
@@ -56,14 +60,36 @@ class Observing:
 
     def alerts(self, node_id: str) -> Alerts:
         return Alerts(
-            rules(self._settings.monitor),
+            rules(self._settings.monitor, self._settings.targets),
             self._feed,
             node_id=node_id,
             has_webhook=self._settings.alerts.webhook is not None,
             today=partial(datetime.now, UTC),
         )
 
-    def sources_of(self, parts: Parts, figures: Callable[[], Awaitable[Figures]], alerts: Alerts) -> Sources:
+    def targets(self, parts: Parts, node_id: str) -> TargetWatch:
+        minutes = Minutes(
+            conversations=lambda: parts.supervisor.phases().total(),
+            messages=lambda: self._feed.counters["message.accepted"],
+            turned_away=lambda: sum(self._ingress.refused[reason] for reason in LOAD_REASONS),
+        )
+        return TargetWatch(
+            self._settings.targets,
+            TargetRecords(parts.db),
+            minutes,
+            parts.sizes,
+            self._feed,
+            node_id,
+            partial(datetime.now, UTC),
+        )
+
+    def sources_of(
+        self,
+        parts: Parts,
+        figures: Callable[[], Awaitable[Figures]],
+        alerts: Alerts,
+        targets: TargetWatch,
+    ) -> Sources:
         leases = parts.leases
         vitals = VitalSigns(
             figures=figures,
@@ -71,6 +97,7 @@ class Observing:
             leases=lambda: LeaseCounts(leases.certain(), leases.renewals, leases.failures),
             appends_waiting=lambda: parts.group.waiting,
             providers=parts.answering.responder.views,
+            verdicts=lambda: targets.latest.verdicts if targets.latest else None,
         )
         orphans = OrphanSearch(
             parts.upkeep,
@@ -97,10 +124,12 @@ class Observing:
             monitor=monitor,
             orphans=orphans,
             open_turns=parts.open_turns,
+            targets=targets,
             spans=self.traces.spans,
         )
 
     def start(self, work: trio.Nursery, sources: Sources) -> None:
         """Start observing, until cancelled."""
         work.start_soon(sources.monitor.run, name="monitor")
+        work.start_soon(sources.targets.run, name="targets")
         work.start_soon(watch_loop, self._observed.lag.observe, name="loop lag")

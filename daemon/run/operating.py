@@ -11,6 +11,7 @@ from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
+from daemon.observe.target_watch import TargetWatch
 from daemon.observe.vitals import Figures
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
@@ -27,6 +28,7 @@ from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
+from daemon.operate.kpi import Kpis
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import LEVELS, Level, Levels, gid_of
 from daemon.operate.login import DashboardLogin, LoginLink, Sessions
@@ -74,6 +76,7 @@ def operating(
     alerts: Alerts,
     sweep: Callable[[], SweepView | None],
     latencies: Latencies,
+    targets: TargetWatch,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
     new_link: Callable[[Level, str], LoginLink],
@@ -100,6 +103,7 @@ def operating(
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
         Costs(records, live.terms),
         EventTail(feed, lambda name: live.for_instance(name).country),
+        Kpis(targets),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records),

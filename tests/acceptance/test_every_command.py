@@ -36,6 +36,7 @@ TESTS = {
     "show": "test_command_line.py::test_actors_and_show",
     "explain": "test_admin_commands.py::test_explain_an_answered_message",
     "cost": "test_every_command.py::test_the_cost_of_an_answer_is_shown",
+    "kpi": "test_every_command.py::test_the_cost_of_an_answer_is_shown",
     "top": "test_admin_commands.py::test_leases_top_and_log_level",
     "dashboard": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
     "dashboard sessions": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
@@ -150,6 +151,12 @@ def test_the_cost_of_an_answer_is_shown(
     (row,) = items(document, "rows")
     assert (row["instance"], row["answers"], row["input_tokens"], row["output_tokens"]) == ("demo", 1, 11, 7)
     assert "0.018" in text and "total" in text
+    text, document = majlis.both("kpi", "--instance", "demo")
+    measured = {row["name"]: row for row in items(document, "targets")}
+    assert measured["cost_per_message"]["actual"] == 0.018
+    # The window is no part of it, and what came after its end is.
+    assert 0 < float(str(measured["response_time"]["actual"])) < 60
+    assert "too little traffic to say" in text
 
 
 def test_a_flag_is_set_and_cleared(majlis: Command) -> None:

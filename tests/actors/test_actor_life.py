@@ -287,6 +287,9 @@ async def test_a_hold_doubles_up_to_half_a_minute_and_starts_small_again(
     world.supervisor.resume_held()
     await trio.sleep(1)
     assert world.replies == ["Heard 1: x"]
+    assert [row.batch.held for row in world.ledger.rows.values()] == [True], (
+        "its response time is no measure of us"
+    )
     is_away = True
     await world.say("y")
     await trio.sleep(8.5)

@@ -253,3 +253,40 @@ def test_deliveries_out_of_order_do_not_make_the_window_longer() -> None:
     state = core.hear(state, entry(1), receipt(1, deadline_ms=8000), 0.0, POLICY)
     assert core.decide(state, 0.0, POLICY) == core.Sleep(4.0)
     assert [known.seq for known in state.waiting] == [1, 2]
+
+
+def at(*seconds: float, opened: float = 0.0, frozen: float, album: str = "") -> Batch:
+    """A batch of messages that came then."""
+    entries = tuple(
+        Waiting(seq, round(each * 1000), Message("demo", WHO.contact, f"id{seq}", "x", 0, album=album))
+        for seq, each in enumerate(seconds, 1)
+    )
+    return Batch(WHO, 1, 1, len(entries), "timeout", 0, round(opened * 1000), round(frozen * 1000), entries)
+
+
+def test_a_window_ended_when_it_was_over_however_late_it_was_frozen() -> None:
+    """By its time, by its fifth message, or by the freeze itself where an operator closed it."""
+    ended = core.window_ended_ms
+    assert ended(at(0, 3, frozen=8.2), POLICY) == 8_000
+    assert ended(at(0, 3, frozen=60), POLICY) == 8_000
+    assert ended(at(0, 1, 2, 3, 4, 5, 6, frozen=7), POLICY) == 4_000
+    assert ended(at(0, 1, frozen=2), POLICY) == 2_000
+    assert ended(at(0, 1, frozen=14, album="a"), POLICY) == 14_000, "the rest of an album was waited for"
+
+
+def test_a_batch_whose_window_ended_before_the_end_of_a_hold_was_held() -> None:
+    assert core.measured(at(0, frozen=9), POLICY, 30_000).held
+    assert not core.measured(at(0, frozen=9), POLICY, 0).held
+    later = core.measured(at(40, opened=40, frozen=48), POLICY, 30_000)
+    assert (later.held, later.window_ended_ms) == (False, 48_000)
+
+
+@given(st.lists(st.floats(0, 20), min_size=1, max_size=12), st.floats(0, 60), st.integers(0, 60_000))
+def test_no_window_ends_after_its_freeze_or_its_time(
+    came: list[float], wait: float, held_until_ms: int
+) -> None:
+    came = sorted(came)
+    batch = at(*came, opened=came[0], frozen=came[-1] + wait)
+    ended = core.measured(batch, POLICY, held_until_ms).window_ended_ms
+    assert ended is not None
+    assert batch.opened_at_ms <= ended <= min(batch.frozen_at_ms, batch.opened_at_ms + 8_000)

@@ -81,6 +81,8 @@ def test_an_alert_is_raised_and_cleared(
     expect(raised.filter(has_text="Too many messages are waiting")).to_contain_text(
         f"Now {MANY}, threshold {MANY - 10}"
     )
+    targets = page.locator("section.targets")
+    expect(targets).to_contain_text("Messages in a minute: too little traffic to say.")
     visitor.goes(page, "live")
     expect(page.locator(".banner.alert").filter(has_text="Too many messages are waiting")).to_be_visible()
     cards = page.locator(".card")

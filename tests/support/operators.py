@@ -19,6 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, TypeVar, cast
@@ -44,14 +45,18 @@ from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
 from daemon.ledger.stored_turns import StoredTurns
+from daemon.ledger.target_records import TargetRecords
 from daemon.lookups import PostgresLookups
 from daemon.lookups.drafts import DraftPrompts
 from daemon.mirror.arrivals import Arrival
+from daemon.mirror.sizes import InstanceSize
 from daemon.mirror.survey import Pending, Totals
 from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
+from daemon.observe.minutes import Minutes
 from daemon.observe.readiness import Health
+from daemon.observe.target_watch import TargetWatch
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry, Outcome
@@ -68,6 +73,7 @@ from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
+from daemon.operate.kpi import Kpis
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
@@ -156,6 +162,14 @@ class ListedMirror:
         return value
 
 
+class ListedSizes:
+    """What a walk through Redis found; None: it goes on."""
+
+    def __init__(self) -> None:
+        self.latest: Mapping[str, InstanceSize] | None = None
+        self.shared_bytes = 0
+
+
 class ListedBrowsers:
     """Who is logged in at the dashboard."""
 
@@ -206,6 +220,7 @@ class Operators:
             self.health.started()
         self.actors = ListedActors()
         self.mirror = ListedMirror()
+        self.sizes = ListedSizes()
         self.fences: Mapping[int, int] = {}
         self.live = LiveSettings(self.settings)
         self.run_time = RunTime(self.records, NODE, self.feed)
@@ -278,6 +293,17 @@ class Operators:
         prompts = DraftPrompts(self.db, lookups, self.stored_flags, self.live.terms, 800, lambda: NOW_MS)
         self.drafts = Drafts(prompts, self._ask, records, label)
         self.costs = Costs(records, self.live.terms)
+        minutes = Minutes(lambda: 0, lambda: 0, lambda: 0)
+        self.watch = TargetWatch(
+            settings.targets,
+            TargetRecords(self.db),
+            minutes,
+            cast(Any, self.sizes),
+            feed,
+            NODE,
+            lambda: datetime.now(UTC),
+        )
+        self.kpis = Kpis(self.watch)
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
@@ -295,8 +321,7 @@ class Operators:
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
-            Audit(self.records), self.drafts,
-            DashboardLogin(self._new_link, self.browsers),
+            Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self, levels, **more)

@@ -1,15 +1,15 @@
-// One check: a sign for ok, warning or error, a title, details, and what to do.
+// One check: a sign for ok, warning, error or nothing to say, a title, details, and what to do.
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** `state`: true or "ok", "warn", false or "error". */
+/** `state`: true or "ok", "warn", false or "error"; "quiet": nothing to say. */
 export function statusLine(state, title, details = "", advice = "") {
   const kind = { true: "ok", false: "error" }[state] ?? state;
   return h(
     `p.status-line.${kind}`,
     {},
-    icon(kind === "ok" ? "check" : "warn"),
+    icon({ ok: "check", quiet: "pause" }[kind] ?? "warn"),
     h(
       "span",
       {},

@@ -1,4 +1,4 @@
-// Health: readiness, alerts, stores, providers, latencies and counts.
+// Health: readiness, alerts, stores, providers, latencies, targets and counts.
 
 import { bdi, fill, fillWhen, h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -6,6 +6,7 @@ import { statusLine } from "./status_line.js";
 import * as format from "./format.js";
 import { doctor, pauses } from "./health_actions.js";
 import { sessions } from "./health_sessions.js";
+import { targets } from "./health_targets.js";
 import { doorWarnings, lostWebhooks, sweepLine } from "./health_doors.js";
 import { store } from "./store.js";
 import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, reason } from "./words.js";
@@ -48,6 +49,7 @@ export function health(root, signal) {
       ]),
       section("providers", "Providers", parts.providers),
       section("latencies", "Latencies", parts.latencies, h("span.quiet", {}, "latest 500 of each")),
+      section("targets", "Targets", targets(signal)),
       section("counts", "Counts", parts.counts),
       section("pauses", "Pauses", parts.pauses),
       section("sessions", "Sessions", sessions(signal), h("span.quiet", {}, "browsers that are logged in here")),

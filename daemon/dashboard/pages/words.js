@@ -140,6 +140,11 @@ export const ALERTS = {
     "See its last failure under Providers: bad_request and blocked are about its settings.",
   ],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
+  target_response_time: ["Answers come later than the target", "See Targets; the traces show which step takes long."],
+  target_errors: ["More turns fail than the target allows", "See the dead letters: mend their cause, then retry them."],
+  target_cost_per_message: ["Answers cost more than the target", "See `majlis cost` for the instance and the day."],
+  target_conversations: ["Webhooks were turned away under load", "It was less load than the target: see Targets."],
+  target_messages_per_minute: ["Webhooks were turned away under load", "It was less load than the target: see Targets."],
 };
 
 const SHARES = new Set(["lease_failures", "memory", "redis_memory"]);

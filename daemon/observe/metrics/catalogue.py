@@ -158,6 +158,19 @@ METRICS: dict[str, Metric] = {
     "majlis_uptime_seconds": Metric("gauge", "Time since the start of the daemon"),
     # The monitor, and this page itself
     "majlis_red_flag": Metric("gauge", "1 while an alert is raised", ("flag",)),
+    "majlis_target_value": Metric("gauge", "What is aimed at", ("target",)),
+    "majlis_target_actual": Metric(
+        "gauge", "What was measured of it, in targets.period_seconds", ("target",)
+    ),
+    "majlis_target_samples": Metric("gauge", "How many samples that is from", ("target",)),
+    "majlis_target_state": Metric(
+        "gauge",
+        "1 for the state it is in: reached, missed or unknown (too little traffic to say)",
+        ("target", "state"),
+    ),
+    "majlis_mirror_instance_bytes": Metric(
+        "gauge", "Memory of Redis that an instance's conversations take", ("whatsapp_instance",)
+    ),
     "majlis_orphans_total": Metric("counter", "Conversations that were forgotten and picked up again"),
     "majlis_unfinished_turns": Metric("gauge", "Old unfinished turns that no conversation works on"),
     "majlis_monitor_sweeps_total": Metric("counter", "Sweeps of the monitor"),

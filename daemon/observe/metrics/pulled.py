@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
+from actors.targets import State
 from daemon.ingress.counters import IngressCounters
 from daemon.observe.feed import EventFeed
-from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
+from daemon.observe.metrics.observed import MAX_INSTANCES, MAX_PROVIDERS, Observed
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
+from daemon.observe.target_watch import TargetWatch
 from daemon.observe.vitals import Figures, Vitals, VitalSigns
 from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.responders.breaker import ProviderView
@@ -41,6 +44,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     monitor: Monitor
     orphans: OrphanSearch
     open_turns: OpenTurnSearch
+    targets: TargetWatch
     spans: Callable[[], Mapping[str, int]] = dict
     """Of traces, by what became of them; empty where tracing is off."""
 
@@ -124,6 +128,24 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, MetricRows]:
         "majlis_unfinished_turns": _one(sources.open_turns.old),
         "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
         "majlis_trace_spans_total": _by(sources.spans()),
+        **_of_the_targets(sources.targets),
+    }
+
+
+def _of_the_targets(watch: TargetWatch) -> dict[str, MetricRows]:
+    """Of a target that cannot be judged there is nothing, rather than zeros."""
+    verdicts = watch.latest.verdicts if watch.latest else ()
+    names, sizes = Names(MAX_INSTANCES), Labelled()
+    for instance, size in (watch.sizes.latest or {}).items():
+        sizes[names.of(instance),] += size.bytes
+    return {
+        "majlis_target_value": [((one.name,), one.target) for one in verdicts],
+        "majlis_target_actual": [((one.name,), one.actual) for one in verdicts if one.actual is not None],
+        "majlis_target_samples": [((one.name,), float(one.samples)) for one in verdicts],
+        "majlis_target_state": [
+            ((one.name, state), float(state == one.state)) for one in verdicts for state in get_args(State)
+        ],
+        "majlis_mirror_instance_bytes": sizes.items(),
     }
 
 

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from actors.messages import Aside, CutReason
-from daemon.config.sections import MonitorSettings
+from daemon.config.sections import MonitorSettings, TargetsSettings
 from daemon.dashboard.pages import INDEX, TYPES, Pages
 from daemon.observe.alerts import rules
 from daemon.operate.letters import ANYWHERE, OF_PROVIDERS
@@ -83,7 +83,7 @@ def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
         "REASONS": {*ANYWHERE, *OF_PROVIDERS},
         "CUT": {*get_args(CutReason)} - {""},
         "PROVIDER_STATES": {*get_args(Condition)},
-        "ALERTS": {rule.name for rule in rules(MonitorSettings())},
+        "ALERTS": {rule.name for rule in rules(MonitorSettings(), TargetsSettings())},
     }
     words = FILES["words.js"].decode()
     for name, codes in known.items():

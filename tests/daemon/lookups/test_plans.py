@@ -22,6 +22,7 @@ from actors.outcome import Sent
 from actors.ports import Notice, Question, Reply, Turn
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import PostgresLedger
+from daemon.ledger.target_records import TargetRecords
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.stores.postgres import Postgres, Row
 from daemon.sweep.heard import Heard
@@ -263,5 +264,8 @@ def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
         "our own sends": lambda db: OwnSends(db, ledger(db).prove, print, MemoryFeed()).settle(
             [OwnMessage(*FIRST, "", "unknown", "one", 1_000)], None
         ),
+        "what targets are judged by": lambda db: TargetRecords(db).turns(86_400.0, None, 2.0),
+        "and of one instance": lambda db: TargetRecords(db).turns(86_400.0, FIRST.instance, 2.0),
+        "and minute by minute": lambda db: TargetRecords(db).load(86_400.0, 200, 1_000),
         "hand back": lambda db: db.value("SELECT majlis_hand_back($1, $2, 'operator', true)", *FIRST),
     }

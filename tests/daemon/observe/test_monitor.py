@@ -19,7 +19,8 @@ from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
 from actors.ports import Ledger, Notice, OpenTurn
 from actors.supervisor import Supervisor
-from daemon.config import MonitorSettings
+from actors.targets import Judgement, LoadFigures, Targets, TurnFigures, judge
+from daemon.config import MonitorSettings, TargetsSettings
 from daemon.mirror.upkeep import RedisMemory, Upkeep
 from daemon.observe.alerts import MAX_NOTICES_PER_DAY, Alerts, rules
 from daemon.observe.feed import EventFeed
@@ -61,6 +62,7 @@ class World:
     feed: EventFeed = field(default_factory=lambda: EventFeed(strict=True))
     figures: Figures = WELL
     providers: list[ProviderView] = field(default_factory=list)
+    verdicts: tuple[Judgement, ...] | None = ()
     redis_memory: RedisMemory | None = ROOMY
     leases: LeaseCounts = NO_RENEWALS
     told: list[Notice] = field(default_factory=list)
@@ -143,7 +145,7 @@ class World:
 
 def alerts(world: World, settings: MonitorSettings = SETTINGS) -> Alerts:
     return Alerts(
-        rules(settings),
+        rules(settings, TargetsSettings()),
         world.feed,
         node_id="node-a",
         has_webhook=True,
@@ -184,6 +186,7 @@ def monitor(world: World, flags: Alerts) -> Monitor:
             leases=lambda: world.leases,
             appends_waiting=lambda: 0,
             providers=lambda: world.providers,
+            verdicts=lambda: world.verdicts,
         ),
         orphans=orphan_search(world, cast(Upkeep, world), SETTINGS.orphan_seconds),
         open_turns=open_turn_search(world),
@@ -207,6 +210,18 @@ def _time_outs(world: World) -> None:
 
 def _nothing(_world: World) -> None:
     pass
+
+
+def _judged(**turns: float) -> Callable[[World], None]:
+    figures = TurnFigures(**turns)  # type: ignore[arg-type]
+    targets = Targets(response_seconds=2.0, errors=0.001, cost_per_message=0.002)
+    return lambda world: setattr(world, "verdicts", judge(targets, figures, None))
+
+
+def _carried(missed: int) -> Callable[[World], None]:
+    load = LoadFigures(minutes=60, conversations=20, messages=50, conversations_missed=missed)
+    targets = Targets(conversations=200, messages_per_minute=1_000)
+    return lambda world: setattr(world, "verdicts", judge(targets, TurnFigures(), load))
 
 
 Step = Callable[[World], None]
@@ -245,6 +260,13 @@ CASES: dict[str, tuple[Step, Step]] = {
         lambda world: setattr(world, "open_turns", [OpenTurn(1, WHO, 1, 301.0), OpenTurn(2, WHO, 2, 1.0)]),
         lambda world: setattr(world, "open_turns", [OpenTurn(2, WHO, 2, 299.0)]),
     ),
+    "target_response_time": (_judged(timed=100, slow=6, response_p95_seconds=2.1), _judged()),
+    "target_errors": (_judged(answered=900, dead=100), _judged(answered=5_000)),
+    "target_cost_per_message": (
+        _judged(messages=100, cost_micros=300_000),
+        _judged(messages=100, cost_micros=150_000),
+    ),
+    "target_conversations": (_carried(1), _carried(0)),
     "orphans": (
         lambda world: setattr(world, "strays_found", [WHO]),
         lambda world: setattr(world, "strays_found", []),
@@ -272,10 +294,33 @@ async def test_an_alert_is_raised_and_cleared(flag: str, autojump_clock: trio.te
         nursery.cancel_scope.cancel()
     assert world.feed.reasons("flag.raised").get(flag) == world.feed.reasons("flag.cleared").get(flag) == 1
     keys = [notice.once for notice in world.told if notice.once.startswith(f"flag/{flag}/")]
-    whose = "" if flag in ("redis_memory", "provider_open", "budget_reached") else "/node-a"
+    is_shared = flag in ("redis_memory", "provider_open", "budget_reached") or flag.startswith("target_")
+    whose = "" if is_shared else "/node-a"
     assert keys == [f"flag/{flag}/raised/2026-01-31{whose}", f"flag/{flag}/cleared/2026-01-31{whose}"]
     assert world.nudges >= 2
     assert WHO.contact not in str(world.told)
+
+
+async def test_too_little_traffic_raises_no_alert_of_a_target(autojump_clock: trio.testing.MockClock) -> None:
+    """And figures that cannot be read neither raise nor clear one."""
+    world = World()
+    flags = alerts(world)
+    looked = monitor(world, flags)
+    for worse in (_judged(timed=4, slow=4, response_p95_seconds=9.0), _judged(answered=20, dead=1)):
+        worse(world)
+        for _ in range(3):
+            await looked.sweep()
+            await trio.sleep(EVERY_SECONDS)
+    assert not any(name.startswith("target_") for name, up in flags.up.items() if up)
+    _judged(answered=900, dead=100)(world)
+    for _ in range(3):
+        await looked.sweep()
+        await trio.sleep(EVERY_SECONDS)
+    world.verdicts = None
+    for _ in range(20):
+        await looked.sweep()
+        await trio.sleep(EVERY_SECONDS)
+    assert flags.up["target_errors"]
 
 
 async def test_little_memory_raises_an_alert(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.config import MonitorSettings
+from daemon.config import MonitorSettings, TargetsSettings
 from daemon.observe.alerts import rules
 from daemon.observe.metrics.catalogue import METRICS, Metric
 from tests.support import promtool
@@ -79,14 +79,14 @@ def test_the_manual_explains_each_alert() -> None:
     """What it means, how to look, what to do."""
     section = (DOCS / "operations.md").read_text(encoding="utf-8").partition("### An alert is up")[2]
     rows = re.findall(r"^\| `([a-z_]+)` \|(.+)\|$", section.partition("\n#")[0], re.MULTILINE)
-    assert [name for name, _ in rows] == [rule.name for rule in rules(MonitorSettings())]
+    assert [name for name, _ in rows] == [rule.name for rule in rules(MonitorSettings(), TargetsSettings())]
     assert all(len(cells.split("|")) == 3 and all(map(str.strip, cells.split("|"))) for _, cells in rows)
 
 
 def test_every_alert_is_in_the_table() -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("## Alerts")[2]
     told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert told == [rule.name for rule in rules(MonitorSettings())]
+    assert told == [rule.name for rule in rules(MonitorSettings(), TargetsSettings())]
 
 
 def test_the_dashboard_queries_only_existing_metrics(tmp_path: Path) -> None:

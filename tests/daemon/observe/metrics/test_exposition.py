@@ -14,8 +14,10 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.identity import Conversation
+from actors.targets import Targets, TurnFigures, judge
 from daemon.config import MetricsSettings
 from daemon.ingress.counters import IngressCounters
+from daemon.mirror.sizes import InstanceSize
 from daemon.mirror.upkeep import RedisMemory
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics import Exposition, Observed, Sources
@@ -23,6 +25,7 @@ from daemon.observe.metrics.catalogue import METRICS
 from daemon.observe.metrics.observed import MAX_INSTANCES
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
+from daemon.observe.target_watch import TargetReading, TargetWatch
 from daemon.observe.vitals import LeaseCounts, VitalSigns
 from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.responders.breaker import ProviderView
@@ -32,6 +35,15 @@ from tests.daemon.observe.test_monitor import WELL
 WHO = Conversation("acme", "5511999990012")
 UNITS = ("milliseconds", "minutes", "hours", "days", "kilobytes", "megabytes", "percent")
 """Not the base ones, which Prometheus wants."""
+
+
+READING = TargetReading(
+    period_seconds=60.0,
+    instance=None,
+    turns=TurnFigures(),
+    verdicts=judge(Targets(errors=0.1), TurnFigures(answered=150, dead=50), None),
+)
+SIZES = SimpleNamespace(latest={"acme": InstanceSize(2_048, 3)})
 
 
 class Page:
@@ -75,6 +87,7 @@ class Page:
             monitor=cast(Monitor, SimpleNamespace(sweeps=7)),
             orphans=cast(OrphanSearch, SimpleNamespace(found=2)),
             open_turns=cast(OpenTurnSearch, SimpleNamespace(old=3)),
+            targets=cast(TargetWatch, SimpleNamespace(latest=READING, sizes=SIZES)),
         )
 
     async def families(self) -> dict[str, Family]:
@@ -147,6 +160,12 @@ async def test_each_metric_has_its_value() -> None:
     assert rows(families["majlis_cost"]) == {("acme",): 0.75}
     assert rows(families["majlis_provider_calls"]) == {("main", "timed_out"): 1, ("main", "ok"): 12}
     assert rows(families["majlis_provider_open"]) == {("main",): 1}
+    assert rows(families["majlis_target_value"]) == {("errors",): 0.1}
+    assert rows(families["majlis_target_actual"]) == {("errors",): 0.25}
+    assert rows(families["majlis_target_samples"]) == {("errors",): 200}
+    states = {state: float(state == "missed") for state in ("reached", "missed", "unknown")}
+    assert rows(families["majlis_target_state"]) == {("errors", state): on for state, on in states.items()}
+    assert rows(families["majlis_mirror_instance_bytes"]) == {("acme",): 2_048}
     assert rows(families["majlis_lease_renewals"]) == {("failed",): 1, ("ok",): 9}
     assert rows(families["majlis_red_flag"]) == {("memory",): 1, ("orphans",): 0}
     counted = {
