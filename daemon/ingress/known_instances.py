@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from actors.identity import MAX_INSTANCE_CHARS
 
@@ -24,6 +24,15 @@ class KnownInstances:
         self._names = self._declared
         self._by_fold = _folded(self._names)
         self._numbers: dict[str, str] = {}
+        self._followers: list[Callable[[], None]] = []
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self._names
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """`changed` is called whenever there are other names."""
+        self._followers.append(changed)
 
     def saw_number(self, instance: str, number: str) -> None:
         """The gateway named the number of an instance; of one that is not known it does not matter."""
@@ -40,6 +49,8 @@ class KnownInstances:
         names = self._declared.union(stored)
         if names != self._names:
             self._names, self._by_fold = names, _folded(names)
+            for changed in self._followers:
+                changed()
 
     def __contains__(self, name: str) -> bool:
         return name in self._names

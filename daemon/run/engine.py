@@ -228,7 +228,7 @@ class Parts:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             known = Known(self.records.stored_instances, self.records.last_sends)
             return await examine(
-                self._settings, http, self._store_checks, embeddings, known, doors, feeds, in_daemon=True
+                self._settings, http, self._store_checks, embeddings, known, doors, feeds, live=self.live
             )
 
     async def _store_checks(self) -> Iterable[Check]:

@@ -10,6 +10,7 @@ import trio
 
 from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.realtime import delivering_clients
 from daemon.observe.feed import EventFeed
@@ -29,6 +30,7 @@ class RealtimeDoor:
     def __init__(
         self,
         settings: Settings,
+        live: LiveSettings,
         feed: EventFeed,
         receive: ReceivePush,
         on_serving: Callable[[], None],
@@ -42,7 +44,7 @@ class RealtimeDoor:
         """The addresses; none while it is off."""
         realtime = settings.realtime
         self._server = RealtimeServer(
-            Clients([_client(settings, client) for client in realtime.clients]),
+            Clients([_client(live, client) for client in realtime.clients]),
             receive=receive,
             feed=feed,
             couriers=self.couriers,
@@ -97,13 +99,12 @@ class RealtimeDoor:
         return RealtimeView(listen=self.listening[0], connected=dict(connected), latest_event=self._feed.seq)
 
 
-def _client(settings: Settings, client: RealtimeClient) -> Client:
-    gateways = (settings.gateway, *(settings.for_instance(name).gateway for name in settings.instances))
+def _client(live: LiveSettings, client: RealtimeClient) -> Client:
     return Client(
         name=client.name,
         tokens=tuple(token.get_secret_value() for token in client.token),
         instances=None if client.instances == "all" else frozenset(client.instances),
         may_push=client.may_push,
         may_watch=client.may_watch,
-        may_deliver=client.name in delivering_clients(gateways),
+        delivers=lambda: client.name in delivering_clients(own.gateway for own in live.every()),
     )

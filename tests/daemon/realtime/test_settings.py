@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.config import ConfigError, Settings, load
+from daemon.controls.live_settings import LiveSettings
 from daemon.run.realtime import _client
 
 PROXY = "{name: proxy, token: canary-secret, instances: [demo], may_push: true}"
@@ -57,7 +58,7 @@ def test_a_client_may_deliver_when_it_is_a_gateway(tmp_path: Path) -> None:
     instances: {one: {}, two: {}, three: {gateway: {kind: console}}}
     """
     settings = given(tmp_path, text)
-    client = _client(settings, settings.realtime.clients[0])
+    client = _client(LiveSettings(settings), settings.realtime.clients[0])
     assert client.may_deliver and client.tokens == ("a", "b")
     assert client.may_see("anything") and client.may_push and not client.may_watch
-    assert _client(Settings(), client=settings.realtime.clients[0]).may_deliver is False
+    assert _client(LiveSettings(Settings()), client=settings.realtime.clients[0]).may_deliver is False

@@ -134,7 +134,7 @@ def feed() -> RecordedFeed:
 
 @pytest.fixture
 def breaker(feed: RecordedFeed) -> Breaker:
-    return Breaker("main", TWICE, feed, now=trio.current_time, instance="demo")
+    return Breaker("main", TWICE, feed, now=trio.current_time)
 
 
 async def test_failures_in_a_row_open_it_and_a_good_trial_closes_it(

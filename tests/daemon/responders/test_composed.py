@@ -13,7 +13,8 @@ import trio
 
 from actors.errors import ResponderHeld
 from actors.messages import Prompt
-from daemon.config import ConfigError, Settings, load
+from daemon.config import ConfigError, ResponderSettings, Settings, load
+from daemon.controls.live_settings import LiveSettings
 from daemon.operate.doctor import examine
 from daemon.responders.http_kind import HttpKind
 from daemon.responders.kinds import PROVIDERS
@@ -59,8 +60,8 @@ def settings(tmp_path: Path) -> Load:
 
 def compose(
     settings: Settings, http: HttpClient, feed: RecordedFeed, batching: bool = False
-) -> RoutedResponder:
-    return responders(settings, http, Board(batching), feed)
+) -> RoutedResponder[ResponderSettings]:
+    return responders(LiveSettings(settings), http, Board(batching), feed)
 
 
 def test_every_http_kind_has_a_test_server() -> None:
