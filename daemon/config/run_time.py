@@ -120,25 +120,32 @@ def is_secret(key: str) -> bool:
 @lru_cache(1024)
 def why_not(key: str, sealed: bool = False) -> str | None:
     """Why this key cannot be set at run time, and what to do instead; None if it can."""
-    general = _of_first(key)
-    if general in KEYS:
+    if _of_first(key) in KEYS:
         if sealed or not is_secret(key):
             return None
         return f"{key}: is a secret, and is not kept in clear; `majlis instance set NAME {key}=-` keeps it sealed"
-    if general in FLAG_OF:
-        return f"{key}: is a feature flag; `majlis flags set {FLAG_OF[general]} on|off` switches it"
-    path = tuple(key.split("."))
-    if path[0] == "instances" and len(path) > 2:
-        return f"{key}: write the key alone, {'.'.join(path[2:])}, and --instance {path[1]}"
+    return f"{key}: {_why_no_key(key, tuple(key.split('.')))}"
+
+
+def _why_no_key(key: str, path: KeyPath) -> str:
+    general = _of_first(key)
     within = [known for known in KEYS if known.startswith(f"{general}.")]
-    if within:
-        return f"{key}: is a section; set one of its keys: {', '.join(within)}"
-    if type_at(path) is not None or type_at(("instances", "", *path)) is not None:
-        return f"{key}: cannot be changed while the daemon runs; change config.yaml and restart the daemon"
-    near = [known for known in KEYS if known.endswith(f".{path[-1]}")]
-    near += [found for found in difflib.get_close_matches(key, KEYS, _NEAREST) if found not in near]
-    hint = f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
-    return f"{key}: unknown key{hint or '; `majlis config` lists all'}"
+    if general in FLAG_OF:
+        words = f"is a feature flag; `majlis flags set {FLAG_OF[general]} on|off` switches it"
+    elif path[0] == "instances" and len(path) > 2:
+        words = f"write the key alone, {'.'.join(path[2:])}, and --instance {path[1]}"
+    elif within:
+        words = f"is a section; set one of its keys: {', '.join(within)}"
+    elif ".".join(_FIRST if step.isdigit() else step for step in path) in KEYS:
+        words = f"the places of a list are 0 to {MAX_ENTRIES - 1}"
+    elif type_at(path) is not None or type_at(("instances", "", *path)) is not None:
+        words = "cannot be changed while the daemon runs; change config.yaml and restart the daemon"
+    else:
+        near = [known for known in KEYS if known.endswith(f".{path[-1]}")]
+        near += [found for found in difflib.get_close_matches(key, KEYS, _NEAREST) if found not in near]
+        hint = f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
+        words = f"unknown key{hint or '; `majlis config` lists all'}"
+    return words
 
 
 def _of_first(key: str) -> str:

@@ -12,7 +12,7 @@ from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import NoRecord, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
-from daemon.gateways.router import MAX_WAIT_SECONDS, BoundedGateway, Places, RoutedGateway
+from daemon.gateways.router import MAX_WAIT_SECONDS, NO_GATEWAY, BoundedGateway, Places, RoutedGateway
 from daemon.schema.in_use import InUse
 
 
