@@ -60,7 +60,7 @@ class Outbox:
         policy: Callable[[str], OutboxPolicy],
         new_token: Callable[[], str],
     ) -> None:
-        """`policy` gives an instance's policy of now; `wall_ms` is Unix time in milliseconds; `new_token` names a claim."""
+        """`policy` gives an instance's policy of now; `wall_ms` is Unix time in ms; `new_token` names a claim."""
         self._ledger = ledger
         self._gateway = gateway
         self._ownership = ownership

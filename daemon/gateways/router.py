@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Generic, TypeVar
+from typing import Generic
 
 import trio
 
@@ -23,14 +23,13 @@ from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import NotSent, SendEvidence, SendOutcome
 from actors.ports import Gateway, MaySend, at_any_time
-from daemon.schema.in_use import InUse
+from daemon.schema.in_use import InUse, KeyT
 
 MAX_WAIT_SECONDS = 2.0
-SettingsT = TypeVar("SettingsT")
 NO_GATEWAY = "gateway_settings_left_out"
 
 
-class Places:
+class ServerPlaces:
     """The calls that one server takes at once, in all and per instance."""
 
     def __init__(self, max_concurrent_calls: int = 64, max_per_instance: int = 8) -> None:
@@ -61,7 +60,7 @@ class Places:
 class BoundedGateway:
     """A gateway that takes a bounded number of calls at once."""
 
-    def __init__(self, gateway: Gateway, places: Places) -> None:
+    def __init__(self, gateway: Gateway, places: ServerPlaces) -> None:
         self._gateway = gateway
         self._places = places
 
@@ -98,7 +97,7 @@ class _Busy(Exception):
     pass
 
 
-class RoutedGateway(Generic[SettingsT]):
+class RoutedGateway(Generic[KeyT]):
     """The gateway of the instance's settings.
 
     Args:
@@ -109,10 +108,10 @@ class RoutedGateway(Generic[SettingsT]):
 
     def __init__(
         self,
-        settings_of: Callable[[str], SettingsT | None],
-        senders: InUse[SettingsT, Gateway],
-        places: InUse[Hashable, Places],
-        server_of: Callable[[SettingsT], Hashable],
+        settings_of: Callable[[str], KeyT | None],
+        senders: InUse[KeyT, Gateway],
+        places: InUse[Hashable, ServerPlaces],
+        server_of: Callable[[KeyT], Hashable],
     ) -> None:
         self._settings_of = settings_of
         self._senders = senders
@@ -149,6 +148,6 @@ class RoutedGateway(Generic[SettingsT]):
             return await gateway.find(conversation, text, since_ms, known_ids, origin)
 
     @contextmanager
-    def _of(self, settings: SettingsT) -> Iterator[Gateway]:
+    def _of(self, settings: KeyT) -> Iterator[Gateway]:
         with self._senders.call(settings) as sender, self._places.call(self._server_of(settings)) as places:
             yield BoundedGateway(sender, places)

@@ -17,9 +17,8 @@ from daemon.responders.breaker import Breaker, ProviderView
 from daemon.responders.endings import VERDICTS_ON_REQUESTS, Standing, ending
 from daemon.responders.provider import Provider, Together
 from daemon.responders.shorter import shorter
-from daemon.schema.in_use import InUse
+from daemon.schema.in_use import InUse, KeyT
 
-SettingsT = TypeVar("SettingsT")
 T = TypeVar("T")
 AskProvider = Callable[[Provider], Awaitable[T]]
 
@@ -27,15 +26,15 @@ MAX_DETAIL_CHARS = 1_000
 """Of an error that tells of several providers."""
 
 
-class Chosen(NamedTuple, Generic[SettingsT]):
+class Chosen(NamedTuple, Generic[KeyT]):
     """Who answers for an instance, by the settings in force."""
 
-    settings: SettingsT
+    settings: KeyT
     scope: str = ""
     """Names who answers, and with which prompt; see `Terms.cache_scope`."""
 
 
-class RoutedResponder(Generic[SettingsT]):
+class RoutedResponder(Generic[KeyT]):
     """The responder of the instance's settings: chosen when a prompt comes, and the prompt is answered by that one.
 
     Args:
@@ -46,8 +45,8 @@ class RoutedResponder(Generic[SettingsT]):
 
     def __init__(
         self,
-        chosen_by: Callable[[str], Chosen[SettingsT]],
-        responders: InUse[SettingsT, Responder],
+        chosen_by: Callable[[str], Chosen[KeyT]],
+        responders: InUse[KeyT, Responder],
         views: Callable[[], tuple[ProviderView, ...]] = tuple,
     ) -> None:
         self._chosen_by = chosen_by

@@ -18,7 +18,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import GatewaySettings, RecordsReader, Tools
 from daemon.gateways.kinds import GATEWAYS, server_of
 from daemon.gateways.playground import Chats, PlaygroundGateway
-from daemon.gateways.router import Places, RoutedGateway
+from daemon.gateways.router import RoutedGateway, ServerPlaces
 from daemon.ingress.inbound import Parse, no_webhooks
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
@@ -39,7 +39,7 @@ def gateways(live: LiveSettings, tools: Tools, chats: Chats) -> Gateway:
     Replies to the playground's customers go to `chats`, whatever gateway their instance has.
     """
     senders = InUse[GatewaySettings, Gateway](lambda own: GATEWAYS[own.kind].sender(own, tools))
-    places = InUse[Hashable, Places](lambda server: Places())
+    places = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces())
 
     def changed() -> None:
         wanted = {own.gateway for own in live.every()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 
@@ -40,11 +41,13 @@ class RealtimeDoor:
         self.couriers = Couriers()
         self._settings = settings
         self._feed = feed
+        self._delivering: frozenset[str] = frozenset()
+        live.follow(lambda: self._follow(live))
         self.listening: tuple[str, ...] = ()
         """The addresses; none while it is off."""
         realtime = settings.realtime
         self._server = RealtimeServer(
-            Clients([_client(live, client) for client in realtime.clients]),
+            Clients([_client(client, self._delivers) for client in realtime.clients]),
             receive=receive,
             feed=feed,
             couriers=self.couriers,
@@ -66,6 +69,12 @@ class RealtimeDoor:
                 bodies=bodies,
             ),
         )
+
+    def _follow(self, live: LiveSettings) -> None:
+        self._delivering = delivering_clients(own.gateway for own in live.every())
+
+    def _delivers(self, client: str) -> bool:
+        return client in self._delivering
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -99,12 +108,12 @@ class RealtimeDoor:
         return RealtimeView(listen=self.listening[0], connected=dict(connected), latest_event=self._feed.seq)
 
 
-def _client(live: LiveSettings, client: RealtimeClient) -> Client:
+def _client(client: RealtimeClient, delivers: Callable[[str], bool]) -> Client:
     return Client(
         name=client.name,
         tokens=tuple(token.get_secret_value() for token in client.token),
         instances=None if client.instances == "all" else frozenset(client.instances),
         may_push=client.may_push,
         may_watch=client.may_watch,
-        delivers=lambda: client.name in delivering_clients(own.gateway for own in live.every()),
+        delivers=partial(delivers, client.name),
     )

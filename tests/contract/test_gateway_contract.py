@@ -19,7 +19,7 @@ from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
 from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.realtime import RealtimeGateway
-from daemon.gateways.router import Places, RoutedGateway
+from daemon.gateways.router import RoutedGateway, ServerPlaces
 from daemon.schema.in_use import InUse
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import Channel, FakeEvolution
@@ -69,7 +69,7 @@ async def to_the_evolution_channel(capsys: pytest.CaptureFixture[str]) -> AsyncI
 @asynccontextmanager
 async def through_a_router(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
     async with to_evolution(capsys) as (evolution, delivered):
-        servers = InUse[Hashable, Places](lambda server: Places())
+        servers = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces())
         routed = RoutedGateway(lambda instance: evolution, InUse(lambda made: made), servers, id)
         yield routed, delivered
 

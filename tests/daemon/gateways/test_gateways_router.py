@@ -12,7 +12,7 @@ from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import NoRecord, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
-from daemon.gateways.router import MAX_WAIT_SECONDS, NO_GATEWAY, BoundedGateway, Places, RoutedGateway
+from daemon.gateways.router import MAX_WAIT_SECONDS, NO_GATEWAY, BoundedGateway, RoutedGateway, ServerPlaces
 from daemon.schema.in_use import InUse
 
 
@@ -62,7 +62,7 @@ class HeldGateway:
 
 def routed(own: dict[str, HeldGateway], default: HeldGateway | None = None) -> RoutedGateway[HeldGateway]:
     """The gateways are their own settings, each on a server of its own."""
-    servers = InUse[Hashable, Places](lambda server: Places(4, 2))
+    servers = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces(4, 2))
     return RoutedGateway(lambda name: own.get(name, default), InUse(lambda made: made), servers, id)
 
 
@@ -97,7 +97,7 @@ async def test_the_origin_reaches_the_gateway() -> None:
 async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None:
     """I8: the rest is answered "not sent, hold" within a bounded wait."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, Places(3, 2))
+    bounded = BoundedGateway(held, ServerPlaces(3, 2))
     outcomes: list[SendOutcome] = []
 
     async def send(instance: str) -> None:
@@ -116,7 +116,7 @@ async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None
 async def test_one_instance_cannot_take_the_places_of_others(autojump_clock: MockClock) -> None:
     """I9: an instance whose calls hang fills its own places only."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, Places(3, 2))
+    bounded = BoundedGateway(held, ServerPlaces(3, 2))
     async with trio.open_nursery() as nursery:
         for _ in range(10):
             nursery.start_soon(bounded.send, guest("flood"), "hello")
@@ -131,7 +131,7 @@ async def test_one_instance_cannot_take_the_places_of_others(autojump_clock: Moc
 async def test_a_lookup_without_a_free_place_is_held_not_answered(autojump_clock: MockClock) -> None:
     """I6."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, Places(1))
+    bounded = BoundedGateway(held, ServerPlaces(1))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bounded.send, guest(), "hello")
         await wait_all_tasks_blocked()
@@ -144,7 +144,7 @@ async def test_a_lookup_without_a_free_place_is_held_not_answered(autojump_clock
 async def test_a_cancelled_call_frees_its_place(autojump_clock: MockClock) -> None:
     """I8: neither one that runs nor one that waits keeps a place."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, Places(1))
+    bounded = BoundedGateway(held, ServerPlaces(1))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bounded.send, guest(), "runs")
         nursery.start_soon(bounded.send, guest("other"), "waits")
@@ -162,14 +162,14 @@ class Switch:
         self.now = now
         self.made: dict[str, HeldGateway] = {}
         self.senders = InUse[str, Gateway](lambda key: self.made.setdefault(key, HeldGateway()))
-        self.places = InUse[Hashable, Places](lambda server: Places(2, 2))
+        self.places = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces(2, 2))
         self.router: Gateway = RoutedGateway(
             lambda name: self.now, self.senders, self.places, lambda key: key.partition(":")[0]
         )
 
     def to(self, now: str | None) -> None:
         self.now = now
-        self.senders.keep({now})
+        self.senders.keep({now} if now else ())
         self.places.keep({now.partition(":")[0]} if now else ())
 
 
