@@ -12,7 +12,7 @@ from daemon.gateways.couriers import Courier, Couriers
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission
 from daemon.realtime.session import SessionLimits
-from tests.support.patience import PATIENCE_SECONDS, until
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.realtime import PROXY, WATCHER, Door
 
 
@@ -234,7 +234,7 @@ async def test_a_client_that_becomes_a_gateway_may_deliver_on_the_connection_tha
         async with door.talk("proxy-token") as talk:
             is_gateway = True
             await talk.say("serve")
-            await until(lambda: door.serving == 1)
+            await talk.hear("serving")
             is_gateway = False
-            await talk.say("outcome", key="k", outcome="sent", id="A")
+            await talk.say("outcome", key="k", outcome="sent")
             await talk.push("p")

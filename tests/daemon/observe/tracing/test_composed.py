@@ -73,7 +73,9 @@ def test_without_an_endpoint_opentelemetry_is_not_imported() -> None:
         + "from daemon.run.observing import Observing\n"
         + "from daemon.config import load\n"
         + "from daemon.observe.feed import EventFeed\n"
-        + "Observing(load(environment={}), EventFeed(), None, None, lambda: None, print)\n"
+        + "from daemon.controls.live_settings import LiveSettings\n"
+        + "given = load(environment={})\n"
+        + "Observing(given, LiveSettings(given), EventFeed(), None, None, lambda: None, print)\n"
         + "assert [name for name in sys.modules if name.startswith(('opentelemetry.', 'google.protobuf.'))] == []\n"
     )
     assert ended.returncode == 0, ended.stderr
