@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, get_origin
 from pydantic import BaseModel, SecretStr
 
 from daemon.config.load import Fault, classes_in, examined, type_at
+from daemon.config.relations import misfits, misfits_of_instances
 from daemon.config.schema import FLAG_OF, InstanceOverrides, InstanceSettings, Settings
 from daemon.config.sections import ResponderSettings
 from daemon.config.sources import ConfigError, Layer, put_value
@@ -252,7 +253,7 @@ def _fitting(
     while True:
         made = making(kept)
         over = made.layer
-        settings, faults = examined((over, *below))
+        settings, faults = examined((over, *below), misfits if instance is None else misfits_of_instances)
         blamed = made.misplaced or _blamed(kept, faults)
         if not blamed:
             # Faults that blame none of ours are of the configuration, which was judged at the start.

@@ -6,7 +6,8 @@ Laws of this file:
 3. What is stored and does not fit (another version wrote it, or SQL, or config.yaml was changed since) is left out and
    named. It never keeps the daemon from its work, nor the other settings from being in force.
 4. No value is ever in an event: it may be a text or a phone number.
-5. What a reading costs is bounded: in rows, in rows of one scope, in the size of a value.
+5. What a reading costs is bounded: in rows, in rows of one scope, in the size of a value. Only what changed is read
+   anew and judged anew.
 6. Values of instances that are kept elsewhere (sealed, or in other tables) are joined to those of `majlis_settings`:
    whatever is in force was judged here, together.
 """
@@ -50,6 +51,7 @@ _Scalar = str | int | float | bool | None
 _Within = _Scalar | list[_Scalar] | dict[str, _Scalar]
 _Stored = _Scalar | list[_Within] | dict[str, _Scalar | list[_Within] | dict[str, _Within]]
 """A value, a list or mapping of such, or what `extra_body` holds: no deeper than any request is."""
+_STORED: msgspec.json.Decoder[object] = msgspec.json.Decoder(_Stored)
 Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
 Elsewhere = Callable[[RunTimeRows], Mapping[str, Sequence[RunTimeValue]]]
@@ -79,6 +81,8 @@ class StoredSettings:
         self._changing = trio.Lock()
         self._rows: dict[tuple[str, str], SettingRow] | None = None
         """By scope and key; None: never read."""
+        self._read: dict[str | None, tuple[list[SettingRow], Sequence[RunTimeValue]]] = {}
+        """What the rows of each scope were read as."""
         self._sources: list[Elsewhere] = []
         self._joined: list[Mapping[str, Sequence[RunTimeValue]]] = []
         """What each source said last."""
@@ -206,13 +210,21 @@ class StoredSettings:
         return _InForce(values, for_all, apart)
 
     def _values(self, rows: Sequence[SettingRow]) -> Values:
-        found: dict[str | None, list[RunTimeValue]] = {}
+        by_scope: dict[str, list[SettingRow]] = {}
         for row in rows:
-            name = self._run_time.instance(row.scope)
-            of_scope = found.setdefault(name, [])
-            if (name is None or 0 < len(name) <= MAX_INSTANCE_CHARS) and len(of_scope) < MAX_OF_SCOPE:
-                of_scope.append(RunTimeValue(row.key, _decoded(row.value), self._origin(row)))
-        return {name: tuple(values) for name, values in found.items()}
+            of_scope = by_scope.setdefault(row.scope, [])
+            if len(of_scope) < MAX_OF_SCOPE:
+                of_scope.append(row)
+        before, self._read = self._read, {}
+        for scope, own in by_scope.items():
+            name = self._run_time.instance(scope)
+            if name is None or 0 < len(name) <= MAX_INSTANCE_CHARS:
+                old = before.get(name)
+                self._read[name] = old if old is not None and old[0] == own else (own, self._values_of(own))
+        return {name: values for name, (_, values) in self._read.items()}
+
+    def _values_of(self, rows: Sequence[SettingRow]) -> Sequence[RunTimeValue]:
+        return tuple(RunTimeValue(row.key, _decoded(row.value), self._origin(row)) for row in rows)
 
     def _origin(self, row: SettingRow) -> str:
         instance = self._run_time.instance(row.scope)
@@ -257,7 +269,7 @@ _UNFIT = _Unfit()
 def _decoded(text: str) -> object:
     """What our own encoder wrote, or SQL by hand."""
     try:
-        return msgspec.json.decode(text, type=_Stored)
+        return _STORED.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return _UNFIT
 
