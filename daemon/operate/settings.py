@@ -12,6 +12,7 @@ from msgspec import Meta
 from actors.errors import Conflict, Missing
 from daemon.config import ConfigError
 from daemon.config.in_force import InForce, in_force, in_force_for
+from daemon.config.run_time import full_key
 from daemon.config.schema import FLAG_OF
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
@@ -136,6 +137,7 @@ class SettingsInForce:
 
         Raises `Missing` for an unknown instance, `Conflict` for what does not fit.
         """
+        key = full_key(key)
         if instance is not None:
             await self._check_instance(instance)
         try:
@@ -148,6 +150,7 @@ class SettingsInForce:
         self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]
     ) -> SettingChanged:
         """Raises `Conflict` when it was not set, or another setting needs it."""
+        key = full_key(key)
         try:
             await self._stored.unset(key, instance, record)
         except ConfigError as error:
