@@ -237,7 +237,7 @@ async def _set(settings: SettingsInForce, call: AdminCall, asked: SettingChange)
     async def record(value: Any) -> None:
         # A text may be the business' own, or a number: it stands in the table, and not in the log.
         shown = f" {msgspec.json.encode(value).decode()}" if isinstance(value, int | float | None) else ""
-        await call.audit("settings.set", f"{asked.key}{shown}, {_place(instance)}")
+        await call.audit("settings.set", f"{full_key(asked.key)}{shown}, {_place(instance)}")
 
     return json_response(200, await settings.set(asked.key, call.body.value, instance, call.who, record))
 
@@ -247,7 +247,7 @@ async def _unset(settings: SettingsInForce, call: AdminCall, asked: SettingChang
     instance = asked.instance or None
 
     async def record() -> None:
-        await call.audit("settings.unset", f"{asked.key}, {_place(instance)}")
+        await call.audit("settings.unset", f"{full_key(asked.key)}, {_place(instance)}")
 
     return json_response(200, await settings.unset(asked.key, instance, record))
 
