@@ -51,7 +51,7 @@ _Scalar = str | int | float | bool | None
 _Within = _Scalar | list[_Scalar] | dict[str, _Scalar]
 _Stored = _Scalar | list[_Within] | dict[str, _Scalar | list[_Within] | dict[str, _Within]]
 """A value, a list or mapping of such, or what `extra_body` holds: no deeper than any request is."""
-_STORED: msgspec.json.Decoder[object] = msgspec.json.Decoder(_Stored)
+_STORED = msgspec.json.Decoder(_Stored)
 Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
 Elsewhere = Callable[[RunTimeRows], Mapping[str, Sequence[RunTimeValue]]]

@@ -52,7 +52,7 @@ def test_a_misfit_is_reported_by_its_key_and_without_a_secret(
     assert "canary-secret" not in said
 
 
-async def nobody(*_: object) -> Response:
+async def nobody(body: bytes, instance: str | None, event: None, allows: object) -> Response:
     raise AssertionError
 
 
@@ -70,11 +70,12 @@ def test_a_client_may_deliver_when_it_is_a_gateway(tmp_path: Path) -> None:
         settings, live, EventFeed(), nobody, lambda: None, lambda part, error: None, BodyBytes(1)
     )
     client = _client(settings.realtime.clients[0], door._delivers)
-    assert client.may_deliver and client.tokens == ("a", "b")
+    delivers = [client.may_deliver]
+    assert client.tokens == ("a", "b")
     assert client.may_see("anything") and client.may_push and not client.may_watch
     console = [RunTimeValue("gateway.kind", "console", "x")]
     live.put(for_all := for_daemon(settings, console), {})
-    assert not client.may_deliver
+    delivers.append(client.may_deliver)
     proxy = [RunTimeValue("gateway.kind", "realtime", "x")]
     live.put(for_all, {"one": for_instance(settings, for_all.layer, "one", proxy)})
-    assert client.may_deliver
+    assert [*delivers, client.may_deliver] == [True, False, True]
