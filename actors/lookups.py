@@ -128,6 +128,7 @@ NotKept = (
         "lookup_failed",
         "moment",
         "customer",
+        "settings_changed",
     ]
 )
 """Why a responder's answer is not kept."""

@@ -300,3 +300,5 @@ class Answer(msgspec.Struct, frozen=True):
     asked: tuple[Asked, ...] = ()
     """Who was asked for it, in order, where that is known. The turn's trace keeps it; the
     stored answer does not."""
+    scope: str = ""
+    """`Terms.cache_scope` of the settings that it was asked under, where that is known."""

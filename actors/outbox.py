@@ -11,6 +11,9 @@ Laws of this file:
    before anything else happens with the turn.
 6. What is not known is waited for in full, from the outcome on: neither a flush nor a restart nor another owner cuts
    that short, and no step of a clock makes it longer.
+7. A claim names the gateway that it was made for. Where the instance has another one by now, that one is asked too (it
+   may be the same server at a new address), and what it shows counts; that it shows nothing proves nothing, so the
+   message is never sent again.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ from actors.outcome import NotSent, RecordFound, SendEvidence, SendOutcome, Sent
 from actors.ports import Feed, Gateway, Ledger, Ownership, Turn
 from actors.send_facts import Part, Proof, SendFacts
 
+_MADE_FOR = "@"
+"""In the token of a claim, before the gateway's name."""
 MANY_WAITS = 1_000
 """So many sends of unknown outcome are remembered before those that are over are looked for and dropped."""
 
@@ -39,6 +44,8 @@ class OutboxPolicy(msgspec.Struct, frozen=True):
     """How long a send of unknown outcome may still be on its way at the gateway before its absence counts."""
     send_seconds: float = 30.0
     """How long one send may take. A claim without an outcome may be a send that has not even begun to settle."""
+    gateway: str = ""
+    """Names the gateway in force, in letters and digits; empty: there is only one."""
 
 
 class Outbox:
@@ -53,7 +60,7 @@ class Outbox:
         policy: Callable[[str], OutboxPolicy],
         new_token: Callable[[], str],
     ) -> None:
-        """`policy` gives each instance's policy; `wall_ms` is Unix time in milliseconds; `new_token` names a claim."""
+        """`policy` gives an instance's policy of now; `wall_ms` is Unix time in ms; `new_token` names a claim."""
         self._ledger = ledger
         self._gateway = gateway
         self._ownership = ownership
@@ -133,7 +140,6 @@ class _PartDelivery:
         self._gateway = outbox._gateway
         self._facts = outbox._facts
         self._wall_ms = outbox._wall_ms
-        self._policy = outbox._policy(conversation.instance)
         self._turn = turn
         self._conversation = conversation
         self._epoch = epoch
@@ -158,7 +164,7 @@ class _PartDelivery:
 
     async def _send(self, resend: bool) -> SendOutcome:
         self._check_lease()
-        self._token = self._outbox._new_token()
+        self._token = _token(self._outbox._new_token(), self._policy.gateway)
         self._facts.claiming(self._token)
         self._outbox._sending.add(self._conversation)
         try:
@@ -231,6 +237,8 @@ class _PartDelivery:
                 raise GatewayHeld("send_settling", settling_seconds)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)
+            if self._is_of_another_gateway():
+                raise TurnRefused("send_unresolved", "gateway_changed")
             self._emit("part.resent", reason=outcome.reason)
             again = await self._send(resend=True)
             if not isinstance(again, Unknown):
@@ -303,6 +311,15 @@ class _PartDelivery:
         return Proof(self._turn.id, self._part.number, self._token, outcome) if self._token else None
 
     @property
+    def _policy(self) -> OutboxPolicy:
+        return self._outbox._policy(self._conversation.instance)
+
+    def _is_of_another_gateway(self) -> bool:
+        """Whether the latest claim was made for another gateway than that of now; not where either has no name."""
+        claimed_for, now = self._token.partition(_MADE_FOR)[2], self._policy.gateway
+        return "" not in (claimed_for, now) and claimed_for != now
+
+    @property
     def _wait_key(self) -> str:
         return f"{self._turn.id}.{self._part.number}.{self._token}"
 
@@ -310,6 +327,10 @@ class _PartDelivery:
         self._outbox._feed.emit(
             event, self._conversation, turn=self._turn.id, part=self._part.number, **fields
         )
+
+
+def _token(random: str, gateway: str) -> str:
+    return f"{random}{_MADE_FOR}{gateway}" if gateway else random
 
 
 class _Waits:

@@ -149,6 +149,8 @@ def _why_not_kept(
     if prompt.handed_back:
         yield "handed_back"
     yield _why_not_after(prompt, question, facts)
+    if answer.scope not in ("", question.terms.cache_scope):
+        yield "settings_changed"  # it would be found as an answer of who would have been asked before
     if not answer.model or not answer.text:  # no model: the rehearsal's
         yield "no_answer"
     if answer.needs_data_collection or answer.requested_fields:

@@ -211,7 +211,7 @@ SAID = (
 """What models say, over and over."""
 DECODERS = {
     "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
-    "daemon.controls.stored_settings._decoded": "what our own encoder wrote, or the operator's own SQL",
+    "daemon.controls.stored_settings._STORED": "what our own encoder wrote, or the operator's own SQL",
     "daemon.controls.takeovers.begin": "what our own functions in Postgres wrote",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",

@@ -46,6 +46,8 @@ def _origin_for(instance: str, path: KeyPath, layers: tuple[Layer, ...]) -> str:
     own = ("instances", instance, *path)
     in_list = any(step.isdigit() for step in path)  # an entry of its own list may lack the key
     has_own = any(layer.has(own) or (in_list and layer.settles(own)) for layer in layers)
+    if in_list and any(layer.has(own) for layer in layers) and origin_of(own, layers) is None:
+        has_own = False  # it stands in a copy of the list of all
     return _origin(own if has_own else path, layers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
@@ -25,7 +25,7 @@ from daemon.config.sources import (
     origin_of,
     set_layer,
 )
-from daemon.schema.fields import KeyPath, Raw
+from daemon.schema.fields import KeyPath, Misfit, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
@@ -90,7 +90,9 @@ def load(
     return settings
 
 
-def examined(layers: tuple[Layer, ...]) -> tuple[Settings | None, tuple[Fault, ...]]:
+def examined(
+    layers: tuple[Layer, ...], relations: Callable[[Settings], Iterable[Misfit]] = misfits
+) -> tuple[Settings | None, tuple[Fault, ...]]:
     """The settings that these layers make, the strongest first, and everything that is wrong with them.
 
     None: some value is not even of its type.
@@ -101,7 +103,7 @@ def examined(layers: tuple[Layer, ...]) -> tuple[Settings | None, tuple[Fault, .
         return None, tuple(_fault(details, layers) for details in _own(error.errors(include_url=False)))
     found = (
         Fault(path, allowed, _sentence(path, value, allowed, layers))
-        for path, value, allowed in misfits(settings)
+        for path, value, allowed in relations(settings)
     )
     return settings, tuple(found)
 

@@ -64,6 +64,11 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _takeover(("takeover",), settings.takeover)
     yield from _country((), settings.country)
     yield from _mode((), settings.mode, settings.passthrough)
+    yield from misfits_of_instances(settings)
+
+
+def misfits_of_instances(settings: Settings) -> Iterator[Misfit]:
+    """Every broken relation of an instance."""
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)

@@ -4,35 +4,36 @@ Laws of this file:
 1. They are layers over those of the start, stronger than `--set`: the same schema and the same relations judge them.
 2. The narrower scope wins, as with feature flags: what was set for the instance, else what was set for this daemon,
    else the configuration. What was set for the daemon wins over what the configuration says of one instance.
-3. A value that does not fit (any more) is left out and named. The others hold.
+3. A value that does not fit (any more) is left out and named. The others hold. But nothing is sent for an instance
+   while a setting of its gateway is left out: its replies must not leave through another one.
 4. One fact has one shape: a key is a single value, never a section, and what a feature flag switches is no key.
+5. A key within a list names its place: `responder.providers.0.model`. What is set there is set in a copy of the list
+   that applies below; the first place behind its end adds an entry.
+6. A secret lies nowhere in clear: only a value that is kept sealed may be one.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from daemon.config.load import Fault, classes_in, examined, type_at
+from daemon.config.relations import misfits, misfits_of_instances
 from daemon.config.schema import FLAG_OF, InstanceOverrides, InstanceSettings, Settings
-from daemon.config.sources import Layer, Tree
+from daemon.config.sections import ResponderSettings
+from daemon.config.sources import ConfigError, Layer, put_value
 from daemon.schema.fields import KeyPath
 
-_AT_THE_START = frozenset(
-    {
-        ("responder",),
-        ("gateway",),
-        ("alerts",),
-        ("escalation", "notify_webhook"),
-        ("ingress", "token"),
-        ("passthrough",),
-    }
-)
-"""What is wired at the start, tokens, and addresses that may carry a key."""
+MAX_ENTRIES = 20
+"""Of a list whose entries have keys."""
+SHORT_NAMES = {"model": "responder.providers.0.model"}
+"""What people write for keys that are set often."""
+_FIRST = "0"
+_PLACES = frozenset(map(str, range(MAX_ENTRIES)))
 _NEAREST = 3
 
 
@@ -40,16 +41,24 @@ def _keys(model: type[BaseModel], above: KeyPath = ()) -> Iterator[str]:
     for name, field in model.model_fields.items():
         path = (*above, name)
         inner = next((found for found in classes_in(field.annotation) if issubclass(found, BaseModel)), None)
-        if path in _AT_THE_START or ".".join(path) in FLAG_OF:
+        if ".".join(path) in FLAG_OF:
             continue
-        if inner is not None:
-            yield from _keys(inner, path)
-        else:
+        if inner is None:
             yield ".".join(path)
+        else:
+            yield from _keys(inner, (*path, _FIRST) if get_origin(field.annotation) is tuple else path)
 
 
 KEYS: tuple[str, ...] = tuple(_keys(InstanceOverrides))
-"""What may be set at run time, in the order of `config.yaml`."""
+"""What may be set at run time, in the order of `config.yaml`; of a list, the keys of its first entry."""
+_DEFAULTS = Layer(
+    {
+        "responder": {
+            "providers": [one.model_dump(exclude_unset=True) for one in ResponderSettings().providers]
+        }
+    }
+)
+"""The lists that apply where no layer has one."""
 
 
 class RunTimeValue(NamedTuple):
@@ -59,6 +68,8 @@ class RunTimeValue(NamedTuple):
     value: Any
     """As a settings file would have it; not judged yet."""
     origin: str
+    sealed: bool = False
+    """It is kept sealed: only such a value may be a secret."""
 
 
 class LeftOut(NamedTuple):
@@ -88,26 +99,59 @@ class ForInstance(NamedTuple):
     layer: Layer
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def has_gateway(self) -> bool:
+        """False: part of its gateway's settings is left out, so that they may name another one than is meant."""
+        return not any(
+            left.key.startswith("gateway.") and _of_first(left.key) in KEYS for left in self.left_out
+        )
+
+
+def full_key(written: str) -> str:
+    """The key that a person means."""
+    return SHORT_NAMES.get(written, written)
+
 
 @lru_cache(1024)
-def why_not(key: str) -> str | None:
+def is_secret(key: str) -> bool:
+    """Whether the value of this key must not lie in clear."""
+    return SecretStr in classes_in(type_at(("instances", "", *key.split("."))))
+
+
+@lru_cache(1024)
+def why_not(key: str, sealed: bool = False) -> str | None:
     """Why this key cannot be set at run time, and what to do instead; None if it can."""
-    if key in KEYS:
-        return None
-    if key in FLAG_OF:
-        return f"{key}: is a feature flag; `majlis flags set {FLAG_OF[key]} on|off` switches it"
-    path = tuple(key.split("."))
-    if path[0] == "instances" and len(path) > 2:
-        return f"{key}: write the key alone, {'.'.join(path[2:])}, and --instance {path[1]}"
-    within = [known for known in KEYS if known.startswith(f"{key}.")]
-    if within:
-        return f"{key}: is a section; set one of its keys: {', '.join(within)}"
-    if type_at(path) is not None or type_at(("instances", "", *path)) is not None:
-        return f"{key}: cannot be changed while the daemon runs; change config.yaml and restart the daemon"
-    near = [known for known in KEYS if known.endswith(f".{path[-1]}")]
-    near += [found for found in difflib.get_close_matches(key, KEYS, _NEAREST) if found not in near]
-    hint = f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
-    return f"{key}: unknown key{hint or '; `majlis config` lists all'}"
+    if _of_first(key) in KEYS:
+        if sealed or not is_secret(key):
+            return None
+        return f"{key}: is a secret, and is not kept in clear; `majlis instance set NAME {key}=-` keeps it sealed"
+    return f"{key}: {_why_no_key(key, tuple(key.split('.')))}"
+
+
+def _why_no_key(key: str, path: KeyPath) -> str:
+    general = _of_first(key)
+    within = [known for known in KEYS if known.startswith(f"{general}.")]
+    if general in FLAG_OF:
+        words = f"is a feature flag; `majlis flags set {FLAG_OF[general]} on|off` switches it"
+    elif path[0] == "instances" and len(path) > 2:
+        words = f"write the key alone, {'.'.join(path[2:])}, and --instance {path[1]}"
+    elif within:
+        words = f"is a section; set one of its keys: {', '.join(within)}"
+    elif ".".join(_FIRST if step.isdigit() else step for step in path) in KEYS:
+        words = f"the places of a list are 0 to {MAX_ENTRIES - 1}"
+    elif type_at(path) is not None or type_at(("instances", "", *path)) is not None:
+        words = "cannot be changed while the daemon runs; change config.yaml and restart the daemon"
+    else:
+        near = [known for known in KEYS if known.endswith(f".{path[-1]}")]
+        near += [found for found in difflib.get_close_matches(key, KEYS, _NEAREST) if found not in near]
+        hint = f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
+        words = f"unknown key{hint or '; `majlis config` lists all'}"
+    return words
+
+
+def _of_first(key: str) -> str:
+    """The same key of a list's first entry."""
+    return ".".join(_FIRST if step in _PLACES else step for step in key.split("."))
 
 
 def for_daemon(configured: Settings, values: Sequence[RunTimeValue]) -> ForDaemon:
@@ -116,33 +160,35 @@ def for_daemon(configured: Settings, values: Sequence[RunTimeValue]) -> ForDaemo
         return ForDaemon(configured, Layer())
     names = tuple(configured.instances)
 
-    def layer(kept: Sequence[RunTimeValue]) -> Layer:
-        made = _Making(dict.fromkeys(names))
+    def making(kept: Sequence[RunTimeValue]) -> _Making:
+        made = _Making(names, configured.layers)
         for value in kept:
             path = tuple(value.key.split("."))
             made.put(path, value)
-            for name in names:  # law 2
+            for name in (
+                names if _PLACES.isdisjoint(path) else ()
+            ):  # law 2; a list of an instance's own stays its own
                 own = ("instances", name, *path)
                 if any(below.has(own) for below in configured.layers):
                     made.put(own, value)
-        return made.layer
+        return made
 
-    return ForDaemon(*_fitting(configured, configured.layers, None, values, layer))
+    return ForDaemon(*_fitting(configured, configured.layers, None, values, making))
 
 
 def for_instance(
     configured: Settings, daemon: Layer, name: str, values: Sequence[RunTimeValue]
 ) -> ForInstance:
     """`values` over what is in force for the daemon; only this instance is judged."""
+    below = tuple(_of_one(layer, name) for layer in (daemon, *configured.layers))
 
-    def layer(kept: Sequence[RunTimeValue]) -> Layer:
-        made = _Making({name: None})
+    def making(kept: Sequence[RunTimeValue]) -> _Making:
+        made = _Making((name,), below)
         for value in kept:
             made.put(("instances", name, *value.key.split(".")), value)
-        return made.layer
+        return made
 
-    below = tuple(_of_one(layer, name) for layer in (daemon, *configured.layers))
-    settings, own, left_out = _fitting(configured, below, name, values, layer)
+    settings, own, left_out = _fitting(configured, below, name, values, making)
     return ForInstance(settings.for_instance(name), own, left_out)
 
 
@@ -160,27 +206,25 @@ def value_in(laid: ForDaemon | ForInstance, key: str) -> Any:
     found: Any = laid.settings
     *sections, last = key.split(".")
     for section in sections:
-        found = getattr(found, section)
+        found = found[int(section)] if isinstance(found, tuple) else getattr(found, section)
     return found.model_dump(mode="json", include={last})[last]
 
 
 class _Making:
     """A layer that is being made. Every instance is declared in it, so that none ceases to be by others' settings."""
 
-    def __init__(self, instances: Mapping[str, None]) -> None:
-        self._tree: Tree = {"instances": {name: {} for name in instances}}
-        self._origins: dict[KeyPath, str] = {}
+    def __init__(self, instances: Sequence[str], below: Sequence[Layer]) -> None:
+        """`below`: the strongest first."""
+        self.layer = Layer({"instances": {name: {} for name in instances}})
+        self.misplaced: dict[str, Fault] = {}
+        """Values whose place is in no list."""
+        self._below = (_DEFAULTS, *reversed(below))
 
     def put(self, path: KeyPath, value: RunTimeValue) -> None:
-        here = self._tree
-        for step in path[:-1]:
-            here = here.setdefault(step, {})
-        here[path[-1]] = value.value
-        self._origins[path] = value.origin
-
-    @property
-    def layer(self) -> Layer:
-        return Layer(self._tree, self._origins)
+        try:
+            put_value(self.layer, path, value.value, value.origin, self._below)
+        except ConfigError as error:
+            self.misplaced[value.key] = Fault(path, "its place in the list is beyond the end", str(error))
 
 
 def _of_one(layer: Layer, name: str) -> Layer:
@@ -195,20 +239,22 @@ def _fitting(
     below: tuple[Layer, ...],
     instance: str | None,
     values: Sequence[RunTimeValue],
-    layer: Callable[[Sequence[RunTimeValue]], Layer],
+    making: Callable[[Sequence[RunTimeValue]], _Making],
 ) -> tuple[Settings, Layer, tuple[LeftOut, ...]]:
     """As many of the values as fit together and with what is below."""
     kept, left_out = [], []
     for value in values:
-        words = why_not(value.key)
+        words = why_not(value.key, value.sealed)
         if words is None:
             kept.append(value)
         else:
             left_out.append(LeftOut(instance, value.key, words, words))
+    kept.sort(key=_place)
     while True:
-        over = layer(kept)
-        settings, faults = examined((over, *below))
-        blamed = _blamed(kept, faults)
+        made = making(kept)
+        over = made.layer
+        settings, faults = examined((over, *below), misfits if instance is None else misfits_of_instances)
+        blamed = made.misplaced or _blamed(kept, faults)
         if not blamed:
             # Faults that blame none of ours are of the configuration, which was judged at the start.
             return settings or configured, over, tuple(left_out)
@@ -217,15 +263,26 @@ def _fitting(
         kept = [value for value in kept if value.key not in blamed]
 
 
+def _place(value: RunTimeValue) -> tuple[int, ...]:
+    """An entry is added after those before it, whichever was set first."""
+    return tuple(int(step) for step in value.key.split(".") if step in _PLACES)
+
+
 def _blamed(kept: Sequence[RunTimeValue], faults: Sequence[Fault]) -> dict[str, Fault]:
-    """Who is to go: the value that a fault names, else the one of its section that was set last."""
+    """Who is to go: the value that a fault names, else the nearest to it, and of several the one that was set last."""
     blamed: dict[str, Fault] = {}
     for fault in faults:
         path = fault.path[2:] if fault.path[:1] == ("instances",) else fault.path
-        named = [
-            value.key for value in kept if path[: value.key.count(".") + 1] == tuple(value.key.split("."))
-        ]
-        beside = [value.key for value in kept if value.key.partition(".")[0] == path[0]] if path else []
-        for key in named[:1] or beside[-1:]:
-            blamed.setdefault(key, fault)
+        shared = [_shared_steps(path, value.key.split(".")) for value in kept]
+        nearest = max(shared, default=0)
+        if nearest:
+            last = max(place for place, steps in enumerate(shared) if steps == nearest)
+            blamed.setdefault(kept[last].key, fault)
     return blamed
+
+
+def _shared_steps(one: Sequence[str], other: Sequence[str]) -> int:
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )

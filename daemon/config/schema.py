@@ -175,6 +175,14 @@ class InstanceSettings(Section):
             context=ContextTerms(**self.context.model_dump(), timezone=self.timezone, hours=self.hours),
         )
 
+    def webhook(self, reference: str) -> str | None:
+        """The address that a notice's reference stands for; None: none is set, or the reference is unknown."""
+        address = {
+            ESCALATION_WEBHOOK: self.escalation.notify_webhook,
+            ALERT_WEBHOOK: self.alerts.webhook,
+        }.get(reference)
+        return None if address is None else address.get_secret_value()
+
     def flags(self, parallel: bool) -> FeatureFlags:
         """The features that are on as configured; `majlis flags` may change them while the daemon runs."""
         return FeatureFlags(
@@ -256,6 +264,16 @@ class Settings(BaseSettings):
         return ()
 
     @property
+    def names(self) -> frozenset[str]:
+        """The instances with settings of their own."""
+        return frozenset(self.instances)
+
+    @property
+    def of_others(self) -> InstanceSettings:
+        """Those of every instance without settings of its own."""
+        return self._undeclared
+
+    @property
     def admin_socket(self) -> Path:
         return self.admin.socket or self.data_dir / "run" / "admin.sock"
 
@@ -271,15 +289,6 @@ class Settings(BaseSettings):
     def terms(self, instance: str) -> Terms:
         """What the configuration says about one instance's turns."""
         return self.for_instance(instance).terms()
-
-    def webhook(self, instance: str, reference: str) -> str | None:
-        """The address that a notice's reference stands for; None: none is configured, or the reference is unknown."""
-        own = self.for_instance(instance)
-        address = {
-            ESCALATION_WEBHOOK: own.escalation.notify_webhook,
-            ALERT_WEBHOOK: own.alerts.webhook,
-        }.get(reference)
-        return None if address is None else address.get_secret_value()
 
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
 

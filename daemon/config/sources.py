@@ -243,7 +243,18 @@ def _declared_spelling(names: list[str], layers: Sequence[Layer]) -> KeyPath:
 
 
 def _put(layer: Layer, path: KeyPath, text: str, origin: str, below: Sequence[Layer]) -> None:
-    """Set one value in the tree. A step into a list (`providers.0.api_key`) copies that list from below."""
+    put_value(layer, path, read_value(text, path, origin), origin, below)
+
+
+def put_value(layer: Layer, path: KeyPath, value: Any, origin: str, below: Sequence[Layer]) -> None:
+    """Set one value in the tree. A step into a list (`providers.0.api_key`) copies that list from below.
+
+    Args:
+      below: the weaker layers, the weakest first.
+
+    Raises:
+      ConfigError: the path names a place beyond the end of a list.
+    """
     here: Any = layer.tree
     for depth, name in enumerate(path[:-1], start=1):
         following = _child(here, name)
@@ -251,17 +262,19 @@ def _put(layer: Layer, path: KeyPath, text: str, origin: str, below: Sequence[La
             following = _list_below(path[:depth], below) if path[depth].isdigit() else {}
             _assign(here, name, following, path, origin)
         here = following
-    _assign(here, path[-1], read_value(text, path, origin), path, origin)
+    _assign(here, path[-1], value, path, origin)
     layer.origins[path] = origin
 
 
 def _list_below(path: KeyPath, below: Sequence[Layer]) -> Any:
-    for layer in reversed(below):
-        found: Any = layer.tree
-        for name in path:
-            found = _child(found, name)
-        if isinstance(found, list):
-            return [dict(item) if isinstance(item, dict) else item for item in found]
+    """A copy of the list that applies there: of an instance that has none of its own, the list of all."""
+    for place in (path, path[2:]) if path[0] == "instances" else (path,):
+        for layer in reversed(below):
+            found: Any = layer.tree
+            for name in place:
+                found = _child(found, name)
+            if isinstance(found, list):
+                return [dict(item) if isinstance(item, dict) else item for item in found]
     return {}
 
 

@@ -4,17 +4,19 @@ Laws of this file:
 1. `window` and `terms` are asked for with every message and in every turn: they read memory alone, and no more than a
    dictionary.
 2. All names without settings of their own share one answer, so that made-up names in a webhook's path take no room.
-3. Whoever needs a setting of an instance asks here each time and keeps nothing.
+3. Whoever needs a setting of an instance asks here each time and keeps nothing. Who keeps what is made of settings (a
+   gateway's client, a parser) follows, and drops it when they change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from actors.instance import Terms
 from actors.messages import WindowPolicy
 from daemon.config import InstanceSettings, Settings
 from daemon.config.run_time import ForDaemon, ForInstance, all_together, for_daemon
+from daemon.config.sections import AnyGatewaySettings
 
 _ANY_INSTANCE = ""
 """No instance has this name: its settings are those of every instance without settings of its own."""
@@ -26,6 +28,7 @@ class LiveSettings:
     def __init__(self, configured: Settings) -> None:
         self.configured = configured
         """As they were read at the start."""
+        self._followers: list[Callable[[], None]] = []
         self.put(for_daemon(configured, ()), {})
 
     def put(self, for_all: ForDaemon, apart: Mapping[str, ForInstance]) -> None:
@@ -38,6 +41,13 @@ class LiveSettings:
         self._default_window = settings.batching.policy
         self._terms: dict[str, Terms | None] = dict.fromkeys(self._windows)
         self._default_terms = self.for_instance(_ANY_INSTANCE).terms()
+        for changed in self._followers:
+            changed()
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """`changed` is called now, and whenever other settings are in force."""
+        self._followers.append(changed)
+        changed()
 
     @property
     def names(self) -> frozenset[str]:
@@ -51,6 +61,20 @@ class LiveSettings:
     def every(self) -> Iterator[InstanceSettings]:
         """All that differ, and those of every other instance."""
         yield from map(self.for_instance, (*self._windows, _ANY_INSTANCE))
+
+    def gateway(self, name: str) -> AnyGatewaySettings | None:
+        """None: it is not known which one is meant, so nothing is sent; see `ForInstance.has_gateway`."""
+        own = self._apart.get(name)
+        return None if own is not None and not own.has_gateway else self.for_instance(name).gateway
+
+    @property
+    def of_others(self) -> InstanceSettings:
+        """Those of every instance without settings of its own."""
+        return self.for_instance(_ANY_INSTANCE)
+
+    def webhook(self, instance: str, reference: str) -> str | None:
+        """The address that a notice's reference stands for; None: none is set, or the reference is unknown."""
+        return self.for_instance(instance).webhook(reference)
 
     def window(self, instance: str) -> WindowPolicy:
         return self._windows.get(instance) or self._default_window

@@ -6,12 +6,15 @@ Laws of this file:
 3. What is stored and does not fit (another version wrote it, or SQL, or config.yaml was changed since) is left out and
    named. It never keeps the daemon from its work, nor the other settings from being in force.
 4. No value is ever in an event: it may be a text or a phone number.
-5. What a reading costs is bounded: in rows, in rows of one scope, in the size of a value.
+5. What a reading costs is bounded: in rows, in rows of one scope, in the size of a value. Only what changed is read
+   anew and judged anew.
+6. Values of instances that are kept elsewhere (sealed, or in other tables) are joined to those of `majlis_settings`:
+   whatever is in force was judged here, together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -45,9 +48,15 @@ MAX_OF_SCOPE = 200
 """Only SQL by hand can store more for one instance: there are not so many keys."""
 
 _Scalar = str | int | float | bool | None
-_Stored = _Scalar | list[_Scalar] | dict[str, _Scalar]
+_Within = _Scalar | list[_Scalar] | dict[str, _Scalar]
+_Stored = _Scalar | list[_Within] | dict[str, _Scalar | list[_Within] | dict[str, _Within]]
+"""A value, a list or mapping of such, or what `extra_body` holds: no deeper than any request is."""
+_STORED = msgspec.json.Decoder(_Stored)
 Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
+Elsewhere = Callable[[RunTimeRows], Mapping[str, Sequence[RunTimeValue]]]
+"""Gives values by instance, for each reading. They win over what `majlis_settings` or an earlier source says of
+the same key; only those that are `sealed` may be secrets."""
 
 
 class _InForce(NamedTuple):
@@ -72,6 +81,11 @@ class StoredSettings:
         self._changing = trio.Lock()
         self._rows: dict[tuple[str, str], SettingRow] | None = None
         """By scope and key; None: never read."""
+        self._read: dict[str | None, tuple[list[SettingRow], Sequence[RunTimeValue]]] = {}
+        """What the rows of each scope were read as."""
+        self._sources: list[Elsewhere] = []
+        self._joined: list[Mapping[str, Sequence[RunTimeValue]]] = []
+        """What each source said last."""
         self._in_force = _InForce({}, for_daemon(live.configured, ()), {})
         run_time.follow(self._take)
 
@@ -82,9 +96,34 @@ class StoredSettings:
 
     def holders(self, key: str) -> list[str]:
         """The instances that have a run-time setting of their own for this key, in force."""
-        path = tuple(key.split("."))
-        own = self._in_force.apart.items()
-        return sorted(name for name, one in own if one.layer.has(("instances", name, *path)))
+        left_out = {(left.instance, left.key) for left in self.left_out}
+        return sorted(
+            name
+            for name, values in self._in_force.values.items()
+            if name and (name, key) not in left_out and any(value.key == key for value in values)
+        )
+
+    def join(self, elsewhere: Elsewhere) -> None:
+        """Have values in force that are kept elsewhere than in `majlis_settings`; see `Elsewhere`.
+
+        Before the first reading: else an instance is without them for a moment, e.g. without its gateway's key. What
+        changes there is in force with the next reading (`RunTime.refresh`).
+        """
+        self._sources.append(elsewhere)
+
+    async def judge(
+        self, instance: str, changes: Sequence[RunTimeValue], unset: Collection[str] = ()
+    ) -> ForInstance:
+        """What would be in force for an instance, had it all these values and none of `unset`. Nothing is changed.
+
+        Raises:
+          ConfigError: one of them would not fit, or would put another setting out of force.
+        """
+        changed = {value.key for value in changes}.union(unset)
+        others = [value for value in self._in_force.values.get(instance, ()) if value.key not in changed]
+        then = await self._judged(instance, changed, [*others, *changes])
+        own = then.apart.get(instance)
+        return own or for_instance(self._live.configured, then.for_all.layer, instance, ())
 
     async def set(
         self, key: str, text: str, instance: str | None, by: str, record: Callable[[Any], Awaitable[None]]
@@ -103,7 +142,7 @@ class StoredSettings:
         async with self._changing:
             await self._run_time.refresh()
             others = [value for value in self._in_force.values.get(instance, ()) if value.key != key]
-            then = await self._judged(instance, key, [*others, new])
+            then = await self._judged(instance, {key}, [*others, new])
             value = None
             if new.value is not None:  # else an instance has what applies without it
                 value = value_in(then.for_all if instance is None else then.apart[instance], key)
@@ -126,29 +165,32 @@ class StoredSettings:
                 option, place = (f" --instance {instance}", instance) if instance else ("", "this daemon")
                 raise Conflict(f"{key} is not set at run time for {place}: see `majlis config{option}`.")
             values = self._in_force.values.get(instance, ())
-            await self._judged(instance, key, [value for value in values if value.key != key])
+            await self._judged(instance, {key}, [value for value in values if value.key != key])
             await record()
             await self._records.clear_setting(scope, key)
             await self._run_time.refresh()
 
-    async def _judged(self, instance: str | None, key: str, values: Sequence[RunTimeValue]) -> _InForce:
-        """What would be in force with these values of one scope, of which `key` changes. Raises: ConfigError."""
+    async def _judged(
+        self, instance: str | None, changed: Collection[str], values: Sequence[RunTimeValue]
+    ) -> _InForce:
+        """What would be in force with these values of one scope, of which `changed` differ. Raises: ConfigError."""
         then = await self._settled({**self._in_force.values, instance: tuple(values)})
-        before = {(left.instance, left.key) for left in self.left_out} - {(instance, key)}
+        before = {(left.instance, left.key) for left in self.left_out} - {(instance, key) for key in changed}
         for left in then.left_out:
             if (left.instance, left.key) not in before:
                 raise ConfigError(left.sentence)
         return then
 
     async def _take(self, rows: RunTimeRows) -> None:
-        """Put in force what was read."""
+        """Put in force what was read, and what is joined to it."""
         found = {(row.scope, row.key): row for row in rows.settings}
-        if self._rows is None or found != self._rows:
+        joined = [elsewhere(rows) for elsewhere in self._sources]
+        if self._rows is None or (found, joined) != (self._rows, self._joined):
             before = self.left_out
-            self._in_force = await self._settled(self._values(rows.settings))
+            self._in_force = await self._settled(_together(self._values(rows.settings), joined))
             self._live.put(self._in_force.for_all, self._in_force.apart)
             self._announce(found, before)
-            self._rows = found
+            self._rows, self._joined = found, joined
         await trio.lowlevel.checkpoint()
 
     async def _settled(self, values: Values) -> _InForce:
@@ -168,13 +210,21 @@ class StoredSettings:
         return _InForce(values, for_all, apart)
 
     def _values(self, rows: Sequence[SettingRow]) -> Values:
-        found: dict[str | None, list[RunTimeValue]] = {}
+        by_scope: dict[str, list[SettingRow]] = {}
         for row in rows:
-            name = self._run_time.instance(row.scope)
-            of_scope = found.setdefault(name, [])
-            if (name is None or 0 < len(name) <= MAX_INSTANCE_CHARS) and len(of_scope) < MAX_OF_SCOPE:
-                of_scope.append(RunTimeValue(row.key, _decoded(row.value), self._origin(row)))
-        return {name: tuple(values) for name, values in found.items()}
+            of_scope = by_scope.setdefault(row.scope, [])
+            if len(of_scope) < MAX_OF_SCOPE:
+                of_scope.append(row)
+        before, self._read = self._read, {}
+        for scope, own in by_scope.items():
+            name = self._run_time.instance(scope)
+            if name is None or 0 < len(name) <= MAX_INSTANCE_CHARS:
+                old = before.get(name)
+                self._read[name] = old if old is not None and old[0] == own else (own, self._values_of(own))
+        return {name: values for name, (_, values) in self._read.items()}
+
+    def _values_of(self, rows: Sequence[SettingRow]) -> Sequence[RunTimeValue]:
+        return tuple(RunTimeValue(row.key, _decoded(row.value), self._origin(row)) for row in rows)
 
     def _origin(self, row: SettingRow) -> str:
         instance = self._run_time.instance(row.scope)
@@ -196,6 +246,16 @@ class StoredSettings:
                 self._feed.emit("settings.left_out", key=left.key, scope=scope, why=left.why)
 
 
+def _together(stored: Values, joined: Sequence[Mapping[str, Sequence[RunTimeValue]]]) -> Values:
+    values = dict(stored)
+    for each in joined:
+        for name, own in each.items():
+            keys = {value.key for value in own}
+            below = (value for value in values.get(name, ()) if value.key not in keys)
+            values[name] = (*below, *own)
+    return values
+
+
 class _Unfit:
     """No key takes this."""
 
@@ -209,7 +269,7 @@ _UNFIT = _Unfit()
 def _decoded(text: str) -> object:
     """What our own encoder wrote, or SQL by hand."""
     try:
-        return msgspec.json.decode(text, type=_Stored)
+        return _STORED.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return _UNFIT
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
+
+from pydantic import SecretStr
 
 from daemon.gateways.console import Console
 from daemon.gateways.evolution.kind import Evolution
-from daemon.gateways.kind import GatewayKind
+from daemon.gateways.kind import GatewayKind, GatewaySettings
 from daemon.gateways.realtime import Realtime
 
 _KINDS: tuple[GatewayKind[Any], ...] = (
@@ -15,3 +18,15 @@ _KINDS: tuple[GatewayKind[Any], ...] = (
     Realtime(),
 )
 GATEWAYS = {kind.name: kind for kind in _KINDS}
+
+
+def server_of(gateway: GatewaySettings) -> str:
+    """Names the server of these settings: a digest of its kind and of what only that kind has, without keys.
+
+    Under another name it may be another server, whose records say nothing of what the first one sent.
+    """
+    own = GATEWAYS[gateway.kind].settings.model_fields.keys() - GatewaySettings.model_fields.keys()
+    values = [(key, getattr(gateway, key)) for key in sorted(own)]
+    open_ones = [each for each in values if each[1] is not None and not isinstance(each[1], SecretStr)]
+    deciding = (gateway.kind, *open_ones)
+    return hashlib.sha256(repr(deciding).encode()).hexdigest()[:12]

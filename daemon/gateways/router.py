@@ -1,18 +1,21 @@
 """Which gateway sends for which instance, and how many calls run at once.
 
-There are two limits per gateway, for two reasons. The gateway is one single-threaded server: beyond
+There are two limits per server, for two reasons. The gateway is one single-threaded server: beyond
 `max_concurrent_calls`, a burst only makes every call slower, up to time-outs with an unknown outcome. And an instance
-whose phone is offline can hold each call for the whole time-out: `max_concurrent_calls_per_instance` keeps it from
-taking all places, so that other instances' replies still leave in time.
+whose phone is offline can hold each call for the whole time-out: `max_per_instance` keeps it from taking all places, so
+that other instances' replies still leave in time. Instances share the places of their server, whatever keys they have.
 
 A call waits for a place at most `MAX_WAIT_SECONDS`, because the right to send was checked just before and must not
 become stale in a queue. After that the answer is "not sent, hold", which is proven, and the turn tries again.
+
+The gateway is chosen when a call begins, by the settings in force then, and the call ends in that one.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Generic
 
 import trio
 
@@ -20,20 +23,46 @@ from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import NotSent, SendEvidence, SendOutcome
 from actors.ports import Gateway, MaySend, at_any_time
+from daemon.schema.in_use import InUse, KeyT
 
 MAX_WAIT_SECONDS = 2.0
+NO_GATEWAY = "gateway_settings_left_out"
+
+
+class ServerPlaces:
+    """The calls that one server takes at once, in all and per instance."""
+
+    def __init__(self, max_concurrent_calls: int = 64, max_per_instance: int = 8) -> None:
+        self._all = trio.CapacityLimiter(max_concurrent_calls)
+        self._max_per_instance = max_per_instance
+        self._of: dict[str, trio.CapacityLimiter] = {}
+
+    @asynccontextmanager
+    async def one(self, instance: str) -> AsyncIterator[None]:
+        """A place for one call. Raises `_Busy`."""
+        own = self._of.setdefault(instance, trio.CapacityLimiter(self._max_per_instance))
+        # The instance's own place first: a call that waits for it must not hold one of the shared places.
+        borrower = object()
+        held: list[trio.CapacityLimiter] = []
+        try:
+            with trio.move_on_after(MAX_WAIT_SECONDS):
+                for places in (own, self._all):
+                    await places.acquire_on_behalf_of(borrower)
+                    held.append(places)
+            if len(held) < 2:
+                raise _Busy
+            yield
+        finally:
+            for places in held:
+                places.release_on_behalf_of(borrower)
 
 
 class BoundedGateway:
-    """A gateway that takes a bounded number of calls at once, in all and per instance."""
+    """A gateway that takes a bounded number of calls at once."""
 
-    def __init__(
-        self, gateway: Gateway, *, max_concurrent_calls: int = 64, max_concurrent_calls_per_instance: int = 8
-    ) -> None:
+    def __init__(self, gateway: Gateway, places: ServerPlaces) -> None:
         self._gateway = gateway
-        self._places = trio.CapacityLimiter(max_concurrent_calls)
-        self._per_instance = max_concurrent_calls_per_instance
-        self._places_of: dict[str, trio.CapacityLimiter] = {}
+        self._places = places
 
     async def send(
         self,
@@ -44,7 +73,7 @@ class BoundedGateway:
         key: str = "",
     ) -> SendOutcome:
         try:
-            async with self._place(conversation.instance):
+            async with self._places.one(conversation.instance):
                 return await self._gateway.send(conversation, text, may_send, origin, key)
         except _Busy:
             return NotSent("gateway_busy", "hold")
@@ -58,40 +87,36 @@ class BoundedGateway:
         origin: str = "",
     ) -> SendEvidence:
         try:
-            async with self._place(conversation.instance):
+            async with self._places.one(conversation.instance):
                 return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
         except _Busy:
             raise GatewayHeld("too many calls to the gateway are in progress") from None
-
-    @asynccontextmanager
-    async def _place(self, instance: str) -> AsyncIterator[None]:
-        own = self._places_of.setdefault(instance, trio.CapacityLimiter(self._per_instance))
-        # The instance's own place first: a call that waits for it must not hold one of the shared places.
-        borrower = object()
-        held: list[trio.CapacityLimiter] = []
-        try:
-            with trio.move_on_after(MAX_WAIT_SECONDS):
-                for places in (own, self._places):
-                    await places.acquire_on_behalf_of(borrower)
-                    held.append(places)
-            if len(held) < 2:
-                raise _Busy
-            yield
-        finally:
-            for places in held:
-                places.release_on_behalf_of(borrower)
 
 
 class _Busy(Exception):
     pass
 
 
-class RoutedGateway:
-    """The instance's own gateway if it has one, else the default."""
+class RoutedGateway(Generic[KeyT]):
+    """The gateway of the instance's settings.
 
-    def __init__(self, default: Gateway, by_instance: Mapping[str, Gateway]) -> None:
-        self._default = default
-        self._by_instance = dict(by_instance)
+    Args:
+      settings_of: those in force; None: it is not known which gateway is meant, so replies are held.
+      senders: made of settings, unbounded.
+      places: of the servers that `server_of` tells apart.
+    """
+
+    def __init__(
+        self,
+        settings_of: Callable[[str], KeyT | None],
+        senders: InUse[KeyT, Gateway],
+        places: InUse[Hashable, ServerPlaces],
+        server_of: Callable[[KeyT], Hashable],
+    ) -> None:
+        self._settings_of = settings_of
+        self._senders = senders
+        self._places = places
+        self._server_of = server_of
 
     async def send(
         self,
@@ -101,7 +126,12 @@ class RoutedGateway:
         origin: str = "",
         key: str = "",
     ) -> SendOutcome:
-        return await self._for(conversation).send(conversation, text, may_send, origin, key)
+        settings = self._settings_of(conversation.instance)
+        if settings is None:
+            await trio.lowlevel.checkpoint()
+            return NotSent(NO_GATEWAY, "hold")
+        with self._of(settings) as gateway:
+            return await gateway.send(conversation, text, may_send, origin, key)
 
     async def find(
         self,
@@ -111,7 +141,13 @@ class RoutedGateway:
         known_ids: frozenset[str],
         origin: str = "",
     ) -> SendEvidence:
-        return await self._for(conversation).find(conversation, text, since_ms, known_ids, origin)
+        settings = self._settings_of(conversation.instance)
+        if settings is None:
+            raise GatewayHeld(NO_GATEWAY)
+        with self._of(settings) as gateway:
+            return await gateway.find(conversation, text, since_ms, known_ids, origin)
 
-    def _for(self, conversation: Conversation) -> Gateway:
-        return self._by_instance.get(conversation.instance, self._default)
+    @contextmanager
+    def _of(self, settings: KeyT) -> Iterator[Gateway]:
+        with self._senders.call(settings) as sender, self._places.call(self._server_of(settings)) as places:
+            yield BoundedGateway(sender, places)

@@ -24,9 +24,17 @@ class KnownInstances:
         self._names = self._declared
         self._by_fold = _folded(self._names)
         self._numbers: dict[str, str] = {}
-        self._followers: list[Callable[[str], None]] = []
+        self._followers: list[Callable[[], None]] = []
         self.is_loaded = False
         """Whether the stored ones were ever learned."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self._names
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """`changed` is called whenever there are other names."""
+        self._followers.append(changed)
 
     def saw_number(self, instance: str, number: str) -> None:
         """The gateway named the number of an instance; of one that is not known it does not matter."""
@@ -44,13 +52,12 @@ class KnownInstances:
 
     def learn(self, stored: Collection[str]) -> None:
         """These are in the database now, and no others."""
-        before, self.is_loaded = self._names, True
+        self.is_loaded = True
         names = self._declared.union(stored)
         if names != self._names:
             self._names, self._by_fold = names, _folded(names)
-        for name in names - before:
-            for added in self._followers:
-                added(name)
+            for changed in self._followers:
+                changed()
 
     def __contains__(self, name: str) -> bool:
         return name in self._names

@@ -41,8 +41,12 @@ class Reader:
         known: KnownInstances | None = None,
     ) -> None:
         self.known = known or KnownInstances()
+        self.read_by(default, by_instance or {})
+
+    def read_by(self, default: Parse, by_instance: Mapping[str, Parse]) -> None:
+        """The settings changed: these are the parsers from now on."""
         self._default = default
-        self._by_instance = dict(by_instance or {})
+        self._by_instance = dict(by_instance)
 
     def read(self, body: bytes, instance: str | None, event: str | None) -> WebhookReading:
         """`instance` and `event` come from the path, if it has them. Raises `UnreadablePayload`."""

@@ -5,6 +5,8 @@ Anyone who can post may make a name up: names are kept only of senders who prove
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import msgspec
 
 from daemon.ingress.refusals import OTHERS, UNKNOWN
@@ -39,9 +41,9 @@ class UnknownInstances:
         self._seen[name] = (self._seen.get(name, (0, 0.0))[0] + messages, now)
         return name
 
-    def forget(self, instance: str) -> None:
-        """It has been set up."""
-        self._seen.pop(instance, None)
+    def forget(self, known: Container[str]) -> None:
+        """These have been set up."""
+        self._seen = {name: seen for name, seen in self._seen.items() if name not in known}
 
     def views(self, now: float) -> list[UnknownView]:
         """The latest first."""

@@ -48,6 +48,7 @@ REASONS: Mapping[CacheHit | MissReason | NotKept, str] = {
     "lookup_failed": "a lookup had failed",
     "cut": "the answer was cut",
     "no_answer": "there was nothing to keep",
+    "settings_changed": "the model or its settings were changed meanwhile",
 }
 """What operators read of an outcome."""
 

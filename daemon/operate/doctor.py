@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import FeedView
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
@@ -33,7 +34,7 @@ async def examine(
     doors: Sequence[OpenDoor] = (),
     feeds: Sequence[FeedView] = (),
     *,
-    in_daemon: bool = False,
+    live: LiveSettings | None = None,
 ) -> DoctorReport:
     """Run all checks, each with a time limit. A check that breaks is one more problem, and never ends the report.
 
@@ -45,13 +46,13 @@ async def examine(
       known: what the ledger knows of instances and sends.
       doors: those that are open to the world.
       feeds: the gateways' own, as the daemon has them now.
-      in_daemon: this process is the daemon.
+      live: the settings in force, where this process is the daemon; without them, those of the configuration count.
     """
 
     async def peers() -> list[Check]:
-        return await peer_checks(settings, http, embeddings, known)
+        return await peer_checks(live or settings, http, embeddings, known)
 
-    checks = [*host_checks(settings, in_daemon), *door_checks(doors), *feed_checks(feeds)]
+    checks = [*host_checks(settings, live is not None), *door_checks(doors), *feed_checks(feeds)]
     checks += await contained("stores", stores)
     checks += await contained("peers", peers)
     return DoctorReport(checks=sorted(checks, key=lambda check: WORST_FIRST.index(check.state)))

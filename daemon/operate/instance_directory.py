@@ -1,4 +1,4 @@
-"""Which instances exist: those of the configuration, and those that only the database knows."""
+"""Which instances exist: those with settings of their own, and those that only the database knows."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ MAX_STORED = 1_000
 
 class InstanceDirectory:
     """Args:
-    records: None until the stores run; until then only the configured instances are known.
+    own: those with settings of their own, of the configuration or made since.
+    records: None until the stores run; until then only those are known.
     """
 
-    def __init__(self, configured: Collection[str], records: Callable[[], Records | None]) -> None:
-        self._configured = configured
+    def __init__(self, own: Callable[[], Collection[str]], records: Callable[[], Records | None]) -> None:
+        self._own = own
         self._records = records
 
     async def names(self) -> list[str]:
-        """All of them, sorted; only the configured ones while the database cannot be asked."""
-        return sorted({*self._configured, *await self._stored()})
+        """All of them, sorted; only those with settings of their own while the database cannot be asked."""
+        return sorted({*self._own(), *await self._stored()})
 
     async def knows(self, instance: str) -> bool:
         """Raises `LedgerUnavailable`."""
-        if instance in self._configured:
+        if instance in self._own():
             return True
         records = self._records()
         return records is not None and await records.knows_instance(instance)
@@ -37,6 +38,6 @@ class InstanceDirectory:
         if records is None:
             return ()
         try:
-            return (await records.stored_instances(self._configured, MAX_STORED)).names
+            return (await records.stored_instances(self._own(), MAX_STORED)).names
         except (LedgerUnavailable, LedgerError):
             return ()

@@ -13,6 +13,7 @@ import trio
 
 from actors.errors import MajlisError
 from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import GatewaySettings, KnownSends
 from daemon.gateways.kinds import GATEWAYS
 from daemon.knowledge.calibration_texts import CHARACTERS, PASSAGES, QUESTIONS
@@ -67,21 +68,22 @@ NOTHING_KNOWN = Known()
 
 
 async def peer_checks(
-    settings: Settings, http: HttpClient, embeddings: EmbeddingsClient | None, known: Known
+    in_force: Settings | LiveSettings, http: HttpClient, embeddings: EmbeddingsClient | None, known: Known
 ) -> list[Check]:
-    """All of them, each with a time limit."""
-    others = await _stored(settings, known.stored)
-    declared = {name: settings.for_instance(name) for name in sorted(settings.instances)}
+    """All of them, each with a time limit. `in_force`: as configured, where no daemon runs."""
+    others = await _stored(in_force, known.stored)
+    of_others = in_force.of_others
+    declared = {name: in_force.for_instance(name) for name in sorted(in_force.names)}
     sends = await _sends([*declared, *others.names], known.sends)
-    providers = set(settings.responder.providers)
+    providers = set(of_others.responder.providers)
     budgets: list[Check] = []
     for name, own in declared.items():
         budgets += _budget(name, own.limits.cost_per_day, own.responder.providers)
         providers.update(own.responder.providers)
     if not declared:
-        budgets += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
+        budgets += _budget(UNDECLARED, of_others.limits.cost_per_day, of_others.responder.providers)
     thresholds = [(own.cache.similarity, own.knowledge.threshold) for own in declared.values()]
-    thresholds.append((settings.cache.similarity, settings.knowledge.threshold))
+    thresholds.append((of_others.cache.similarity, of_others.knowledge.threshold))
     is_measured = any("auto" in each for each in thresholds)
     # Gateways last: a silent one must not hold up the others.
     asks = [
@@ -99,12 +101,14 @@ async def peer_checks(
             for name, own in declared.items()
         ),
         *(
-            Ask(f"gateway of {name}", partial(_stored_gateway, http, name, settings.gateway, sends.get(name)))
+            Ask(
+                f"gateway of {name}", partial(_stored_gateway, http, name, of_others.gateway, sends.get(name))
+            )
             for name in others.names
         ),
     ]
     if not (declared or others.names):
-        asks.append(Ask(f"gateway of {UNDECLARED}", partial(_default_gateway, http, settings.gateway)))
+        asks.append(Ask(f"gateway of {UNDECLARED}", partial(_default_gateway, http, of_others.gateway)))
     return [*budgets, *await _side_by_side(asks), *_left_out(others)]
 
 
@@ -159,12 +163,12 @@ def _names(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-async def _stored(settings: Settings, stored: AskStored | None) -> StoredInstances:
+async def _stored(in_force: Settings | LiveSettings, stored: AskStored | None) -> StoredInstances:
     """They all reply through the default gateway, which is asked about them only if it knows instances."""
-    if stored is None or not GATEWAYS[settings.gateway.kind].knows_instances:
+    if stored is None or not GATEWAYS[in_force.of_others.gateway.kind].knows_instances:
         return StoredInstances()
     try:
-        return await stored(settings.instances.keys(), MAX_STORED)
+        return await stored(in_force.names, MAX_STORED)
     except MajlisError:  # the checks of the stores say why
         return StoredInstances()
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 from actors.errors import Conflict, Missing
 from daemon.config import ConfigError
 from daemon.config.in_force import InForce, in_force, in_force_for
+from daemon.config.run_time import full_key
 from daemon.config.schema import FLAG_OF
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
@@ -136,6 +137,7 @@ class SettingsInForce:
 
         Raises `Missing` for an unknown instance, `Conflict` for what does not fit.
         """
+        key = full_key(key)
         if instance is not None:
             await self._check_instance(instance)
         try:
@@ -148,6 +150,7 @@ class SettingsInForce:
         self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]
     ) -> SettingChanged:
         """Raises `Conflict` when it was not set, or another setting needs it."""
+        key = full_key(key)
         try:
             await self._stored.unset(key, instance, record)
         except ConfigError as error:
@@ -234,7 +237,7 @@ async def _set(settings: SettingsInForce, call: AdminCall, asked: SettingChange)
     async def record(value: Any) -> None:
         # A text may be the business' own, or a number: it stands in the table, and not in the log.
         shown = f" {msgspec.json.encode(value).decode()}" if isinstance(value, int | float | None) else ""
-        await call.audit("settings.set", f"{asked.key}{shown}, {_place(instance)}")
+        await call.audit("settings.set", f"{full_key(asked.key)}{shown}, {_place(instance)}")
 
     return json_response(200, await settings.set(asked.key, call.body.value, instance, call.who, record))
 
@@ -244,7 +247,7 @@ async def _unset(settings: SettingsInForce, call: AdminCall, asked: SettingChang
     instance = asked.instance or None
 
     async def record() -> None:
-        await call.audit("settings.unset", f"{asked.key}, {_place(instance)}")
+        await call.audit("settings.unset", f"{full_key(asked.key)}, {_place(instance)}")
 
     return json_response(200, await settings.unset(asked.key, instance, record))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,8 +17,12 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """None: all of them."""
     may_push: bool
     may_watch: bool
-    may_deliver: bool = False
-    """It is the gateway of at least one instance."""
+    delivers: Callable[[], bool] = lambda: False
+    """Whether it is the gateway of at least one instance now."""
+
+    @property
+    def may_deliver(self) -> bool:
+        return self.delivers()
 
     @property
     def frames(self) -> frozenset[str]:

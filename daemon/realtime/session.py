@@ -117,7 +117,7 @@ class RealtimeSession:
         self._limits = limits
         self._outgoing, self._to_write = trio.open_memory_channel[_Outgoing](MAX_WAITING_FRAMES)
         self._deliveries = Deliveries()
-        self._allowed = client.frames
+        self._allowed: frozenset[str] = frozenset()
         self._places = trio.Semaphore(limits.max_pushes_in_flight)
         self._work = trio.CancelScope()
         self._watch_scope = trio.CancelScope()
@@ -181,6 +181,8 @@ class RealtimeSession:
             while True:
                 try:
                     frame = await self._socket.get_message()
+                    # It may become a gateway while it is connected. Whoever was one may still answer for what it got.
+                    self._allowed |= self.client.frames
                     said = frames.read(frame, self._allowed, lenient=self.client.may_push)
                 except ConnectionClosed as closed:
                     self.end(how_ended(closed.reason))

@@ -136,12 +136,9 @@ class Breaker:
       now: the clock, seconds; it never steps back.
     """
 
-    def __init__(
-        self, name: str, policy: BreakerPolicy, feed: Feed, *, now: Callable[[], float], instance: str = ""
-    ) -> None:
+    def __init__(self, name: str, policy: BreakerPolicy, feed: Feed, *, now: Callable[[], float]) -> None:
         self.name = name
         self.last_reason = ""
-        self._instance = instance
         self._policy = policy
         self._feed = feed
         self._now = now
@@ -169,7 +166,6 @@ class Breaker:
     def view(self) -> ProviderView:
         return ProviderView(
             name=self.name,
-            instance=self._instance,
             state=self.condition,
             failures=self._state.failures,
             calls=self._calls,

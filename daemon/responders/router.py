@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 import trio
@@ -17,6 +17,7 @@ from daemon.responders.breaker import Breaker, ProviderView
 from daemon.responders.endings import VERDICTS_ON_REQUESTS, Standing, ending
 from daemon.responders.provider import Provider, Together
 from daemon.responders.shorter import shorter
+from daemon.schema.in_use import InUse, KeyT
 
 T = TypeVar("T")
 AskProvider = Callable[[Provider], Awaitable[T]]
@@ -25,22 +26,38 @@ MAX_DETAIL_CHARS = 1_000
 """Of an error that tells of several providers."""
 
 
-class RoutedResponder:
-    """The instance's own responder if it has one, else the default."""
+class Chosen(NamedTuple, Generic[KeyT]):
+    """Who answers for an instance, by the settings in force."""
+
+    settings: KeyT
+    scope: str = ""
+    """Names who answers, and with which prompt; see `Terms.cache_scope`."""
+
+
+class RoutedResponder(Generic[KeyT]):
+    """The responder of the instance's settings: chosen when a prompt comes, and the prompt is answered by that one.
+
+    Args:
+      chosen_by: by the settings in force.
+      responders: made of settings.
+      views: every provider that is used for some instance, as it is now.
+    """
 
     def __init__(
-        self, default: Responder, by_instance: Mapping[str, Responder], breakers: Iterable[Breaker] = ()
+        self,
+        chosen_by: Callable[[str], Chosen[KeyT]],
+        responders: InUse[KeyT, Responder],
+        views: Callable[[], tuple[ProviderView, ...]] = tuple,
     ) -> None:
-        self._default = default
-        self._by_instance = dict(by_instance)
-        self._breakers = tuple(breakers)
+        self._chosen_by = chosen_by
+        self._responders = responders
+        self.views = views
 
     async def answer(self, prompt: Prompt) -> Answer:
-        return await self._by_instance.get(prompt.instance, self._default).answer(prompt)
-
-    def views(self) -> tuple[ProviderView, ...]:
-        """Every provider that is used for some instance, as it is now."""
-        return tuple(breaker.view for breaker in self._breakers)
+        settings, scope = self._chosen_by(prompt.instance)
+        with self._responders.call(settings) as responder:
+            answer = await responder.answer(prompt)
+        return msgspec.structs.replace(answer, scope=scope)
 
 
 class Seat(NamedTuple):

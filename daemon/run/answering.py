@@ -25,6 +25,7 @@ from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import Tools
+from daemon.gateways.kinds import server_of
 from daemon.gateways.playground import Chats
 from daemon.gateways.remembered import RememberedSends
 from daemon.knowledge.calibration import Calibrator
@@ -81,7 +82,7 @@ class Answering:
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls)
         self._notice_http = HttpClient(tls=tls)
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
-        gateway = RememberedSends(peers.gateways(settings, tools, chats))
+        gateway = RememberedSends(peers.gateways(live, tools, chats))
         self.ledger = ledger = PostgresLedger(db, settings.partitions, self._links_numbers)
         log = SendsLog(settings.data_dir / "sends.log", boot_id())
         self._facts = KeptFacts(redis, log, ledger.prove, settings.partitions)
@@ -99,10 +100,10 @@ class Answering:
         self.stored_settings = StoredSettings(records, self.run_time, live, feed)
         self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
-        self.responder = peers.responders(settings, self._responder_http, self.board, feed)
+        self.responder = peers.responders(live, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry)
         self.late_failures = LateFailures(db, feed)
-        self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
+        self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self._calibrator = Calibrator(db, embeddings, feed) if embeddings else None
         self.library = PostgresLibrary(db, embeddings, feed)
@@ -166,4 +167,6 @@ def wall_ms() -> int:
 
 def _outbox_policy(live: LiveSettings, instance: str) -> OutboxPolicy:
     gateway = live.for_instance(instance).gateway
-    return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds, gateway.timeout_seconds)
+    return OutboxPolicy(
+        gateway.on_unresolved, gateway.settle_seconds, gateway.timeout_seconds, server_of(gateway)
+    )

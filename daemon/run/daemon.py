@@ -76,6 +76,7 @@ class Daemon:
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
         self._observing = Observing(
             settings,
+            self._live,
             feed,
             self._ingress_counters,
             self._http_counters,
@@ -84,7 +85,7 @@ class Daemon:
         )
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
-            reader=peers.reader(settings, self._known),
+            reader=peers.reader(self._live, self._known),
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
@@ -96,11 +97,18 @@ class Daemon:
         receive = self._ingress.receive
         self._bodies = BodyBytes(settings.ingress.max_bytes_in_flight)
         self._realtime = RealtimeDoor(
-            settings, feed, receive, self._resume_held, self._broke, bodies=self._bodies
+            settings, self._live, feed, receive, self._resume_held, self._broke, bodies=self._bodies
         )
-        self._feeds = GatewayFeeds(settings, feed, partial(receive, comes_again=False), self._broke)
+        self._feeds = GatewayFeeds(
+            self._live,
+            self._known,
+            feed,
+            partial(receive, comes_again=False),
+            self._broke,
+            settings.tls.ca_file,
+        )
         self._dashboard = Dashboard(
-            settings, feed, self._ingress.take, self._admin, self._inside, self._broke
+            settings, self._live, feed, self._ingress.take, self._admin, self._inside, self._broke
         )
 
     async def live(

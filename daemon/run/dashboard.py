@@ -11,6 +11,7 @@ from actors.identity import Conversation
 from actors.messages import WindowPolicy
 from daemon import package_version
 from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.dashboard.access import Access, DashboardSession
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
@@ -38,6 +39,7 @@ class Dashboard:
     def __init__(
         self,
         settings: Settings,
+        live: LiveSettings,
         feed: EventFeed,
         take: Take,
         admin: AdminDoor,
@@ -55,7 +57,7 @@ class Dashboard:
         self._access = Access(own.login_seconds, own.session_seconds, trio.current_time, self._ended)
         self.sessions = OpenSessions(self._access, own.session_seconds, trio.current_time, feed)
         self.site = DashboardSite(own.listen, own.hosts, own.login_seconds, self._access, feed)
-        self._instances = InstanceDirectory(settings.instances, inside.part(lambda it: it.parts.records))
+        self._instances = InstanceDirectory(lambda: live.names, inside.part(lambda it: it.parts.records))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

@@ -132,7 +132,7 @@ class Parts:
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self._known = known
         self.early = EarlyMessages(self.records, self._append_again, lambda name: live.terms(name).mode, feed)
-        known.follow(lambda _name: self.early.nudge())
+        known.follow(self.early.nudge)
         self._names = InstanceNames(self.records, known, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
@@ -241,7 +241,7 @@ class Parts:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             known = Known(self.records.stored_instances, self.records.last_sends)
             return await examine(
-                self._settings, http, self._store_checks, embeddings, known, doors, feeds, in_daemon=True
+                self._settings, http, self._store_checks, embeddings, known, doors, feeds, live=self.live
             )
 
     async def _store_checks(self) -> Iterable[Check]:

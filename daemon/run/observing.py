@@ -9,6 +9,7 @@ from functools import partial
 import trio
 
 from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.ingress.counters import IngressCounters
 from daemon.ledger.target_records import TargetRecords
 from daemon.observe.alerts import Alerts, rules
@@ -35,6 +36,7 @@ class Observing:
     def __init__(
         self,
         settings: Settings,
+        live: LiveSettings,
         feed: EventFeed,
         ingress: IngressCounters,
         http: HttpCounters,
@@ -47,7 +49,7 @@ class Observing:
         self._ingress = ingress
         self._observed = Observed(feed)
         self.latencies = Latencies(feed)
-        self.traces = TurnTraces(settings, feed, on_error)
+        self.traces = TurnTraces(settings, live, feed, on_error)
         self.exposition: Exposition | None = None
         """The handler of `/metrics`; None when that is off."""
         if settings.metrics.enabled:

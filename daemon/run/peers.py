@@ -1,4 +1,4 @@
-"""Gateways and responders as the settings name them: a default, and an instance's own where it differs.
+"""Gateways and responders as the settings in force name them; made when they are needed, and never kept longer.
 
 Each kind is defined in `daemon/gateways/kinds.py` and `daemon/responders/kinds.py`; no kind is named here.
 """
@@ -6,94 +6,115 @@ Each kind is defined in `daemon/gateways/kinds.py` and `daemon/responders/kinds.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable
+from typing import NamedTuple
 
+import msgspec
 import trio
 
 from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import ResponderSettings, Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import GatewaySettings, RecordsReader, Tools
-from daemon.gateways.kinds import GATEWAYS
+from daemon.gateways.kinds import GATEWAYS, server_of
 from daemon.gateways.playground import Chats, PlaygroundGateway
-from daemon.gateways.router import BoundedGateway, RoutedGateway
+from daemon.gateways.router import RoutedGateway, ServerPlaces
 from daemon.ingress.inbound import Parse, no_webhooks
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
 from daemon.knowledge.embeddings import EmbeddingsClient, VectorModel
 from daemon.responders.batching import BatchingResponder
-from daemon.responders.breaker import Breaker, BreakerPolicy
+from daemon.responders.breaker import Breaker, BreakerPolicy, ProviderView
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.responders.lessons import Lessons
-from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
+from daemon.responders.router import Chosen, ProviderRouter, RoutedResponder, Seat
+from daemon.schema.in_use import InUse
 from daemon.web.client import HttpClient
 
 
-def gateways(settings: Settings, tools: Tools, chats: Chats) -> Gateway:
+def gateways(live: LiveSettings, tools: Tools, chats: Chats) -> Gateway:
     """Sends each reply through its instance's gateway.
 
     Replies to the playground's customers go to `chats`, whatever gateway their instance has.
     """
+    senders = InUse[GatewaySettings, Gateway](lambda own: GATEWAYS[own.kind].sender(own, tools))
+    places = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces())
 
-    def make(gateway: GatewaySettings) -> Gateway:
-        return BoundedGateway(GATEWAYS[gateway.kind].sender(gateway, tools))
+    def changed() -> None:
+        wanted = {own.gateway for own in live.every()}
+        senders.keep(wanted)
+        places.keep(set(map(server_of, wanted)))
 
-    by_instance = {name: make(gateway) for name, gateway in _differing(settings).items()}
-    return PlaygroundGateway(RoutedGateway(make(settings.gateway), by_instance), chats)
+    live.follow(changed)
+    return PlaygroundGateway(RoutedGateway(live.gateway, senders, places, server_of), chats)
 
 
-def reader(settings: Settings, known: KnownInstances) -> Reader:
+def reader(live: LiveSettings, known: KnownInstances) -> Reader:
     """Reads each webhook as its instance's gateway writes it."""
+    reading = Reader(_parser(live.of_others.gateway), known=known)
 
-    def make(gateway: GatewaySettings) -> Parse:
-        return GATEWAYS[gateway.kind].parser(gateway) or no_webhooks
+    def changed() -> None:
+        own = {name: _parser(live.for_instance(name).gateway) for name in live.names}
+        reading.read_by(_parser(live.of_others.gateway), own)
 
-    by_instance = {name: make(gateway) for name, gateway in _differing(settings).items()}
-    return Reader(make(settings.gateway), by_instance, known)
-
-
-def records(
-    settings: Settings, http: HttpClient
-) -> tuple[RecordsReader | None, Mapping[str, RecordsReader | None]]:
-    """Who reads the records of the default gateway, and of those instances that have another one."""
-
-    def make(gateway: GatewaySettings) -> RecordsReader | None:
-        return GATEWAYS[gateway.kind].records(gateway, http)
-
-    return make(settings.gateway), {name: make(gateway) for name, gateway in _differing(settings).items()}
+    live.follow(changed)
+    return reading
 
 
-def _differing(settings: Settings) -> dict[str, GatewaySettings]:
-    """The instances whose gateway is not the default one. The others share it, and its bounds."""
-    own = {name: settings.for_instance(name).gateway for name in settings.instances}
-    return {name: gateway for name, gateway in own.items() if gateway != settings.gateway}
+def _parser(gateway: GatewaySettings) -> Parse:
+    return GATEWAYS[gateway.kind].parser(gateway) or no_webhooks
+
+
+def records(live: LiveSettings, http: HttpClient) -> Callable[[str], RecordsReader | None]:
+    """Who reads the records of an instance's gateway; None: it keeps none. Equal settings have the same reader."""
+    made = InUse[GatewaySettings, RecordsReader | None](lambda own: GATEWAYS[own.kind].records(own, http))
+    live.follow(lambda: made.keep({own.gateway for own in live.every()}))
+
+    def reader_of(instance: str) -> RecordsReader | None:
+        gateway = live.gateway(instance)
+        return None if gateway is None else made.of(gateway)
+
+    return reader_of
+
+
+class _Asked(NamedTuple):
+    """What a breaker belongs to: a provider, whatever it is asked and that costs, and when it is left alone."""
+
+    provider: ProviderSettings
+    policy: BreakerPolicy
+
+
+class _Shown(NamedTuple):
+    breaker: Breaker
+    instance: str
+    """Whose own provider it is; empty: one of the defaults."""
 
 
 def responders(
-    settings: Settings,
+    live: LiveSettings,
     http: HttpClient,
     flags: FlagSource,
     feed: Feed,
     draw: Callable[[], float] = random.random,
-) -> RoutedResponder:
+) -> RoutedResponder[ResponderSettings]:
     """Answers each turn through its instance's providers.
 
     `http` should keep connections; `draw` gives uniform random numbers in [0, 1).
     """
-    own = {name: settings.for_instance(name).responder for name in settings.instances}
     lessons = Lessons(feed)
-    breakers: dict[tuple[ProviderSettings, BreakerPolicy], Breaker] = {}
+    breakers = InUse[_Asked, Breaker](
+        lambda asked: Breaker(asked.provider.name, asked.policy, feed, now=trio.current_time)
+    )
+    shown: list[_Shown] = []
 
-    def seat(provider: ProviderSettings, responder: ResponderSettings, instance: str) -> Seat:
-        policy = _breaker(responder)
-        new = Breaker(provider.name, policy, feed, now=trio.current_time, instance=instance)
-        breaker = breakers.setdefault((provider, policy), new)
+    def seat(provider: ProviderSettings, responder: ResponderSettings) -> Seat:
         asked = PROVIDERS[provider.kind].provider(provider, http, responder.max_answer_chars, lessons)
-        return Seat(asked, breaker, provider.weight)
+        return Seat(asked, breakers.of(_asked(provider, responder)), provider.weight)
 
-    def make(responder: ResponderSettings, instance: str = "") -> Responder:
+    def make(responder: ResponderSettings) -> Responder:
         router = ProviderRouter(
-            [seat(provider, responder, instance) for provider in responder.providers],
+            [seat(provider, responder) for provider in responder.providers],
             weighted=responder.balance == "weighted",
             deadline_seconds=responder.deadline_seconds,
             draw=draw,
@@ -107,11 +128,46 @@ def responders(
             max_conversations=together.max_conversations,
         )
 
-    default = make(settings.responder)
-    by_instance = {
-        name: make(responder, name) for name, responder in own.items() if responder != settings.responder
-    }
-    return RoutedResponder(default, by_instance, breakers.values())
+    made = InUse[ResponderSettings, Responder](make)
+
+    def changed() -> None:
+        users: dict[_Asked, str] = {}
+        wanted = {live.of_others.responder: ""}
+        for name in sorted(live.names):
+            wanted.setdefault(live.for_instance(name).responder, name)
+        for responder, name in wanted.items():
+            for provider in responder.providers:
+                users.setdefault(_asked(provider, responder), name)
+        made.keep(wanted)
+        breakers.keep(users)
+        shown[:] = [_Shown(breakers.of(asked), name) for asked, name in users.items()]
+
+    def chosen(instance: str) -> Chosen[ResponderSettings]:
+        return Chosen(live.for_instance(instance).responder, live.terms(instance).cache_scope)
+
+    live.follow(changed)
+    return RoutedResponder(chosen, made, lambda: _views(shown))
+
+
+def _views(shown: Iterable[_Shown]) -> tuple[ProviderView, ...]:
+    return tuple(msgspec.structs.replace(breaker.view, instance=name) for breaker, name in shown)
+
+
+def _asked(provider: ProviderSettings, responder: ResponderSettings) -> _Asked:
+    seconds = responder.breaker_seconds
+    policy = BreakerPolicy(
+        responder.breaker_failures, seconds, max(seconds, BreakerPolicy().max_open_seconds)
+    )
+    return _Asked(provider.model_copy(update=_OF_NO_BREAKER), policy)
+
+
+_OF_NO_BREAKER: dict[str, object] = {
+    "system_prompt": None,
+    "weight": 1.0,
+    "price_per_million_input_tokens": 0.0,
+    "price_per_million_output_tokens": 0.0,
+}
+"""Keys of a provider whose change leaves it as well or ill as it was."""
 
 
 def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsClient | None:
@@ -129,9 +185,3 @@ def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsCl
         timeout_seconds=wanted.timeout_seconds,
         cache_seconds=wanted.cache_seconds,
     )
-
-
-def _breaker(responder: ResponderSettings) -> BreakerPolicy:
-    seconds = responder.breaker_seconds
-    longest = max(seconds, BreakerPolicy().max_open_seconds)
-    return BreakerPolicy(responder.breaker_failures, seconds, longest)

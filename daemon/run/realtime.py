@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 
 from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.realtime import delivering_clients
 from daemon.observe.feed import EventFeed
@@ -29,6 +31,7 @@ class RealtimeDoor:
     def __init__(
         self,
         settings: Settings,
+        live: LiveSettings,
         feed: EventFeed,
         receive: ReceivePush,
         on_serving: Callable[[], None],
@@ -38,11 +41,13 @@ class RealtimeDoor:
         self.couriers = Couriers()
         self._settings = settings
         self._feed = feed
+        self._delivering: frozenset[str] = frozenset()
+        live.follow(lambda: self._follow(live))
         self.listening: tuple[str, ...] = ()
         """The addresses; none while it is off."""
         realtime = settings.realtime
         self._server = RealtimeServer(
-            Clients([_client(settings, client) for client in realtime.clients]),
+            Clients([_client(client, self._delivers) for client in realtime.clients]),
             receive=receive,
             feed=feed,
             couriers=self.couriers,
@@ -64,6 +69,12 @@ class RealtimeDoor:
                 bodies=bodies,
             ),
         )
+
+    def _follow(self, live: LiveSettings) -> None:
+        self._delivering = delivering_clients(own.gateway for own in live.every())
+
+    def _delivers(self, client: str) -> bool:
+        return client in self._delivering
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -97,13 +108,12 @@ class RealtimeDoor:
         return RealtimeView(listen=self.listening[0], connected=dict(connected), latest_event=self._feed.seq)
 
 
-def _client(settings: Settings, client: RealtimeClient) -> Client:
-    gateways = (settings.gateway, *(settings.for_instance(name).gateway for name in settings.instances))
+def _client(client: RealtimeClient, delivers: Callable[[str], bool]) -> Client:
     return Client(
         name=client.name,
         tokens=tuple(token.get_secret_value() for token in client.token),
         instances=None if client.instances == "all" else frozenset(client.instances),
         may_push=client.may_push,
         may_watch=client.may_watch,
-        may_deliver=client.name in delivering_clients(gateways),
+        delivers=partial(delivers, client.name),
     )

@@ -28,7 +28,7 @@ MAX_STORED = 2_000
 
 
 class Sweeping:
-    """Nothing runs where the sweep is off, or no gateway keeps records."""
+    """Nothing runs where the sweep is off."""
 
     def __init__(
         self,
@@ -40,17 +40,21 @@ class Sweeping:
         node_id: str,
     ) -> None:
         self._settings = settings
+        self._live = parts.live
         self._health = health
         self._parts = parts
         self._http = HttpClient(tls=tls_context(settings.tls.ca_file))
-        self._default, self._own = peers.records(settings, self._http)
+        self._reader_of = peers.records(self._live, self._http)
         self._sweeper: Sweeper | None = None
-        if settings.sweep.enabled and (self._default or any(self._own.values())):
-            self._sweeper = self._made(feed, inbox, node_id)
+        if settings.sweep.enabled:
+            self._sweeper = sweeper = self._made(feed, inbox, node_id)
+            self._live.follow(sweeper.look_again)
 
     def view(self) -> SweepView | None:
         """For the status; None: nothing is swept."""
-        return None if self._sweeper is None else self._sweeper.view()
+        if self._sweeper is None or not any(map(self._reader_of, ("", *self._live.names))):
+            return None
+        return self._sweeper.view()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -73,12 +77,13 @@ class Sweeping:
         )
 
     async def _instances(self) -> Mapping[str, RecordsReader]:
-        """The declared ones, and those of the database that use the default gateway."""
-        declared = self._settings.instances
-        found = {name: self._own.get(name, self._default) for name in declared}
-        if self._default is not None:
-            stored = await self._parts.records.stored_instances(declared, MAX_STORED)
-            found |= dict.fromkeys(stored.names, self._default)
+        """Those with settings of their own, and those of the database that use the gateway of all others."""
+        own = self._live.names
+        found = {name: self._reader_of(name) for name in own}
+        of_others = self._reader_of("")
+        if of_others is not None:
+            stored = await self._parts.records.stored_instances(own, MAX_STORED)
+            found |= dict.fromkeys(stored.names, of_others)
         return {name: reader for name, reader in found.items() if reader is not None}
 
     def _is_ready(self) -> bool:

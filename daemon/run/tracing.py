@@ -10,6 +10,7 @@ import trio
 from actors.ports import NewAttempt
 from daemon import package_version
 from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.exporter import Exporter
 from daemon.observe.tracing.recorder import Recorder
@@ -37,9 +38,14 @@ class TurnTraces:
     """
 
     def __init__(
-        self, settings: Settings, feed: EventFeed, on_error: Callable[[str, BaseException], None]
+        self,
+        settings: Settings,
+        live: LiveSettings,
+        feed: EventFeed,
+        on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._settings = settings
+        self._live = live
         self._feed = feed
         self._on_error = on_error
         self._resource: dict[str, Value] = {
@@ -105,7 +111,7 @@ class TurnTraces:
         )
 
     def _model_of(self, instance: str, provider: str) -> Model:
-        for known in self._settings.for_instance(instance).responder.providers:
+        for known in self._live.for_instance(instance).responder.providers:
             if known.name == provider:
                 return Model(PROVIDERS[known.kind].traced_as or known.kind, known.model or "")
         return Model(provider, "")

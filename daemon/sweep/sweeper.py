@@ -126,12 +126,12 @@ class Sweeper:
         self._clocks = clocks
         self._readers: Mapping[str, RecordsReader] = {}
         self._due: dict[str, _Due] = {}
-        self._away: dict[int, _Away] = {}
+        self._away: dict[RecordsReader, _Away] = {}
         self._running: set[str] = set()
         self._held: set[str] = set()
         """Instances whose gateway was away at the last send."""
         self._wake = trio.Event()
-        self._list_at = 0.0
+        self._list_at = -math.inf
         self._next_request = 0.0
         self._not_ready_since: float | None = None
         self._last_done: float | None = None
@@ -146,7 +146,6 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        self._list_at = trio.current_time()
         async with trio.open_nursery() as nursery:
             while True:
                 self._wake = trio.Event()
@@ -163,6 +162,11 @@ class Sweeper:
                 slept = max(trio.current_time() - before, self._clocks.boot() - boot)
                 if slept > OUTAGE_SECONDS + TICK_SECONDS:
                     self._ask_all()
+
+    def look_again(self) -> None:
+        """Instances, or their gateways, may be others now."""
+        self._list_at = -math.inf
+        self._wake.set()
 
     def view(self) -> SweepView:
         behind = {name: due.why for name, due in sorted(self._due.items()) if due.why}
@@ -232,6 +236,7 @@ class Sweeper:
     async def _look(self) -> None:
         """Which instances there are now. New ones are due at once, all of them at a start after a while."""
         every = self._settings.every_seconds
+        self._list_at = trio.current_time() + every  # whoever asks to look again meanwhile is heard
         try:
             found = await self._around.instances()
             ours = await self._marks.ours(found)
@@ -242,10 +247,13 @@ class Sweeper:
             return
         now = trio.current_time()
         first = now + self._settings.settle_seconds + self._clocks.draw() * min(JITTER_SECONDS, every / 10)
-        self._readers = {name: found[name] for name in sorted(ours)}
+        before, self._readers = self._readers, {name: found[name] for name in sorted(ours)}
         self._due = {name: self._due.get(name) or _Due(first, wide=True) for name in self._readers}
         self._held &= set(self._due)
-        self._list_at = now + every
+        self._away = {reader: away for reader, away in self._away.items() if reader in self._readers.values()}
+        for name, reader in self._readers.items():
+            if before.get(name, reader) is not reader:  # who delivered for it until now may have more
+                self._ask(name, self._settings.settle_seconds, wide=True)
 
     def _next(self) -> list[str]:
         now = trio.current_time()
@@ -261,7 +269,7 @@ class Sweeper:
     def _may_ask(self, name: str, others: list[str], now: float) -> bool:
         """Of a gateway that was away, one instance alone asks whether it is back."""
         reader = self._readers[name]
-        away = self._away.get(id(reader))
+        away = self._away.get(reader)
         if away is None:
             return True
         return now >= away.until and all(self._readers.get(other) is not reader for other in others)
@@ -276,13 +284,13 @@ class Sweeper:
         try:
             with trio.move_on_after(ROUND_SECONDS) as scope:
                 result = await self._claimed(name, due, reader)
-                self._away.pop(id(reader), None)
+                self._away.pop(reader, None)
                 self._succeeded(name, due, result)
             if scope.cancelled_caught:
                 self._failed(name, due, "timed_out")
         except RecordsUnavailable as error:
             if error.everyone:
-                away = self._away.setdefault(id(reader), _Away(0.0, 0))
+                away = self._away.setdefault(reader, _Away(0.0, 0))
                 away.failures += 1
                 away.until = trio.current_time() + self._pause_seconds(away.failures)
             self._failed(name, due, error.reason)

@@ -15,7 +15,7 @@ from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LeaseUncertain, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
-from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import CannotTell, NoRecord, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Turn
 from actors.send_facts import Part
 from tests.support.ledgers import DEMO, batch, reply_of
@@ -267,6 +267,40 @@ async def test_where_the_policy_is_to_hold_nothing_is_sent_again(
     with pytest.raises(TurnRefused, match="send_unresolved"):
         await room.until_delivered()
     assert (room.sends, await room.states()) == (0, [("unknown", 0)])
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_send_through_a_former_gateway_is_never_repeated_through_the_next(
+    autojump_clock: MockClock, room: Room, restarted: bool
+) -> None:
+    """I6: the new one's records show nothing, and that proves nothing of the former one."""
+    room.policy = OutboxPolicy(gateway="first")
+    room.gateway.script = [(True, Unknown("timed_out"))]
+    room.gateway.evidence = [NoRecord()] * 3
+    await room.answered("hello")
+    with pytest.raises(GatewayHeld, match="send_settling"):
+        await room.deliver()
+    if restarted:
+        room.restart()
+    room.policy = OutboxPolicy(gateway="second")
+    with pytest.raises(TurnRefused, match="send_unresolved") as refused:
+        await room.until_delivered()
+    assert refused.value.detail == "gateway_changed"
+    assert (room.sends, await room.states()) == (1, [("unknown", 0)])
+
+
+async def test_what_a_former_gateway_sent_and_the_next_one_shows_counts(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """It is the same server at a new address."""
+    room.policy = OutboxPolicy(gateway="first")
+    room.gateway.script = [(2.0, Unknown("timed_out"))]
+    await room.answered("hello")
+    with pytest.raises(GatewayHeld, match="send_settling"):
+        await room.deliver()
+    room.policy = OutboxPolicy(gateway="second")
+    await room.until_delivered()
+    assert (room.sends, await room.states()) == (1, [("sent", 0)])
 
 
 async def test_the_stored_word_of_the_gateway_that_it_left_outlives_a_restart(

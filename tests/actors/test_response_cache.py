@@ -281,6 +281,7 @@ def test_an_answer_is_stored_as_configured() -> None:
         ({}, {"text": ""}, "ok", "no_answer"),
         ({}, {"confidence": 0.39}, "ok", "low_quality"),
         ({}, {"cut": "length"}, "ok", "cut"),
+        ({}, {"scope": "who was asked before"}, "ok", "settings_changed"),
         ({}, {}, "failed", "lookup_failed"),
         ({}, {}, "timed_out", "lookup_failed"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
@@ -19,7 +19,8 @@ from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
 from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.realtime import RealtimeGateway
-from daemon.gateways.router import BoundedGateway, RoutedGateway
+from daemon.gateways.router import RoutedGateway, ServerPlaces
+from daemon.schema.in_use import InUse
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import Channel, FakeEvolution
 from tests.support.patience import PATIENCE_SECONDS
@@ -68,7 +69,9 @@ async def to_the_evolution_channel(capsys: pytest.CaptureFixture[str]) -> AsyncI
 @asynccontextmanager
 async def through_a_router(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
     async with to_evolution(capsys) as (evolution, delivered):
-        yield RoutedGateway(ConsoleGateway(), {"demo": BoundedGateway(evolution)}), delivered
+        servers = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces())
+        routed = RoutedGateway(lambda instance: evolution, InUse(lambda made: made), servers, id)
+        yield routed, delivered
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ PROXY = Client(
     instances=frozenset({"demo"}),
     may_push=True,
     may_watch=False,
-    may_deliver=True,
+    delivers=lambda: True,
 )
 WATCHER = Client(name="watcher", tokens=("watch",), instances=None, may_push=False, may_watch=True)
 DEMO_WATCHER = Client(

@@ -35,7 +35,7 @@ def wrote(
     return OwnMessage(instance, contact, lid, id, f"text of {id}", NOW - ago, on_phone)
 
 
-@dataclass
+@dataclass(eq=False)
 class MemoryRecords:
     """Implements `RecordsReader`. `requests` notes each one as (instance, since, until, page, own only).
 

@@ -127,12 +127,15 @@ def test_a_notice_finds_the_address_of_its_own_webhook(tmp_path: Path) -> None:
       other: {alerts: {webhook: null}}
     """
     settings = given(tmp_path, text)
-    assert settings.webhook("acme", ESCALATION_WEBHOOK) == "https://acme/?key=2"
+    assert settings.for_instance("acme").webhook(ESCALATION_WEBHOOK) == "https://acme/?key=2"
     for instance in ("", "acme", "from the database"):  # "": the daemon's own
-        assert settings.webhook(instance, ALERT_WEBHOOK) == "https://all/?key=1"
-    assert settings.webhook("other", ALERT_WEBHOOK) is None and not settings.terms("other").has_alert_webhook
-    assert settings.webhook("other", ESCALATION_WEBHOOK) is None
-    assert settings.webhook("acme", "config:of.a.later.version") is None
+        assert settings.for_instance(instance).webhook(ALERT_WEBHOOK) == "https://all/?key=1"
+    assert (
+        settings.for_instance("other").webhook(ALERT_WEBHOOK) is None
+        and not settings.terms("other").has_alert_webhook
+    )
+    assert settings.for_instance("other").webhook(ESCALATION_WEBHOOK) is None
+    assert settings.for_instance("acme").webhook("config:of.a.later.version") is None
 
 
 def test_instance_overrides_merge_key_by_key_and_providers_replace(tmp_path: Path) -> None:

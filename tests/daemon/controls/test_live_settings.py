@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.notices import ESCALATION_WEBHOOK
 from daemon.config import load
 from daemon.config.run_time import ForInstance, RunTimeValue, for_daemon, for_instance
 from daemon.controls.live_settings import LiveSettings
@@ -47,3 +48,27 @@ def test_made_up_names_take_no_room_and_answers_are_made_once() -> None:
     assert live.terms("made up") is live.terms("made up too") and live.window("made up") is live.window("x")
     assert live.terms("acme") is live.terms("acme")
     assert live.names == {"acme", *CONFIGURED.instances}
+
+
+def test_who_follows_hears_of_every_change_after_it_is_in_force() -> None:
+    live = LiveSettings(CONFIGURED)
+    heard: list[float] = []
+    live.follow(lambda: heard.append(live.window("shop").window_seconds))
+    put(live, [], {"shop": window(2)})
+    put(live, window(9), {})
+    assert heard == [6, 2, 9]
+
+
+def test_the_address_of_a_webhook_is_that_in_force() -> None:
+    live = LiveSettings(load(None, ["escalation.notify_webhook=https://all/?key=1"], {}))
+    own = RunTimeValue("escalation.notify_webhook", "https://own/?key=2", "x", sealed=True)
+    live.put(
+        for_all := for_daemon(live.configured, ()),
+        {"a": for_instance(live.configured, for_all.layer, "a", [own])},
+    )
+    assert [live.webhook(name, ESCALATION_WEBHOOK) for name in "ab"] == [
+        "https://own/?key=2",
+        "https://all/?key=1",
+    ]
+    assert live.webhook("a", "config:of.a.later.version") is None
+    assert live.terms("a").has_notify_webhook

@@ -13,6 +13,7 @@ import trio.testing
 
 from actors.errors import Conflict, LedgerUnavailable
 from daemon.config import ConfigError, Settings, load
+from daemon.config.run_time import RunTimeValue
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.run_time import REFRESH_SECONDS, RunTime
 from daemon.controls.stored_settings import MAX_VALUE_CHARS, StoredSettings
@@ -112,7 +113,13 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_stored(migrated_postg
             (MOST, "51", r"must be at most max_batch_messages \(50\)"),
             (LARGEST, "4", r"max_messages: must be at most max_batch_messages \(4\); it is 5"),
             ("cache.enabled", "off", "`majlis flags set cache on|off` switches it"),
-            ("escalation.notify_webhook", "https://x", "change config.yaml and restart the daemon"),
+            (
+                "escalation.notify_webhook",
+                "https://x",
+                "`majlis instance set NAME escalation.notify_webhook=-`",
+            ),
+            ("gateway.kind", "evolution", r"base_url: must be set for kind evolution"),
+            ("gateway.kind", "owl", "must be 'console', 'evolution' or 'realtime'; it is 'owl'"),
             ("escalation.message", "x" * (MAX_VALUE_CHARS + 1), "must be at most 16,000 characters"),
             *(("takeover.automatic_texts", bomb, "is not valid YAML") for bomb in bombs),
         ):
@@ -178,6 +185,55 @@ async def test_what_is_stored_and_does_not_fit_is_left_out_and_named(migrated_po
         assert len(here.stored.left_out) == 2 and own != here.live.for_instance("demo")
         with pytest.raises(ConfigError, match="must be a number"):
             await here.set("limits.cost_per_day", "much", "demo")
+
+
+async def test_values_kept_elsewhere_are_judged_with_those_of_the_table(migrated_postgres_dsn: str) -> None:
+    """Law 6: they come with the same reading, so that no instance is without its key for a moment."""
+    async with nodes(migrated_postgres_dsn) as (here, _, _, db):
+        key = RunTimeValue("gateway.api_key", "canary-secret", "instance set", sealed=True)
+        where = RunTimeValue("gateway.base_url", "https://evo", "instance set")
+        held: dict[str, list[RunTimeValue]] = {"demo": [key, where]}
+        here.stored.join(lambda rows: dict(held))
+        for name, value in (("kind", '"evolution"'), ("base_url", '"nowhere"'), ("timeout_seconds", "7")):
+            await db.fetch(
+                "INSERT INTO majlis_settings VALUES ('instance:demo', $1, $2::text::jsonb)",
+                f"gateway.{name}",
+                value,
+            )
+        async with here.feed.tail() as tail:
+            await here.run_time.refresh()
+            gateway = here.live.gateway("demo")
+            assert gateway is not None and (gateway.kind, gateway.timeout_seconds) == ("evolution", 7)
+            assert here.stored.left_out == (), "base_url: what is kept elsewhere wins"
+            assert here.stored.holders("gateway.api_key") == ["demo"]
+            held["demo"] = []
+            await here.run_time.refresh()
+            assert here.live.gateway("demo") is None, (
+                "without its key nothing is sent, and not through another one"
+            )
+            assert here.live.for_instance("demo").batching == CONFIGURED.batching
+            assert here.stored.holders("gateway.api_key") == []
+            told = [await tail.receive() for _ in range(3)]
+        assert {one["event"] for one in told} == {"settings.left_out"} and "nowhere" not in repr(told)
+
+
+async def test_several_changes_are_judged_together_and_change_nothing(migrated_postgres_dsn: str) -> None:
+    async with nodes(migrated_postgres_dsn) as (here, _, records, _):
+        await here.set(MOST, "4", "demo")
+
+        def made(**keys: object) -> list[RunTimeValue]:
+            return [RunTimeValue(f"responder.providers.1.{key}", value, "x") for key, value in keys.items()]
+
+        then = await here.stored.judge("demo", made(name="spare", kind="rehearsal"), [MOST])
+        assert [one.name for one in then.settings.responder.providers] == ["rehearsal", "spare"]
+        assert then.settings.batching.max_messages == 5
+        with pytest.raises(ConfigError, match=r"providers\.1\.kind: must be set"):
+            await here.stored.judge("demo", made(name="spare"))
+        with pytest.raises(ConfigError, match="must differ from the other providers' names"):
+            await here.stored.judge("demo", made(name="rehearsal", kind="rehearsal"))
+        assert (await here.stored.judge("demo", (), [MOST])).settings.batching.max_messages == 5
+        assert here.live.window("demo").max_messages == 4
+        assert len((await records.run_time("daemon:node-a", 10)).settings) == 1
 
 
 class RecordsInMemory(Records):

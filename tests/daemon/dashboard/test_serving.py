@@ -15,6 +15,7 @@ import trio
 from actors.errors import Conflict
 from actors.messages import Message
 from daemon.config import ConfigError, Settings, load
+from daemon.controls.live_settings import LiveSettings
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.run.dashboard import Dashboard
@@ -39,7 +40,8 @@ async def served(from_settings: Settings) -> AsyncIterator[Dashboard]:
     feed = EventFeed(strict=True)
     nothing: Late[Inside] = Late()
     admin = AdminDoor(Health(feed), lambda: None)
-    dashboard = Dashboard(from_settings, feed, take, admin, nothing, lambda _, error: None)
+    live = LiveSettings(from_settings)
+    dashboard = Dashboard(from_settings, live, feed, take, admin, nothing, lambda _, error: None)
     with trio.fail_after(SECONDS):
         async with dashboard.open():
             yield dashboard

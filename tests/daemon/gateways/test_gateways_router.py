@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -10,7 +12,8 @@ from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import NoRecord, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
-from daemon.gateways.router import MAX_WAIT_SECONDS, BoundedGateway, RoutedGateway
+from daemon.gateways.router import MAX_WAIT_SECONDS, NO_GATEWAY, BoundedGateway, RoutedGateway, ServerPlaces
+from daemon.schema.in_use import InUse
 
 
 class HeldGateway:
@@ -57,13 +60,19 @@ class HeldGateway:
             self.running -= 1
 
 
+def routed(own: dict[str, HeldGateway], default: HeldGateway | None = None) -> RoutedGateway[HeldGateway]:
+    """The gateways are their own settings, each on a server of its own."""
+    servers = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces(4, 2))
+    return RoutedGateway(lambda name: own.get(name, default), InUse(lambda made: made), servers, id)
+
+
 def guest(instance: str = "demo") -> Conversation:
     return Conversation(instance, "5511900001095")
 
 
 async def test_an_instances_own_gateway_is_used_else_the_default() -> None:
     own, default = HeldGateway(), HeldGateway()
-    router: Gateway = RoutedGateway(default, {"demo": own})
+    router: Gateway = routed({"demo": own}, default)
     own.release.set()
     default.release.set()
     await router.send(guest("demo"), "a")
@@ -78,7 +87,7 @@ async def test_an_instances_own_gateway_is_used_else_the_default() -> None:
 async def test_the_origin_reaches_the_gateway() -> None:
     held = HeldGateway()
     held.release.set()
-    router: Gateway = RoutedGateway(HeldGateway(), {"demo": BoundedGateway(held)})
+    router: Gateway = routed({"demo": held})
     await router.send(guest(), "a", at_any_time, "https://other.example.com")
     await router.find(guest(), "a", 0, frozenset(), "https://other.example.com")
     await router.send(guest(), "a")
@@ -88,7 +97,7 @@ async def test_the_origin_reaches_the_gateway() -> None:
 async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None:
     """I8: the rest is answered "not sent, hold" within a bounded wait."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)
+    bounded = BoundedGateway(held, ServerPlaces(3, 2))
     outcomes: list[SendOutcome] = []
 
     async def send(instance: str) -> None:
@@ -107,7 +116,7 @@ async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None
 async def test_one_instance_cannot_take_the_places_of_others(autojump_clock: MockClock) -> None:
     """I9: an instance whose calls hang fills its own places only."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)
+    bounded = BoundedGateway(held, ServerPlaces(3, 2))
     async with trio.open_nursery() as nursery:
         for _ in range(10):
             nursery.start_soon(bounded.send, guest("flood"), "hello")
@@ -122,7 +131,7 @@ async def test_one_instance_cannot_take_the_places_of_others(autojump_clock: Moc
 async def test_a_lookup_without_a_free_place_is_held_not_answered(autojump_clock: MockClock) -> None:
     """I6."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, max_concurrent_calls=1)
+    bounded = BoundedGateway(held, ServerPlaces(1))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bounded.send, guest(), "hello")
         await wait_all_tasks_blocked()
@@ -135,7 +144,7 @@ async def test_a_lookup_without_a_free_place_is_held_not_answered(autojump_clock
 async def test_a_cancelled_call_frees_its_place(autojump_clock: MockClock) -> None:
     """I8: neither one that runs nor one that waits keeps a place."""
     held = HeldGateway()
-    bounded = BoundedGateway(held, max_concurrent_calls=1)
+    bounded = BoundedGateway(held, ServerPlaces(1))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bounded.send, guest(), "runs")
         nursery.start_soon(bounded.send, guest("other"), "waits")
@@ -144,3 +153,58 @@ async def test_a_cancelled_call_frees_its_place(autojump_clock: MockClock) -> No
     held.release.set()
     assert await bounded.send(guest(), "hello") == Sent("hello")
     assert await bounded.send(guest("other"), "hello") == Sent("hello")
+
+
+class Switch:
+    """Settings that may change; each text is a gateway of its own, on the server before its colon."""
+
+    def __init__(self, now: str | None) -> None:
+        self.now = now
+        self.made: dict[str, HeldGateway] = {}
+        self.senders = InUse[str, Gateway](lambda key: self.made.setdefault(key, HeldGateway()))
+        self.places = InUse[Hashable, ServerPlaces](lambda server: ServerPlaces(2, 2))
+        self.router: Gateway = RoutedGateway(
+            lambda name: self.now, self.senders, self.places, lambda key: key.partition(":")[0]
+        )
+
+    def to(self, now: str | None) -> None:
+        self.now = now
+        self.senders.keep({now} if now else ())
+        self.places.keep({now.partition(":")[0]} if now else ())
+
+
+async def test_a_send_ends_in_the_gateway_that_it_began_in_and_the_next_takes_the_new_one() -> None:
+    switch = Switch("old:")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(switch.router.send, guest(), "first")
+        await wait_all_tasks_blocked()
+        switch.to("new:")
+        nursery.start_soon(switch.router.send, guest(), "second")
+        await wait_all_tasks_blocked()
+        assert [switch.made[key].running for key in ("old:", "new:")] == [1, 1]
+        assert len(switch.senders) == len(switch.places) == 2
+        for held in switch.made.values():
+            held.release.set()
+    assert [switch.made[key].calls for key in ("old:", "new:")] == [1, 1]
+    assert len(switch.senders) == len(switch.places) == 1, "the old one is gone"
+
+
+async def test_another_key_of_the_same_server_shares_its_places(autojump_clock: MockClock) -> None:
+    """I8: else a server would take as many calls at once as it has tenants."""
+    switch = Switch("server: key 1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(switch.router.send, guest("a"), "hello")
+        nursery.start_soon(switch.router.send, guest("b"), "hello")
+        await wait_all_tasks_blocked()
+        switch.to("server: key 2")
+        assert await switch.router.send(guest("c"), "hello") == NotSent("gateway_busy", "hold")
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_is_sent_while_it_is_not_known_which_gateway_is_meant() -> None:
+    """A part of the settings is left out: the default gateway may be another tenant's."""
+    switch = Switch(None)
+    assert await switch.router.send(guest(), "hello") == NotSent(NO_GATEWAY, "hold")
+    with pytest.raises(GatewayHeld, match=NO_GATEWAY):
+        await switch.router.find(guest(), "hello", 0, frozenset())
+    assert not switch.made

@@ -24,7 +24,7 @@ class NoLedger:
 
 
 def directory(records: Records | None) -> InstanceDirectory:
-    return InstanceDirectory(("shop", "acme"), lambda: records)
+    return InstanceDirectory(lambda: ("shop", "acme"), lambda: records)
 
 
 async def test_before_the_stores_run_only_the_configured_instances_are_listed() -> None:

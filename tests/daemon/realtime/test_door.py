@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -221,3 +222,19 @@ def test_a_token_is_compared_whole() -> None:
 def test_a_client_sees_its_instances_alone() -> None:
     everything = Client(name="a", tokens=("x",), instances=None, may_push=True, may_watch=True)
     assert everything.may_see("other") and PROXY.may_see("demo") and not PROXY.may_see("other")
+
+
+async def test_a_client_that_becomes_a_gateway_may_deliver_on_the_connection_that_it_has() -> None:
+    is_gateway = False
+    client = msgspec.structs.replace(PROXY, delivers=lambda: is_gateway)
+    async with Door([client]).open() as door:
+        async with door.talk("proxy-token") as talk:
+            await talk.say("serve")
+            assert (await talk.closed())[0] == 4403
+        async with door.talk("proxy-token") as talk:
+            is_gateway = True
+            await talk.say("serve")
+            await talk.hear("serving")
+            is_gateway = False
+            await talk.say("outcome", key="k", outcome="sent")
+            await talk.push("p")

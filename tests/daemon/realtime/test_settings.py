@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from daemon.config import ConfigError, Settings, load
-from daemon.run.realtime import _client
+from daemon.config.run_time import RunTimeValue, for_daemon, for_instance
+from daemon.controls.live_settings import LiveSettings
+from daemon.observe.feed import EventFeed
+from daemon.run.realtime import RealtimeDoor, _client
+from daemon.web.http1 import BodyBytes, Response
 
 PROXY = "{name: proxy, token: canary-secret, instances: [demo], may_push: true}"
 
@@ -48,6 +52,10 @@ def test_a_misfit_is_reported_by_its_key_and_without_a_secret(
     assert "canary-secret" not in said
 
 
+async def nobody(body: bytes, instance: str | None, event: None, allows: object) -> Response:
+    raise AssertionError
+
+
 def test_a_client_may_deliver_when_it_is_a_gateway(tmp_path: Path) -> None:
     text = """
     realtime:
@@ -57,7 +65,17 @@ def test_a_client_may_deliver_when_it_is_a_gateway(tmp_path: Path) -> None:
     instances: {one: {}, two: {}, three: {gateway: {kind: console}}}
     """
     settings = given(tmp_path, text)
-    client = _client(settings, settings.realtime.clients[0])
-    assert client.may_deliver and client.tokens == ("a", "b")
+    live = LiveSettings(settings)
+    door = RealtimeDoor(
+        settings, live, EventFeed(), nobody, lambda: None, lambda part, error: None, BodyBytes(1)
+    )
+    client = _client(settings.realtime.clients[0], door._delivers)
+    delivers = [client.may_deliver]
+    assert client.tokens == ("a", "b")
     assert client.may_see("anything") and client.may_push and not client.may_watch
-    assert _client(Settings(), client=settings.realtime.clients[0]).may_deliver is False
+    console = [RunTimeValue("gateway.kind", "console", "x")]
+    live.put(for_all := for_daemon(settings, console), {})
+    delivers.append(client.may_deliver)
+    proxy = [RunTimeValue("gateway.kind", "realtime", "x")]
+    live.put(for_all, {"one": for_instance(settings, for_all.layer, "one", proxy)})
+    assert [*delivers, client.may_deliver] == [True, False, True]

@@ -134,7 +134,7 @@ def feed() -> RecordedFeed:
 
 @pytest.fixture
 def breaker(feed: RecordedFeed) -> Breaker:
-    return Breaker("main", TWICE, feed, now=trio.current_time, instance="demo")
+    return Breaker("main", TWICE, feed, now=trio.current_time)
 
 
 async def test_failures_in_a_row_open_it_and_a_good_trial_closes_it(
@@ -227,19 +227,19 @@ async def test_a_provider_that_turns_everything_down_is_shown_and_asked(
 
 
 async def test_the_view_shows_the_state_and_no_secret(autojump_clock: MockClock, breaker: Breaker) -> None:
-    assert _view(breaker) == ("main", "demo", "closed", 0, 0, "", 0, 0, 0)
+    assert _view(breaker) == ("main", "", "closed", 0, 0, "", 0, 0, 0)
     breaker.admit()
     breaker.failed(TurnFailed("rate_limited", "", 7.0))
-    assert _view(breaker) == ("main", "demo", "held", 1, 1, "rate_limited", 7, 0, 0)
+    assert _view(breaker) == ("main", "", "held", 1, 1, "rate_limited", 7, 0, 0)
     await trio.sleep(7)
     breaker.admit()
     breaker.failed(FAILURE)
-    assert _view(breaker) == ("main", "demo", "open", 2, 2, "overloaded", 30, 0, 0)
+    assert _view(breaker) == ("main", "", "open", 2, 2, "overloaded", 30, 0, 0)
     await trio.sleep(30)
     assert breaker.view.state == "half_open"
     breaker.admit()
     breaker.succeeded()
-    assert _view(breaker) == ("main", "demo", "closed", 0, 3, "overloaded", 0, 1, 0)
+    assert _view(breaker) == ("main", "", "closed", 0, 3, "overloaded", 0, 1, 0)
 
 
 def _view(breaker: Breaker) -> tuple[object, ...]:

@@ -11,9 +11,11 @@ from typing import ClassVar
 import pytest
 import trio
 
-from actors.errors import ResponderHeld
-from actors.messages import Prompt
-from daemon.config import ConfigError, Settings, load
+from actors.errors import ResponderHeld, TurnFailed
+from actors.messages import Answer, Prompt
+from daemon.config import ConfigError, ResponderSettings, Settings, load
+from daemon.config.run_time import RunTimeValue, for_daemon, for_instance
+from daemon.controls.live_settings import LiveSettings
 from daemon.operate.doctor import examine
 from daemon.responders.http_kind import HttpKind
 from daemon.responders.kinds import PROVIDERS
@@ -59,8 +61,8 @@ def settings(tmp_path: Path) -> Load:
 
 def compose(
     settings: Settings, http: HttpClient, feed: RecordedFeed, batching: bool = False
-) -> RoutedResponder:
-    return responders(settings, http, Board(batching), feed)
+) -> RoutedResponder[ResponderSettings]:
+    return responders(LiveSettings(settings), http, Board(batching), feed)
 
 
 def test_every_http_kind_has_a_test_server() -> None:
@@ -164,6 +166,71 @@ async def test_conversations_share_a_call_when_the_flag_is_on(
     assert len(model.questions) == 1
     assert sum(answer.input_tokens for answer in answers.values()) == 11
     assert {answer.confidence for answer in answers.values()} == {0.9}
+
+
+class Changing:
+    """Responders of `demo`, whose own settings change at run time."""
+
+    def __init__(self, configured: Settings, http: HttpClient) -> None:
+        self.live = LiveSettings(configured)
+        self.feed = RecordedFeed()
+        self.responder = responders(self.live, http, Board(False), self.feed)
+
+    def set(self, **keys: object) -> None:
+        values = [
+            RunTimeValue(f"responder.{key.replace('__', '.0.')}", value, "x", sealed=True)
+            for key, value in keys.items()
+        ]
+        for_all = for_daemon(self.live.configured, ())
+        self.live.put(for_all, {"demo": for_instance(self.live.configured, for_all.layer, "demo", values)})
+
+    def views(self) -> list[tuple[str, str, str, int]]:
+        return [(view.name, view.instance, view.state, view.calls) for view in self.responder.views()]
+
+
+async def test_a_change_holds_for_the_next_prompt_and_a_running_one_ends_where_it_began(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """And what is kept of an answer is kept as of who gave it."""
+    old, new = models["openai"], models["anthropic"]
+    there = Changing(settings({"providers": [entry(old)]}), http)
+    gate = old.gate()
+    answers: list[Answer] = []
+
+    async def ask() -> None:
+        answers.append(await there.responder.answer(Prompt("demo", ("hello",))))
+
+    scope = there.live.terms("demo").cache_scope
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.to_thread.run_sync(gate.wait_arrived)
+        there.set(**{f"providers__{key}": value for key, value in entry(new).items()})
+        await ask()
+        gate.release()
+    second, first = answers
+    assert (first.provider, second.provider) == ("openai", "anthropic")
+    assert first.scope == scope and second.scope == there.live.terms("demo").cache_scope != scope
+    assert there.views() == [("openai", "", "closed", 1), ("anthropic", "demo", "closed", 1)]
+
+
+async def test_a_breaker_belongs_to_the_provider_and_outlives_a_change_of_anything_else(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    model = models["openai"]
+    responder = {"providers": [entry(model)], "breaker_failures": 1, "breaker_seconds": 60}
+    there = Changing(settings(responder), http)
+    model.order("status", times=1, status=503)
+    with pytest.raises((TurnFailed, ResponderHeld)):
+        await there.responder.answer(Prompt("demo", ("hello",)))
+    there.set(deadline_seconds=7, fallback_message="later", providers__system_prompt="Sing.")
+    assert there.views() == [("openai", "", "open", 1)]
+    with pytest.raises(ResponderHeld):
+        await there.responder.answer(Prompt("demo", ("hello",)))
+    there.set(providers__model="larger")
+    assert there.views() == [("openai", "", "open", 1), ("openai", "demo", "closed", 0)]
+    assert (await there.responder.answer(Prompt("demo", ("hello",)))).text
+    there.set()
+    assert there.views() == [("openai", "", "open", 1)]
 
 
 async def check(settings: Settings, http: HttpClient) -> dict[str, tuple[str, str]]:

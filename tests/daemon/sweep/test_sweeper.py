@@ -21,7 +21,7 @@ from daemon.observe.feed import EventFeed
 from daemon.sweep.comparing import WhatIsKnown
 from daemon.sweep.marks import Claimed, Marks
 from daemon.sweep.plan import Mark
-from daemon.sweep.sweeper import PER_SECOND, Around, Clocks, Sweeper
+from daemon.sweep.sweeper import PER_SECOND, SELDOM_SECONDS, Around, Clocks, Sweeper
 from tests.support.records import NOW, MemoryHall, MemoryRecords, said, wall
 
 SETTINGS = SweepSettings(every_seconds=600, settle_seconds=30)
@@ -224,6 +224,24 @@ async def test_a_gateway_that_is_away_delays_no_other(autojump_clock: trio.testi
         dead.fails = lambda _: None
         await trio.sleep(1_500)
         assert here.sweeper.view().behind == {}
+
+
+async def test_a_gateway_that_changed_is_swept_soon(autojump_clock: trio.testing.MockClock) -> None:
+    """What the former one had not delivered may be in the new one's records; its trouble is not the new one's."""
+    here = Here("demo")
+    here.records.fails = lambda _: RecordsUnavailable("unreachable", everyone=True)
+    async with sweeping(here):
+        await trio.sleep(300)
+        assert here.sweeper.view().behind == {"demo": "unreachable"}
+        there = here.readers["demo"] = MemoryRecords(kept=[said("A", 300)])
+        here.sweeper.look_again()
+        await trio.sleep(SELDOM_SECONDS + SETTINGS.settle_seconds)
+        assert here.heard == ["A"] and here.sweeper.view().behind == {}
+        here.readers["new"] = here.readers.pop("demo")
+        here.sweeper.look_again()
+        there.requests.clear()
+        await trio.sleep(2 * SETTINGS.every_seconds)
+        assert set(here.asked()) == {"new"}
 
 
 async def test_an_instance_in_trouble_is_told_once_and_asked_less_often(

@@ -11,6 +11,7 @@ import trio
 
 from actors.messages import Batch
 from daemon.config import ConfigError, Settings, load
+from daemon.controls.live_settings import LiveSettings
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recorder import RecordedAttempt
 from daemon.observe.tracing.spans import Trace, TraceSpan
@@ -33,7 +34,9 @@ def settings(endpoint: str, *more: str) -> Settings:
 
 def made(endpoint: str, *more: str) -> tuple[TurnTraces, EventFeed, list[str]]:
     feed, errors = EventFeed(strict=True), list[str]()
-    traces = TurnTraces(settings(endpoint, *more), feed, lambda part, error: errors.append(repr(error)))
+    chosen = settings(endpoint, *more)
+    live = LiveSettings(chosen)
+    traces = TurnTraces(chosen, live, feed, lambda part, error: errors.append(repr(error)))
     return traces, feed, errors
 
 
@@ -55,7 +58,8 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_without_an_endpoint_nothing_is_recorded() -> None:
-    traces = TurnTraces(load(environment={}), EventFeed(strict=True), lambda part, error: None)
+    chosen = load(environment={})
+    traces = TurnTraces(chosen, LiveSettings(chosen), EventFeed(strict=True), lambda part, error: None)
     attempt = World().services.attempt
     assert traces.recorded(attempt, "node") is attempt
     assert traces.spans() == {}
@@ -69,7 +73,9 @@ def test_without_an_endpoint_opentelemetry_is_not_imported() -> None:
         + "from daemon.run.observing import Observing\n"
         + "from daemon.config import load\n"
         + "from daemon.observe.feed import EventFeed\n"
-        + "Observing(load(environment={}), EventFeed(), None, None, lambda: None, print)\n"
+        + "from daemon.controls.live_settings import LiveSettings\n"
+        + "given = load(environment={})\n"
+        + "Observing(given, LiveSettings(given), EventFeed(), None, None, lambda: None, print)\n"
         + "assert [name for name in sys.modules if name.startswith(('opentelemetry.', 'google.protobuf.'))] == []\n"
     )
     assert ended.returncode == 0, ended.stderr
