@@ -58,10 +58,13 @@ _NOT_THE_READERS_BUSINESS = re.compile(
             "pyp" + r"i\.",
             "npm" + r"js\.",
             "python" + "hosted",
+            "^<" + "<<<<<< ",  # what a merge leaves behind
+            "^>" + ">>>>>> ",
         ]
-    )
+    ),
+    re.MULTILINE,
 )
-"""Paths of one machine and hosts of registries."""
+"""Paths of one machine, hosts of registries, marks of a merge."""
 
 Check = Callable[[str, str], Iterator[str]]
 """A document's text and its path below the root → its faults."""

@@ -46,10 +46,6 @@ class KnownInstances:
         seen, self._numbers = self._numbers, {}
         return seen
 
-    def follow(self, added: Callable[[str], None]) -> None:
-        """`added` is called with each name that is news; it must neither wait nor raise."""
-        self._followers.append(added)
-
     def learn(self, stored: Collection[str]) -> None:
         """These are in the database now, and no others."""
         self.is_loaded = True

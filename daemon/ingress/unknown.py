@@ -5,7 +5,7 @@ Anyone who can post may make a name up: names are kept only of senders who prove
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 import msgspec
 
@@ -41,7 +41,7 @@ class UnknownInstances:
         self._seen[name] = (self._seen.get(name, (0, 0.0))[0] + messages, now)
         return name
 
-    def forget(self, known: Container[str]) -> None:
+    def forget(self, known: Collection[str]) -> None:
         """These have been set up."""
         self._seen = {name: seen for name, seen in self._seen.items() if name not in known}
 

@@ -153,7 +153,7 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._observers = observers
-        reader.known.follow(lambda: self.counters.unknown.forget(reader.known))
+        reader.known.follow(lambda: self.counters.unknown.forget(reader.known.names))
         self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
     def gate(self, request: Request) -> Response | bool:
