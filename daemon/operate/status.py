@@ -86,6 +86,8 @@ class Status(Figures, frozen=True, kw_only=True):
     listen: str
     suppressed_by_rule: dict[str, int]
     """Turns since the start, by the rule that ended them without an answer."""
+    said_by_rule: dict[str, int]
+    """Turns since the start that Majlis answered itself, by the rule: escalated, a limit, a stop word."""
     unknown_instances: dict[str, int]
     """Turns that ended because the database does not know the instance, by its name. Beyond a number of names, the rest
     are counted together."""
@@ -254,6 +256,7 @@ class StatusReport:
             pid=os.getpid(),
             listen=self._doors.listen,
             suppressed_by_rule=self._feed.reasons("turn.suppressed"),
+            said_by_rule=self._feed.reasons("turn.done"),
             unknown_instances=dict(self._strangers),
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
             limits_reached=self._feed.reasons("limit.reached"),

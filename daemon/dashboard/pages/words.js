@@ -2,6 +2,8 @@
 
 import { duration } from "./format.js";
 
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 export const STATES = {
   waiting: "Waiting",
   queued: "Queued",
@@ -172,7 +174,7 @@ export function isMasked(text) {
   return /^\(\d+ characters\)$/.test(text);
 }
 
-/** What a conversation is doing, to follow its state. `stage`: of its turn; `timeLeft`: in words, or empty. */
+/** What a conversation is doing, to follow its state; how its turn ended is the state itself. `stage`: of its turn; `timeLeft`: in words, or empty. */
 export function doing(row, stage, timeLeft) {
   switch (row.state) {
     case "waiting":
@@ -216,6 +218,8 @@ const RULES = {
   deleted: "deleted before it was answered",
   backlog: "older than ingress.max_age_seconds when it arrived",
   fallback: "every attempt failed: the fallback message was sent",
+  shadow: "the instance only listens: its answer is kept, and was not sent",
+  off: "the instance is off: messages are kept in the history and not answered",
   moved: "the messages moved to the conversation of the phone number",
 };
 
@@ -239,12 +243,3 @@ export const ASIDES = {
 export function rule(code) {
   return RULES[code] ?? String(code).replaceAll("_", " ");
 }
-
-export const TURN_STATES = {
-  started: "running",
-  answered: "sending",
-  done: "answered",
-  suppressed: "suppressed",
-  dead: "dead letter",
-  moved: "moved",
-};
