@@ -1,8 +1,8 @@
 // Builds and updates the page. Laws of this file:
 // - Data from the server or a person is inserted as text (textContent), never as markup.
 // - Styles are set through the CSSOM; the content policy forbids style attributes.
-// - What others wrote never reorders our own words: `bdi()` isolates a name or a text as a whole, and in every other string
-//   each run of right-to-left letters is isolated here, so that a sentence of the daemon that quotes a name is safe too.
+// - What others wrote never reorders our own words: `bdi()` isolates a name or a text as a whole, and in every other
+//   string each run of right-to-left letters is isolated here: a sentence of the daemon that quotes a name is safe too.
 
 const SVG = "http://www.w3.org/2000/svg";
 const RTL = "[\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc\\u{10800}-\\u{10fff}\\u{1e800}-\\u{1efff}]";

@@ -1,5 +1,5 @@
-// Numbers and times, as the language of the page writes them: never as the browser's own language would, which would mix
-// its digits and its order of a date into an English sentence.
+// Numbers and times, as the language of the page writes them: never as the browser's own language would, which would
+// mix its digits and its order of a date into an English sentence.
 
 /** The language of the page, and so of its digits and dates. */
 const LANGUAGE = `${document.documentElement.lang}-u-hc-h23`; // 14:05, not 2:05 PM
@@ -23,6 +23,14 @@ export const percent = (value) => share.format(value);
 /** `1 message`, `3 messages`, `9,940 messages`. */
 export function count(amount, one, many = `${one}s`) {
   return `${whole.format(amount)} ${amount === 1 ? one : many}`;
+}
+
+/** `812 B`, `1.4 MB`. */
+export function bytes(amount) {
+  const units = ["B", "kB", "MB", "GB"];
+  let [value, place] = [amount ?? 0, 0];
+  while (value >= 999.5 && place < units.length - 1) [value, place] = [value / 1_000, place + 1];
+  return `${(place ? tenths : whole).format(value)} ${units[place]}`;
 }
 
 /** A rate per second. */

@@ -26,13 +26,14 @@ export function present(status) {
 export function sinceTheStart(status, top) {
   const { ingress } = status;
   const { said_by_rule: said, suppressed_by_rule: silent } = status;
+  const shortly = (state) => (rule) => turnBadge({ state, rule }).words;
   return tiles(
     tile("Messages acknowledged", ingress.accepted, given(ingress.duplicate, "came again and were known")),
     tile("Turns answered", top.counters["turn.done"], [
       ...given(status.cache_hits, "from the response cache"),
-      ...listed(said, (rule) => turnBadge({ state: "done", rule }).words, "by rule: "),
+      ...listed(said, shortly("done"), "by rule: "),
     ]),
-    tile("Turns not answered", top.counters["turn.suppressed"], listed(silent, (rule) => turnBadge({ state: "suppressed", rule }).words)),
+    tile("Turns not answered", top.counters["turn.suppressed"], listed(silent, shortly("suppressed"))),
     tile("Turns that failed for good", top.counters["turn.dead"], ["each is a dead letter"]),
     tile("Webhooks ignored", sum(ingress.ignored), listed(ingress.ignored, reason)),
     tile("Refused, to come again", sum(ingress.refused), listed(ingress.refused, reason)),

@@ -1,7 +1,7 @@
 // What surrounds every view: navigation, the state of the connection, banners, footer.
 
 import { remove } from "./api.js";
-import { bdi, fill, fillWhen, h, setText } from "./dom.js";
+import { bdi, fill, fillWhen, h, isolated, setText } from "./dom.js";
 import { showToast } from "./feedback.js";
 import { icon } from "./icons.js";
 import * as format from "./format.js";
@@ -13,6 +13,7 @@ import { ALERTS, LEVELS, alertValue } from "./words.js";
 
 const NAV = [
   ["live", "Live"],
+  ["instances", "Instances"],
   ["playground", "Playground", "chat"],
   ["dead", "Dead letters"],
   ["events", "Events"],
@@ -74,13 +75,13 @@ export function shell(root, signal) {
 }
 
 function markCurrent(links) {
-  const { view } = place();
+  const { view, name: page } = place();
   for (const [name, link] of Object.entries(links)) {
     if (name === view) link.node.setAttribute("aria-current", "page");
     else link.node.removeAttribute("aria-current");
   }
   const words = NAV.find(([name]) => name === view)[1];
-  document.title = `${words} · Majlis`;
+  document.title = [page && isolated(page), words, "Majlis"].filter(Boolean).join(" · ");
 }
 
 function badge(node, amount, what) {

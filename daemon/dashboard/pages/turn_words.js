@@ -1,7 +1,7 @@
 // The badge of a turn: how it ended, by its state and its rule together. Pure.
 //
-// A turn that Majlis answered with its own words (it escalated, confirmed a stop word, reached a limit) ends as `done` like
-// one that a responder answered: only the rule tells them apart, so no page may show the state alone.
+// A turn that Majlis answered with its own words (it escalated, confirmed a stop word, reached a limit) ends as `done`
+// like one that a responder answered: only the rule tells them apart, so no page may show the state alone.
 
 import { rule as ruleWords } from "./words.js";
 

@@ -40,7 +40,9 @@ export function playground(root, signal) {
       h(
         "p.empty-line",
         {},
-        "No instances are configured: add one under instances in config.yaml, and restart the daemon.",
+        "There are no instances yet: ",
+        h("a", { href: "#/instances" }, "add one"),
+        ".",
       ),
     );
   instance ??= storage.get(KEY);

@@ -174,7 +174,10 @@ export function isMasked(text) {
   return /^\(\d+ characters\)$/.test(text);
 }
 
-/** What a conversation is doing, to follow its state; how its turn ended is the state itself. `stage`: of its turn; `timeLeft`: in words, or empty. */
+/**
+ * What a conversation is doing, to follow its state; how its turn ended is the state itself.
+ * `stage`: of its turn; `timeLeft`: in words, or empty.
+ */
 export function doing(row, stage, timeLeft) {
   switch (row.state) {
     case "waiting":
