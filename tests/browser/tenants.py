@@ -7,6 +7,7 @@ take a gateway and a telephone to reach.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -108,7 +109,7 @@ class Tenants:
         if deed == "add":
             self.add(name, body["set"])
         one = self.all[name]
-        shown = {
+        shown: dict[str, Callable[[], Document]] = {
             "": lambda: self._page(name, one),
             "history": lambda: {"instance": name, "versions": one.versions},
             "connection": lambda: _connection(name, one),

@@ -85,6 +85,7 @@ export class Settings {
   #line(one) {
     const level = levelOf(one);
     const may = store.may(level);
+    const words = one.kind === "secret" ? "Replace" : "Edit";
     const node = h("li.setting");
     fill(node, [
       h(
@@ -100,8 +101,8 @@ export class Settings {
             {},
             h(
               "button.button",
-              { type: "button", "aria-label": `Edit ${one.key}`, onclick: () => edit() },
-              one.kind === "secret" ? "Replace" : "Edit",
+              { type: "button", "aria-label": `${words} ${one.key}`, onclick: () => edit() },
+              words,
             ),
             isOwn(one) && one.key !== "active"
               ? h(

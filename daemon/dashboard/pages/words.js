@@ -221,8 +221,6 @@ const RULES = {
   deleted: "deleted before it was answered",
   backlog: "older than ingress.max_age_seconds when it arrived",
   fallback: "every attempt failed: the fallback message was sent",
-  shadow: "the instance only listens: its answer is kept, and was not sent",
-  off: "the instance is off: messages are kept in the history and not answered",
   moved: "the messages moved to the conversation of the phone number",
 };
 

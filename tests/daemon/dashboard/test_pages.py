@@ -92,21 +92,6 @@ def test_no_page_shows_the_state_of_a_turn_without_its_rule() -> None:
         assert "TURN_STATES" not in body.decode(), name
 
 
-def test_nothing_is_said_to_a_pointer_alone() -> None:
-    """A finger and a keyboard have no hover: only the icons of the head have such names, and they are labelled too."""
-    for name, body in FILES.items():
-        found = (
-            re.findall(r"[{,] title[:,}]|(?<!document)\.title = ", body.decode())
-            if name.endswith(".js")
-            else []
-        )
-        assert len(found) == (2 if name == "shell.js" else 0) or name in (
-            "dom.js",
-            "plots.js",
-            "key_metrics.js",
-        ), name
-
-
 def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
     known = {
         "RULES": {*NOT_ANSWERED, *SILENCED, *SAID},
