@@ -339,7 +339,10 @@ class TurnAttempt:
     async def _finish(self, turn: Turn) -> TurnOutcome:
         await self._ledger.finish(turn, self._epoch)
         reach("finished")
-        self._emit("turn.done", turn, parts=len(turn.parts), took_ms=self._inquiry.took_ms())
+        by = (
+            {"rule": turn.rule} if turn.rule else {}
+        )  # said by Majlis itself: escalated, a limit, a stop word
+        self._emit("turn.done", turn, parts=len(turn.parts), **by, took_ms=self._inquiry.took_ms())
         return "answered"
 
     async def _deliver_doomed(self, turn: Turn) -> TurnOutcome:

@@ -39,7 +39,7 @@ from daemon.cli.render import (
     without_effect,
 )
 from daemon.operate.conversations import ConversationView
-from daemon.operate.message_life import CUT, FOUND, NOT_ANSWERED
+from daemon.operate.message_life import CUT, FOUND, NOT_ANSWERED, SAID, SILENCED
 from daemon.operate.own_messages import OwnMessageView
 from daemon.operate.turns import MessageView, TurnDetail, TurnView
 
@@ -184,9 +184,14 @@ def _turns_table(turns: list[TurnView]) -> Table:
         why = turn.rule or (CACHE if turn.provider == CACHE else "")
         reply = [*([f"({why})"] if why else []), *_parts(turn)]
         started, cost = moment(turn.started_at), money(turn.cost)
-        cells = (turn.id, turn.state, turn.messages, started, cost, "\n".join(reply))
+        cells = (turn.id, _state(turn), turn.messages, started, cost, "\n".join(reply))
         shown.add_row(*(cell(item) for item in cells))
     return shown
+
+
+def _state(turn: TurnView) -> str:
+    """Its state; `escalated` or another rule where Majlis itself said something in place of a responder's answer."""
+    return turn.rule if turn.state == "done" and turn.rule else turn.state
 
 
 def _parts(turn: TurnView) -> list[str]:
@@ -214,14 +219,15 @@ def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
         ("turn", turn.id),
         ("conversation", conversation_of(found.conversation, found.instance, found.contact)),
-        ("state", cell(turn.state)),
+        ("state", cell(_state(turn))),
         ("batch", f"{turn.batch}, {count(turn.messages, 'message')}, closed by {turn.closed_by}{again}"),
         ("started", f"{moment(turn.started_at)} UTC"),
     ]
     if turn.ended_at:
         rows.append(("ended", f"{moment(turn.ended_at)} UTC"))
     if turn.rule:
-        rows.append(("rule", turn.rule))
+        words = (SAID if turn.state == "done" else {**NOT_ANSWERED, **SILENCED}).get(turn.rule, "")
+        rows.append(("rule", f"{turn.rule}: {words}" if words else turn.rule))
     if turn.provider:
         rows += [
             ("answered by", turn.provider + (f", model {turn.model}" if turn.model else "")),

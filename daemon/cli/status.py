@@ -66,9 +66,14 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("now", f"{count(now.active, 'active conversation')}, {count(now.open_windows, 'open window')}"),
         ("turns", _turns(now)),
         ("waiting", _waiting(now)),
-        ("acknowledged", f"{now.acknowledged:,} since the start"),
+        ("acknowledged", f"{now.acknowledged:,} since the installation"),
         ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead"),
-        ("suppressed", f"{tally(now.suppressed_by_rule)} (turns, by rule)"),
+        ("suppressed", f"{tally(now.suppressed_by_rule)} (turns since the start, by rule)"),
+        *(
+            [("said by rule", f"{tally(now.said_by_rule)} (turns since the start)")]
+            if now.said_by_rule
+            else []
+        ),
         ("silent", _silent(now)),
         ("notices", _notices(now)),
         ("providers", _providers(now.providers)),

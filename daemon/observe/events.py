@@ -163,7 +163,9 @@ EVENTS: dict[str, Event] = {
     "part.failed_later": Event(
         "error", "the gateway says that a part it had confirmed failed (`reason`): its turn is a dead letter"
     ),
-    "turn.done": Event("info", "the batch is answered"),
+    "turn.done": Event(
+        "info", "the batch is answered; by Majlis itself where it has a `rule`", counted_by="rule"
+    ),
     "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule", counted_by="rule"),
     "turn.failed": Event("warning", "one attempt failed; another follows"),
     "turn.crashed": Event("error", "an attempt failed unexpectedly; it counts, and another follows"),

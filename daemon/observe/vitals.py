@@ -44,6 +44,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Conversations that wait for their next attempt."""
     parked: int = 0
     acknowledged: int = 0
+    """Messages of the owned partitions since the installation, like the next three: they outlive the daemon."""
     answered: int = 0
     suppressed: int = 0
     dead: int = 0

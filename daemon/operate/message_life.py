@@ -66,6 +66,14 @@ SILENCED = {
     "budget_reached": "the budget of the day is used up",
 }
 """Why a turn ended without an answer, by its rule."""
+SAID = {
+    "escalated": "a person was asked for, and the escalated message was sent",
+    "opted_out": "the customer wrote a stop word, which was confirmed",
+    "opted_in": "the customer wrote a start word, which was confirmed",
+    "rate_limited": "a limit per minute was reached, and the fallback message was sent",
+    "budget_reached": "the budget of the day is used up, and the fallback message was sent",
+}
+"""What was said in place of a responder's answer, by the rule of a turn that is done."""
 
 
 MessageState = Literal[
@@ -283,7 +291,11 @@ def ended(turn: StoredTurn, rule: str = "") -> Verdict | None:
     match turn.state:
         case "done":
             took = (turn.finished_at or turn.created_at) - turn.opened_at
-            return Verdict("answered", f"answered {took.total_seconds():,.1f} s after its burst began")
+            by = f" by rule {turn.rule}" if turn.rule else ""
+            said = f": {SAID[turn.rule]}" if turn.rule in SAID else ""
+            return Verdict(
+                "answered", f"answered{by} {took.total_seconds():,.1f} s after its burst began{said}"
+            )
         case "suppressed":
             why = {**NOT_ANSWERED, **SILENCED}.get(turn.rule, "")
             return Verdict("suppressed", f"not answered, by rule {turn.rule}" + (f": {why}" if why else ""))

@@ -83,6 +83,8 @@ class Status(Figures, frozen=True, kw_only=True):
     listen: str
     suppressed_by_rule: dict[str, int]
     """Turns since the start, by the rule that ended them without an answer."""
+    said_by_rule: dict[str, int]
+    """Turns since the start that Majlis answered itself, by the rule: escalated, a limit, a stop word."""
     cache_hits: int = 0
     limits_reached: dict[str, int]
     """Limits that were reached since the start, by kind."""
@@ -241,6 +243,7 @@ class StatusReport:
             pid=os.getpid(),
             listen=self._doors.listen,
             suppressed_by_rule=self._feed.reasons("turn.suppressed"),
+            said_by_rule=self._feed.reasons("turn.done"),
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
             limits_reached=self._feed.reasons("limit.reached"),
             providers=list(self._watched.providers()),

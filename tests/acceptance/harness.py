@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 
@@ -68,7 +69,7 @@ class DaemonUnderTest(DaemonProcess):
         """Post one webhook to `/webhook/{instance}`; a raw payload names its own instance by default."""
         payload = said.payload if isinstance(said, Said) else said
         name = instance or payload["instance"]
-        return self.request("POST", f"/webhook/{name}", json.dumps(payload).encode())
+        return self.request("POST", f"/webhook/{quote(str(name))}", json.dumps(payload).encode())
 
     def post_all(self, all_said: Iterable[Said | Mapping[str, object]], at_once: int = 32) -> list[Posted]:
         """Post concurrently, `at_once` at a time; responses in the order of the messages."""

@@ -50,11 +50,14 @@ class Visitor:
         height: int = 800,
         scheme: str = "light",
         view: str = "",
+        locale: str | None = None,
     ) -> Page:
         """A new browser context at `url`, by default signed in with a new link, at `view`."""
         assert scheme in ("light", "dark")
         context = self._browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale=locale,
         )
         context.set_default_timeout(WAIT_MS)
         self._contexts.append(context)

@@ -67,9 +67,9 @@ function refusal(status, text, path) {
   return error;
 }
 
-/** With a capital and a full stop: the daemon's messages have neither. */
+/** With a capital and a full stop, which the daemon's messages lack; a setting at its start stays as it is written. */
 function sentence(words) {
-  const whole = words[0].toUpperCase() + words.slice(1);
+  const whole = /^[a-z]+[._:]/.test(words) ? words : words[0].toUpperCase() + words.slice(1);
   return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 

@@ -2,9 +2,10 @@
 
 import { h, setText } from "./dom.js";
 import { icon } from "./icons.js";
-import { count, left } from "./format.js";
+import { count, left, number } from "./format.js";
 import { Ring, reducedMotion, countdown } from "./ring.js";
-import { reason, rule, why } from "./words.js";
+import { turnBadge, turnRule } from "./turn_words.js";
+import { capital, reason, why } from "./words.js";
 
 /** The line itself: a ring, words, and a button that closes the window. */
 export class BurstLine {
@@ -28,12 +29,14 @@ export class BurstLine {
   update(room) {
     this.#room = room;
     const state = room.view?.state;
+    const ending = room.turn?.end ? turnBadge({ state: room.turn.end, rule: room.turn.rule }).kind : "";
+    const isFine = ending === "done" || ending === "said" || ending === "escalated";
     const after = !room.isBusy && !room.problem && Boolean(room.turn?.end);
     this.node.hidden = !room.isBusy && !room.problem && !after;
-    this.node.className = after ? `burst after ${room.turn.end === "done" ? "ok" : "error"}` : `burst is-${state}`;
+    this.node.className = after ? `burst after ${isFine ? "ok" : "error"}` : `burst is-${state}`;
     this.#how.hidden = !after;
     this.#now.hidden = state !== "waiting" || !room.waitingCount;
-    if (after) this.#ring.still(icon(room.turn.end === "done" ? "check" : "warn"), true);
+    if (after) this.#ring.still(icon(ending === "escalated" ? "person" : isFine ? "check" : "warn"), true);
     else if (state === "waiting" && room.deadline !== null)
       this.#ring.until(room.deadline, room.windowSeconds, "until the answer");
     else if (state === "answering" || state === "queued") this.#ring.turning();
@@ -58,7 +61,7 @@ function burstWords(room, seconds) {
   const { view, turn } = room;
   switch (view?.state) {
     case "waiting":
-      return `${room.waitingCount} of ${room.maxMessages} messages, answers in ${left(seconds)}`;
+      return `${number(room.waitingCount)} of ${number(room.maxMessages)} messages, answers in ${left(seconds)}`;
     case "queued":
       return "Window closed, waiting for a free slot";
     case "answering": {
@@ -76,11 +79,10 @@ function burstWords(room, seconds) {
   }
 }
 
-const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
-
 function afterwards(turn) {
   const batch = count(turn.messageCount, "message");
-  if (turn.end === "suppressed") return `${batch}, no answer: ${rule(turn.rule)}`;
+  if (turn.end === "suppressed") return `${batch}, no answer: ${turnRule({ state: turn.end, rule: turn.rule })}`;
+  if (turn.rule) return `${batch}: ${turnRule({ state: turn.end, rule: turn.rule })}`;
   if (turn.end === "dead") return `${batch} not answered${turn.reason ? `: ${reason(turn.reason)}` : ""}`;
   const sent = turn.parts > 1 ? `one answer in ${count(turn.parts, "message")}` : "one answer";
   return `${batch}, ${sent}`;

@@ -1,12 +1,13 @@
 // One card for each conversation that is not idle: its ring, what it is doing, and a link to its details.
 
-import { bdi, h, setText } from "./dom.js";
+import { bdi, fillWhen, h, setText } from "./dom.js";
 import { icon } from "./icons.js";
-import { left } from "./format.js";
+import { left, number } from "./format.js";
 import { Ring, reducedMotion, countdown } from "./ring.js";
 import { beside } from "./router.js";
-import { STATES, doing } from "./words.js";
+import { STATES, capital, doing } from "./words.js";
 
+const ENDED = { escalated: "person", silent: "pause", dead: "warn" };
 const SIGNS = { queued: "…", retrying: "", holding: "pause", parked: "warn" };
 
 /** A card for a row of /v1/top; `stageOf(conversation)` is the stage of its turn. */
@@ -38,10 +39,12 @@ export function card(stageOf) {
     function update(next) {
       row = next;
       node.href = beside("conversation", row.conversation);
-      node.className = `card is-${row.state}`;
-      setText(state, STATES[row.state]);
-      setText(messages, String(row.waiting_messages));
-      messages.setAttribute("aria-label", `${row.waiting_messages} messages`);
+      node.className = `card is-${row.state}${row.ending ? ` of-${row.ending.kind}` : ""}`;
+      setText(state, row.ending ? capital(row.ending.words) : STATES[row.state]);
+      fillWhen(messages, row.waiting_messages, () => [
+        number(row.waiting_messages),
+        h("span.visually-hidden", {}, row.waiting_messages === 1 ? " message" : " messages"),
+      ]);
       const now = row.at + (row.closes_in_seconds ?? 0) * 1000;
       const runs = row.closes_in_seconds !== null;
       if (!runs || deadline === null || Math.abs(now - deadline) > 200) deadline = runs ? now : null;
@@ -61,7 +64,7 @@ export const afterColon = (words) => (words ? `: ${words}` : "");
 /** Draw what `row` waits for; `deadline` is null when the time is unknown. */
 export function showRing(ring, row, deadline) {
   if (row.state === "answering") return ring.turning();
-  if (row.state === "answered") return ring.still(icon("check"), true);
+  if (row.state === "ended") return ring.still(icon(ENDED[row.ending?.kind] ?? "check"), true);
   if (deadline !== null) return ring.until(deadline, wholeOf(ring, row, deadline));
   const sign = SIGNS[row.state];
   ring.still(sign && sign.length > 1 ? icon(sign) : (sign ?? ""), row.state === "parked");

@@ -6,10 +6,10 @@ import { clock, ms } from "./format.js";
 const NEAR_END_PIXELS = 80;
 const STATES = {
   sending: "sending",
-  failed: "not acknowledged",
-  acknowledged: "acknowledged: stored durably",
+  failed: "not stored",
+  acknowledged: "stored",
   answered: "answered",
-  ended: "ended without an answer",
+  ended: "no answer",
 };
 
 export class Chat {
@@ -55,10 +55,9 @@ export class Chat {
   #show(message, node, ticks, failed) {
     if (node.dataset.state === message.state) return;
     node.dataset.state = message.state;
-    const took = message.tookMs === undefined ? "" : `, in ${ms(message.tookMs)}`;
+    const took = message.tookMs === undefined ? "" : ` in ${ms(message.tookMs)}`;
     const words = message.state === "acknowledged" ? `${STATES.acknowledged}${took}` : STATES[message.state];
-    ticks.replaceChildren(sign(message.state), h("span.visually-hidden", {}, `, ${words}`));
-    ticks.title = words;
+    ticks.replaceChildren(sign(message.state), h("span.ticks-words", {}, words));
     failed.hidden = message.state !== "failed";
     if (message.state === "failed") {
       const again = h("button.button", { type: "button", onclick: () => this.again(message) }, "Send again");

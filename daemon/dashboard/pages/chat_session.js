@@ -197,7 +197,7 @@ export class ChatSession extends EventTarget {
     Object.assign(turn, {
       end,
       tookMs: event.took_ms ?? null,
-      rule: event.rule ?? "",
+      rule: event.rule ?? (turn.escalated ? "escalated" : ""),
       reason: event.reason ?? "",
       problem: "",
       endedAt: Date.parse(event.at),

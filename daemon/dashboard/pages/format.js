@@ -1,22 +1,36 @@
-// Numbers and times as the viewer's own locale writes them. Pure.
+// Numbers and times, as the language of the page writes them: never as the browser's own language would, which would
+// mix its digits and its order of a date into an English sentence.
 
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const precise = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
-const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const shortTime = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+/** The language of the page, and so of its digits and dates. */
+const LANGUAGE = `${document.documentElement.lang}-u-hc-h23`; // 14:05, not 2:05 PM
+
+const whole = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
+const precise = new Intl.NumberFormat(LANGUAGE, { maximumSignificantDigits: 4 });
+const timeOfDay = new Intl.DateTimeFormat(LANGUAGE, { timeStyle: "medium" });
+const shortTime = new Intl.DateTimeFormat(LANGUAGE, { timeStyle: "short" });
+const dayAndTime = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "medium" });
+const share = new Intl.NumberFormat(LANGUAGE, { style: "percent", maximumFractionDigits: 1 });
 
 export const number = (value) => whole.format(value);
 export const tenth = (value) => tenths.format(value);
+/** At most 999, and `999+` beyond: for a badge. */
+export const atMost999 = (value) => (value > 999 ? `${whole.format(999)}+` : whole.format(value));
 export const exact = (value) => precise.format(value);
 export const percent = (value) => share.format(value);
 
 /** `1 message`, `3 messages`, `9,940 messages`. */
 export function count(amount, one, many = `${one}s`) {
   return `${whole.format(amount)} ${amount === 1 ? one : many}`;
+}
+
+/** `812 B`, `1.4 MB`. */
+export function bytes(amount) {
+  const units = ["B", "kB", "MB", "GB"];
+  let [value, place] = [amount ?? 0, 0];
+  while (value >= 999.5 && place < units.length - 1) [value, place] = [value / 1_000, place + 1];
+  return `${(place ? tenths : whole).format(value)} ${units[place]}`;
 }
 
 /** A rate per second. */

@@ -1,7 +1,7 @@
 // What an operator does on the health page: pausing and resuming instances, and running the doctor.
 
 import { get, post } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, option } from "./dom.js";
 import { icon } from "./icons.js";
 import { statusLine } from "./status_line.js";
 import { pauseWords } from "./shell.js";
@@ -31,7 +31,7 @@ export function pauses(current) {
   const select = h(
     "select",
     { "aria-label": "Instance to pause" },
-    store.session.instances.map((name) => h("option", { value: name }, name)),
+    store.session.instances.map((name) => option(name, name)),
   );
   return [
     current.length ? null : h("p.quiet", {}, "Nothing is paused."),

@@ -8,6 +8,8 @@ const ICONS = {
   dead: "M3 6h18v12H3zM3 7l9 7 9-7",
   events: "M4 6h16M4 12h16M4 18h10",
   health: "M12 20s-8-4.6-8-10.2A4.4 4.4 0 0 1 12 7a4.4 4.4 0 0 1 8 2.8C20 15.4 12 20 12 20z",
+  instances: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
+  plus: "M12 5v14M5 12h14",
   flag: "M5 21V4M5 5h13l-3 4 3 4H5",
   pause: "M8 5v14M16 5v14",
   play: "M7 4.5v15l12-7.5z",

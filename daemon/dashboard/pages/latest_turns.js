@@ -1,10 +1,10 @@
 // The latest turns, and the trace of the selected one.
 
 import { bdi, h, keyed, setText } from "./dom.js";
-import { count, moment, ms } from "./format.js";
+import { moment, ms, number } from "./format.js";
 import { TurnPane } from "./turn_pane.js";
 import { turnLog } from "./turn_log.js";
-import { TURN_STATES, rule } from "./words.js";
+import { turnBadge } from "./turn_words.js";
 
 const READING_MS = 6_000; // how long the latest turn is shown before a newer one replaces it
 
@@ -56,9 +56,9 @@ export function latestTurns(signal) {
       h("span.turn-who", {}, bdi(turn.instance)),
       h(
         "span.card-count",
-        { title: count(turn.messages, "message") },
-        String(turn.messages),
-        h("span.visually-hidden", {}, " messages"),
+        {},
+        number(turn.messages),
+        h("span.visually-hidden", {}, turn.messages === 1 ? " message" : " messages"),
       ),
       when,
       took,
@@ -67,10 +67,9 @@ export function latestTurns(signal) {
     return { node: h("li", {}, button), update };
 
     function update(now) {
-      state.className = `turn-state of-${now.state}`;
-      const suppressed = now.state === "suppressed";
-      setText(state, suppressed ? now.rule.replaceAll("_", " ") : TURN_STATES[now.state]); // short: it must fit
-      state.title = suppressed ? rule(now.rule) : "";
+      const { words, kind } = turnBadge(now);
+      state.className = `turn-state of-${kind}`;
+      setText(state, words); // what it means is in the pane of the turn
       setText(took, now.tookMs === null ? "" : ms(now.tookMs));
     }
   }

@@ -1,7 +1,7 @@
 // The sign-in page: how to get a login link. Shown without a session, for a used link, and after a session has ended.
 
 import { post } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { tokenOf } from "./router.js";
 
@@ -61,7 +61,7 @@ function steps(problem, entered) {
       await post("/session", { token: tokenOf(input.value) });
       entered();
     } catch (error) {
-      problem.textContent = error.message;
+      setText(problem, error.message);
       input.select();
     }
   };

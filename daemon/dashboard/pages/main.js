@@ -3,20 +3,21 @@
 import { ApiError, get, post, signedOut } from "./api.js";
 import { loginPage } from "./login.js";
 import { panel } from "./panel.js";
-import { place, takeToken } from "./router.js";
+import { pageOf, place, takeToken } from "./router.js";
 import { shell } from "./shell.js";
 import { store } from "./store.js";
 import { turnLog } from "./turn_log.js";
 import { deadLetters } from "./view_dead_letters.js";
 import { events } from "./view_events.js";
 import { health } from "./view_health.js";
+import { instances } from "./view_instances.js";
 import { live } from "./view_live.js";
 import { playground } from "./view_playground.js";
 
-const VIEWS = { live, playground, dead: deadLetters, events, health };
+const VIEWS = { live, instances, playground, dead: deadLetters, events, health };
 const root = document.getElementById("root");
 let visit = null; // aborted when the session ends
-let view = null; // {name, ended}
+let view = null; // {key, ended}
 let frame = null;
 
 async function enter() {
@@ -54,14 +55,15 @@ function leave() {
 }
 
 function show() {
-  const { view: name, panel: opened } = place();
+  const { view: kind, name, panel: opened } = place();
+  const key = pageOf(kind, name);
   frame.mark();
-  if (view?.name !== name) {
+  if (view?.key !== key) {
     view?.ended.abort();
-    view = { name, ended: new AbortController() };
+    view = { key, ended: new AbortController() };
     frame.page.replaceChildren();
-    frame.page.className = `page view-${name}`;
-    VIEWS[name](frame.page, view.ended.signal);
+    frame.page.className = `page view-${kind}`;
+    VIEWS[kind](frame.page, view.ended.signal, name);
     window.scrollTo(0, 0);
   }
   panel.show(opened);

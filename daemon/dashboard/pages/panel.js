@@ -6,7 +6,7 @@ import { conversation } from "./panel_conversation.js";
 import { explain } from "./panel_explain.js";
 import { deadLetter } from "./panel_dead_letter.js";
 import { turn } from "./panel_turn.js";
-import { go, place } from "./router.js";
+import { go, here, place } from "./router.js";
 
 const KINDS = { conversation, turn, explain, "dead-letter": deadLetter };
 
@@ -35,7 +35,7 @@ class Panel {
 
   constructor() {
     document.body.append(this.#dialog);
-    this.#dialog.addEventListener("close", () => place().panel && go(`#/${place().view}`));
+    this.#dialog.addEventListener("close", () => place().panel && go(here()));
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
   }
 

@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { poll, maskNotice } from "./polling.js";
 import { afterColon, showRing } from "./cards.js";
-import { bdi, fillWhen, h, setText } from "./dom.js";
+import { bdi, fillWhen, h, option, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { count, left, moment } from "./format.js";
 import { messageList, textOf } from "./message_list.js";
@@ -12,7 +12,9 @@ import { beside } from "./router.js";
 import { store } from "./store.js";
 import { withToast } from "./feedback.js";
 import { turnLog } from "./turn_log.js";
-import { STATES, TURN_STATES, doing, rule, why } from "./words.js";
+import { badgeOf } from "./turn_pane.js";
+import { turnRule } from "./turn_words.js";
+import { STATES, capital, doing, why } from "./words.js";
 
 const LOOK_MS = 1_000;
 const TAKEOVER_TIMES = [
@@ -96,7 +98,7 @@ export function conversation(root, title, { id }, signal) {
     const button = (words_, sign, enabled, act) =>
       h(
         "button.button",
-        { type: "button", disabled: !may || !enabled, title: may ? null : "Needs access level operate", onclick: act },
+        { type: "button", disabled: !may || !enabled, onclick: act },
         icon(sign),
         words_,
       );
@@ -104,7 +106,7 @@ export function conversation(root, title, { id }, signal) {
     const seconds = h(
       "select",
       { "aria-label": "Duration of the take-over", disabled: !may },
-      TAKEOVER_TIMES.map(([value, words_]) => h("option", { value }, words_)),
+      TAKEOVER_TIMES.map(([value, words_]) => option(value, words_)),
     );
     const flush = () =>
       act(
@@ -121,6 +123,7 @@ export function conversation(root, title, { id }, signal) {
       button("Answer now", "send", waits, flush),
       button(silent ? "Hand back" : "Resume", "play", silent || ["parked", "holding"].includes(view.state), resume),
       h("span.joined", {}, button("Take over", "person", true, takeOver), seconds),
+      may ? null : h("p.quiet", {}, "To do this you need access level operate."),
     ];
   }
 
@@ -129,8 +132,6 @@ export function conversation(root, title, { id }, signal) {
     again();
   }
 }
-
-const capital = (words) => words[0].toUpperCase() + words.slice(1);
 
 function windowOf(label) {
   return store.top?.rows.find((row) => row.conversation === label)?.window_seconds ?? 0;
@@ -226,7 +227,7 @@ function ofBusiness(view) {
 
 function past(turn, parts) {
   const replies = turn.parts.map((part) => textOf(parts.get(`${turn.id} ${part.number}`) ?? part.text));
-  const words = turn.rule ? h("p.quiet", {}, rule(turn.rule)) : null;
+  const words = turn.rule ? h("p.quiet", {}, capital(turnRule(turn)), ".") : null;
   return h(
     "li.past-turn",
     {},
@@ -234,7 +235,7 @@ function past(turn, parts) {
       "p.past-head",
       {},
       h("a", { href: beside("turn", turn.id) }, `Turn ${turn.id}`),
-      h("span.turn-state", { class: `turn-state of-${turn.state}` }, TURN_STATES[turn.state]),
+      badgeOf(turn),
       h("span.quiet", {}, `${count(turn.messages, "message")}, ${moment(turn.started_at)}`),
     ),
     words,

@@ -9,7 +9,7 @@ import { beside } from "./router.js";
 import { ownTexts } from "./chat_session.js";
 import { store } from "./store.js";
 import { withToast } from "./feedback.js";
-import { why } from "./words.js";
+import { capital, why } from "./words.js";
 
 const LOOK_MS = 1_000;
 const ENDED = new Set(["answered", "suppressed", "dead", "dropped", "moved", "of_business"]);
@@ -64,8 +64,6 @@ function step(one) {
     one.text === null ? null : textOf(ownTexts.get(one.gateway_id) ?? one.text),
   );
 }
-
-const capital = (words) => words[0].toUpperCase() + words.slice(1);
 
 /** With milliseconds: the order is what matters here. */
 function precise(iso) {

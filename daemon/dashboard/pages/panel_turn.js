@@ -8,10 +8,9 @@ import { messageList, textOf } from "./message_list.js";
 import { beside } from "./router.js";
 import { store } from "./store.js";
 import { withToast } from "./feedback.js";
-import { sentence } from "./turn_pane.js";
+import { badgeOf, sentence } from "./turn_pane.js";
 import { turnLog } from "./turn_log.js";
 import { spansOf, traceChart } from "./trace.js";
-import { TURN_STATES } from "./words.js";
 
 const LOOK_MS = 1_500;
 const PARTS = { sent: "sent", pending: "pending", sending: "sending", unknown: "outcome unknown", dropped: "not sent" };
@@ -36,7 +35,7 @@ export function turn(root, title, { id }, signal) {
       h(
         "p.pane-head",
         {},
-        h("span.turn-state", { class: `turn-state of-${one.state}` }, TURN_STATES[one.state]),
+        badgeOf(one),
         " ",
         h("a", { href: beside("conversation", view.conversation) }, bdi(view.instance), " ", bdi(shown.contact)),
         h(
@@ -76,6 +75,6 @@ function part(one) {
 
 function more(one) {
   const sure = one.confidence === null ? "" : ` Confidence ${percent(one.confidence)}.`;
-  const fields = one.requested_fields.length ? ` It asks for ${one.requested_fields.join(", ")}.` : "";
-  return `${sure}${fields}`;
+  const fields = one.requested_fields.map((name, place) => [place ? ", " : "", bdi(name)]);
+  return [sure, fields.length ? [" It asks for ", fields, "."] : null];
 }

@@ -34,14 +34,17 @@ export class Plot {
     this.#mark = s("line.plot-mark", { y1: 0, y2: HEIGHT, visibility: "hidden" });
     this.#drawing = s(
       "svg.plot-drawing",
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", tabindex: 0 },
       s("line.plot-floor", { x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
       this.#area,
       [...this.#lines].reverse(),
       this.#mark,
     );
-    this.#drawing.addEventListener("pointermove", (event) => this.#point(event));
+    for (const name of ["pointerdown", "pointermove"])
+      this.#drawing.addEventListener(name, (event) => this.#point(this.#nearest(event)));
     this.#drawing.addEventListener("pointerleave", () => this.#point(null));
+    this.#drawing.addEventListener("blur", () => this.#point(null));
+    this.#drawing.addEventListener("keydown", (event) => this.#step(event));
     this.node = h(
       "div.plot",
       {},
@@ -88,22 +91,37 @@ export class Plot {
     setText(when, pointed ? ` ${moment(new Date(sample.wall).toISOString())}` : "");
   }
 
-  #point(event) {
-    this.#pointed = event;
-    if (event === null || !this.#samples.length) {
+  /** The sample under a finger or a pointer; null: there is none. */
+  #nearest(event) {
+    if (!this.#samples.length) return null;
+    const box = this.#drawing.getBoundingClientRect();
+    const wanted = this.#samples.at(-1).at - (1 - (event.clientX - box.left) / box.width) * this.#span;
+    return this.#samples.reduce((one, other) =>
+      Math.abs(other.at - wanted) < Math.abs(one.at - wanted) ? other : one,
+    );
+  }
+
+  /** The arrow keys go from sample to sample, starting with the latest. */
+  #step(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || !this.#samples.length) return;
+    event.preventDefault();
+    const known = this.#samples.indexOf(this.#pointed);
+    const next = (known < 0 ? this.#samples.length : known) + by;
+    this.#point(this.#samples[Math.min(Math.max(next, 0), this.#samples.length - 1)]);
+  }
+
+  /** Show the values of one sample; null: the latest ones. */
+  #point(sample) {
+    this.#pointed = sample;
+    if (sample === null) {
       this.#mark.setAttribute("visibility", "hidden");
       return this.#write(this.#samples.at(-1), false);
     }
-    const box = this.#drawing.getBoundingClientRect();
-    const now = this.#samples.at(-1).at;
-    const wanted = now - (1 - (event.clientX - box.left) / box.width) * this.#span;
-    const nearest = this.#samples.reduce((one, other) =>
-      Math.abs(other.at - wanted) < Math.abs(one.at - wanted) ? other : one,
-    );
-    const x = this.#x(nearest.at, now);
+    const x = this.#x(sample.at, this.#samples.at(-1).at);
     for (const end of ["x1", "x2"]) this.#mark.setAttribute(end, x);
     this.#mark.setAttribute("visibility", "visible");
-    this.#write(nearest, true);
+    this.#write(sample, true);
   }
 }
 

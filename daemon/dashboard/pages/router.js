@@ -1,20 +1,33 @@
-// The address says what is shown: #/live, #/live/conversation/c9b5539c37, #/playground/explain/<message>/<instance>.
-// The part after the view is what the drawer shows.
+// The address says what is shown: #/live, #/live/conversation/c9b5539c37, #/playground/explain/<message>/<instance>,
+// #/instances/<instance>. What follows is what the drawer shows.
 
-export const VIEWS = ["live", "playground", "dead", "events", "health"];
+export const VIEWS = ["live", "instances", "playground", "dead", "events", "health"];
+const OF_ONE = "instances"; // the view that has a page for each of something
 const LOGIN = "#login=";
 
-/** {view, panel: null | {kind, id, instance}} */
+/** {view, name: of the page within the view, or "", panel: null | {kind, id, instance}} */
 export function place() {
-  const [view, kind, id, instance] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
-  const known = VIEWS.includes(view) ? view : "live";
-  return { view: known, panel: kind && id ? { kind, id, instance } : null };
+  const [first, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  const view = VIEWS.includes(first) ? first : "live";
+  const name = view === OF_ONE ? (rest.shift() ?? "") : "";
+  const [kind, id, instance] = rest;
+  return { view, name, panel: kind && id ? { kind, id, instance } : null };
 }
 
-/** The address that opens something in the drawer beside the present view. */
+/** The address of a page. */
+export function pageOf(view, name = "") {
+  return `#/${[view, name].filter(Boolean).map(encodeURIComponent).join("/")}`;
+}
+
+/** The address of the present page, without a drawer. */
+export function here() {
+  const { view, name } = place();
+  return pageOf(view, name);
+}
+
+/** The address that opens something in the drawer beside the present page. */
 export function beside(kind, id, instance = "") {
-  const parts = [place().view, kind, String(id), instance].filter(Boolean).map(encodeURIComponent);
-  return `#/${parts.join("/")}`;
+  return [here(), ...[kind, String(id), instance].filter(Boolean).map(encodeURIComponent)].join("/");
 }
 
 /** Take the one-time token out of the address, so that it stays out of the browser's history. */

@@ -1,7 +1,8 @@
 // What surrounds every view: navigation, the state of the connection, banners, footer.
 
 import { remove } from "./api.js";
-import { bdi, fill, fillWhen, h, setText } from "./dom.js";
+import { bdi, fill, fillWhen, h, isolated, setText } from "./dom.js";
+import { showToast } from "./feedback.js";
 import { icon } from "./icons.js";
 import * as format from "./format.js";
 import { countdown } from "./ring.js";
@@ -12,6 +13,7 @@ import { ALERTS, LEVELS, alertValue } from "./words.js";
 
 const NAV = [
   ["live", "Live"],
+  ["instances", "Instances"],
   ["playground", "Playground", "chat"],
   ["dead", "Dead letters"],
   ["events", "Events"],
@@ -73,19 +75,19 @@ export function shell(root, signal) {
 }
 
 function markCurrent(links) {
-  const { view } = place();
+  const { view, name: page } = place();
   for (const [name, link] of Object.entries(links)) {
     if (name === view) link.node.setAttribute("aria-current", "page");
     else link.node.removeAttribute("aria-current");
   }
   const words = NAV.find(([name]) => name === view)[1];
-  document.title = `${words} · Majlis`;
+  document.title = [page && isolated(page), words, "Majlis"].filter(Boolean).join(" · ");
 }
 
 function badge(node, amount, what) {
   node.hidden = !amount;
-  setText(node, amount > 999 ? "999+" : String(amount));
-  node.setAttribute("aria-label", `${amount} ${what}`);
+  setText(node, format.atMost999(amount ?? 0));
+  node.setAttribute("aria-label", `${format.number(amount ?? 0)} ${what}`);
 }
 
 function showConnection(pill, root) {
@@ -98,12 +100,11 @@ function showConnection(pill, root) {
     return () => {};
   }
   const words = h("span");
-  fill(pill, h("span.dot"), words);
-  pill.title = "Retry now";
+  fill(pill, icon("retry"), words);
   const what = kind === "starting" ? "Not ready" : "Disconnected";
   return countdown(
     () => retryAt,
-    (seconds) => setText(words, `${what}, retrying in ${Math.ceil(seconds)} s`),
+    (seconds) => setText(words, `${what}, retrying in ${format.number(Math.ceil(seconds))} s`),
   );
 }
 
@@ -144,7 +145,7 @@ function banner(kind, words, more) {
     `p.banner.${kind}`,
     {},
     icon(sign),
-    h("span", {}, h("strong", {}, bdi(words)), more ? h("span.banner-more", {}, ` ${more}`) : null),
+    h("span", {}, h("strong", {}, words), more ? h("span.banner-more", {}, ` ${more}`) : null),
     link,
   );
 }
@@ -157,7 +158,7 @@ function asOf() {
 function themeButton() {
   const button = h("button.button.quiet.round", {
     type: "button",
-    onclick: () => ((theme.choice = theme.next()), show()),
+    onclick: () => ((theme.choice = theme.next()), show(), showToast(`Colour scheme: ${THEMES[theme.choice][1]}.`)),
   });
   const show = () => {
     const [sign, words] = THEMES[theme.choice];

@@ -2,8 +2,9 @@
 
 import { fillWhen, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { count, ms, setting } from "./format.js";
-import { CLOSED_BY, reason, rule } from "./words.js";
+import { count, ms, number, setting } from "./format.js";
+import { shortRule, turnRule } from "./turn_words.js";
+import { CLOSED_BY, capital, reason } from "./words.js";
 
 /** The five stages: which are done, which one runs, how long each took. */
 export class Stages {
@@ -50,7 +51,7 @@ function stagesOf(room) {
       "Window closed",
       turn
         ? `${count(turn.messageCount, "message")}${CLOSED_BY[turn.closedBy] ? `: ${CLOSED_BY[turn.closedBy]}` : ""}.`
-        : `${setting(room.windowSeconds)} after the first message, or when ${room.maxMessages} are waiting.`,
+        : `${setting(room.windowSeconds)} after the first message, or when ${number(room.maxMessages)} are waiting.`,
       turn ? "done" : isCollecting ? "current" : "next",
       turn?.closedBy === "timeout" ? setting(room.windowSeconds) : "",
     ],
@@ -63,7 +64,7 @@ function stagesOf(room) {
       took(turn?.lookupsMs),
     ],
     [
-      "Answered",
+      turn?.end && turn.rule ? capital(shortRule(turn.rule)) : "Answered",
       answered(turn),
       known(turn?.responderMs) || turn?.end === "done"
         ? "done"
@@ -84,15 +85,16 @@ function stagesOf(room) {
 }
 
 function answered(turn) {
-  if (turn?.problem) return `${reason(turn.problem)}.`;
-  if (turn?.rule && turn.end) return `Responder not called: ${rule(turn.rule)}.`;
+  if (turn?.problem) return `${capital(reason(turn.problem))}.`;
+  if (turn?.rule && turn.end) return `Responder not called: ${turnRule({ state: turn.end, rule: turn.rule })}.`;
   if (turn?.provider === "cache") return "From the response cache.";
   return turn?.provider ? `By ${turn.provider}.` : "One responder call for the whole burst.";
 }
 
 function ending(turn, sent) {
-  if (turn?.end === "suppressed") return `Nothing sent: ${rule(turn.rule)}.`;
+  if (turn?.end === "suppressed") return `Nothing sent: ${turnRule({ state: turn.end, rule: turn.rule })}.`;
   if (turn?.end === "dead") return `Failed${turn.reason ? `: ${reason(turn.reason)}` : ""}. It is now a dead letter.`;
+  if (turn?.end === "done" && turn.rule === "escalated") return "The escalated message. A person is to take over.";
   if (turn?.end === "done")
     return `${count(sent, "message")}.${turn.tookMs ? ` The whole turn took ${ms(turn.tookMs)}.` : ""}`;
   return "Each part of the reply is stored before it is sent.";

@@ -74,6 +74,11 @@ class Store extends EventTarget {
     if (this.#running) this.#timer = setTimeout(() => this.look(), wait);
   }
 
+  /** Ask for the session again, because there is an instance more or less. */
+  async renew() {
+    this.session = await get("/session");
+  }
+
   /** Refresh the status as well, because something was just changed. */
   stale() {
     this.#statusAt = -Infinity;

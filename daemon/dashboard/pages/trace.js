@@ -86,11 +86,9 @@ function row(span, end, ticks) {
     span.outcome === "ok"
       ? null
       : h("span.trace-error", {}, `${OUTCOMES[span.outcome]}${span.error ? `: ${reason(span.error)}` : ""}`);
-  const outcome = OUTCOMES[span.outcome] ?? span.outcome;
-  const title = `${span.name}: from ${ms(span.started_ms)}, took ${ms(span.took_ms)}, ${outcome}`;
   return h(
     "div.trace-row",
-    { role: "row", title },
+    { role: "row" },
     h(
       "span.trace-name",
       { role: "cell" },
@@ -100,11 +98,11 @@ function row(span, end, ticks) {
     ),
     h(
       "span.trace-track",
-      { role: "cell", "aria-label": `from ${ms(span.started_ms)}` },
+      { role: "cell", "aria-hidden": "true" },
       ticks.map((at) => line(at, end)),
       bar,
     ),
-    h("span.trace-ms", { role: "cell" }, ms(span.took_ms)),
+    h("span.trace-ms", { role: "cell" }, ms(span.took_ms), h("span.trace-from", {}, `at ${ms(span.started_ms)}`)),
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { follow, get } from "./api.js";
 import { store } from "./store.js";
+import { turnBadge } from "./turn_words.js";
 
 const KEPT = 40;
 const MAX_RUNNING = 20_000;
@@ -32,11 +33,12 @@ class TurnLog extends EventTarget {
     return this.#stages.get(conversation)?.stage;
   }
 
-  /** A row of /v1/top as of `row.at`, with what has happened since. */
+  /** A row of /v1/top as of `row.at`, with what has happened since: `ending` is the badge of a turn that has ended. */
   since(row) {
     const known = this.#stages.get(row.conversation);
     if (!known || known.at < row.at) return row;
-    return { ...row, state: known.stage === "ended" ? "answered" : "answering", closes_in_seconds: null };
+    if (known.stage !== "ended") return { ...row, state: "answering", closes_in_seconds: null };
+    return { ...row, state: "ended", ending: known.ending, closes_in_seconds: null };
   }
 
   find(id) {
@@ -82,6 +84,7 @@ class TurnLog extends EventTarget {
         this.#stage(event.conversation, "closed");
         break;
       case "turn.escalated":
+        if (turn) turn.rule = "escalated";
         break;
       case "turn.failed":
       case "turn.held":
@@ -89,16 +92,15 @@ class TurnLog extends EventTarget {
         this.#stages.delete(event.conversation);
         break;
       default:
-        this.#stage(event.conversation, "ended");
-        if (turn && ENDINGS[event.event]) {
-          Object.assign(turn, {
-            state: ENDINGS[event.event],
-            rule: event.rule ?? "",
-            tookMs: event.took_ms ?? turn.tookMs,
-          });
-        }
+        if (ENDINGS[event.event]) this.#end(event, turn);
     }
     this.#notify();
+  }
+
+  #end(event, turn) {
+    const end = { state: ENDINGS[event.event], rule: event.rule ?? turn?.rule ?? "" };
+    this.#stage(event.conversation, "ended", turnBadge(end));
+    if (turn) Object.assign(turn, end, { tookMs: event.took_ms ?? turn.tookMs });
   }
 
   #begin(event) {
@@ -119,9 +121,9 @@ class TurnLog extends EventTarget {
     this.turns.length = Math.min(this.turns.length, KEPT);
   }
 
-  #stage(conversation, stage) {
+  #stage(conversation, stage, ending = null) {
     const room = this.#stages.size < MAX_RUNNING || this.#stages.has(conversation);
-    if (room) this.#stages.set(conversation, { stage, at: performance.now() });
+    if (room) this.#stages.set(conversation, { stage, ending, at: performance.now() });
   }
 
   /** Turns that ended before the latest refresh are part of that refresh. */

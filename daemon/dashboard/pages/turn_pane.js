@@ -2,9 +2,10 @@
 
 import { get } from "./api.js";
 import { bdi, fill, h } from "./dom.js";
-import { count, exact, number } from "./format.js";
+import { count, exact, moment, number } from "./format.js";
 import { beside } from "./router.js";
-import { CUT, CLOSED_BY, TURN_STATES, rule } from "./words.js";
+import { turnBadge, turnRule } from "./turn_words.js";
+import { CUT, CLOSED_BY } from "./words.js";
 import { spansOf, traceChart } from "./trace.js";
 
 export class TurnPane {
@@ -46,8 +47,15 @@ function head({ turn, instance, contact }) {
     bdi(instance),
     " ",
     h("span.quiet", {}, bdi(contact)),
-    h("span.turn-state", { class: `turn-state of-${turn.state}` }, TURN_STATES[turn.state]),
+    h("span.quiet", {}, moment(turn.started_at)),
+    badgeOf(turn),
   );
+}
+
+/** How it ended, as a badge. */
+export function badgeOf(turn) {
+  const { words, kind } = turnBadge(turn);
+  return h("span.turn-state", { class: `turn-state of-${kind}` }, words);
 }
 
 function foot({ turn, conversation }) {
@@ -71,14 +79,15 @@ export function sentence(turn) {
   const closedBy = CLOSED_BY[turn.closed_by] ?? turn.closed_by;
   const batch = `${count(turn.messages, "message")}; window closed: ${closedBy}.`;
   const attempts = turn.tries ? ` ${count(turn.tries, "failed attempt")} before.` : "";
-  if (turn.rule) return `${batch}${attempts} Rule: ${rule(turn.rule)}.`;
+  if (turn.rule) return `${batch}${attempts} Rule: ${turnRule(turn)}.`;
   if (!turn.provider) return `${batch}${attempts}`;
-  const model = turn.model ? `, model ${turn.model}` : "";
+  const model = turn.model ? [", model ", bdi(turn.model)] : "";
   const tokens =
     turn.input_tokens || turn.output_tokens
       ? `, ${number(turn.input_tokens)} tokens in, ${number(turn.output_tokens)} out`
       : "";
   const cost = turn.cost ? `, cost ${exact(turn.cost)}` : "";
-  const by = turn.provider === "cache" ? "Answered from the response cache" : `Answered by ${turn.provider}${model}`;
-  return `${batch}${attempts} ${by}${tokens}${cost}${cut(turn.cut)}.`;
+  const by =
+    turn.provider === "cache" ? "Answered from the response cache" : ["Answered by ", bdi(turn.provider), model];
+  return [`${batch}${attempts} `, by, `${tokens}${cost}${cut(turn.cut)}.`];
 }

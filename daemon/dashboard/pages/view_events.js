@@ -1,7 +1,7 @@
 // Events as they happen, with filters: newest first, a limited number kept.
 
 import { follow } from "./api.js";
-import { bdi, fill, h, setText } from "./dom.js";
+import { bdi, fill, h, option, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { count, moment, number } from "./format.js";
 import { beside } from "./router.js";
@@ -82,12 +82,12 @@ export function events(root, signal) {
       "select",
       { onchange: (event) => ((wanted.instance = event.target.value), begin()) },
       h("option", { value: "" }, "all"),
-      store.session.instances.map((name) => h("option", { value: name }, name)),
+      store.session.instances.map((name) => option(name, name)),
     );
     const levels = h(
       "select",
       { onchange: (event) => ((wanted.level = event.target.value), filterShown()) },
-      LEVELS.map((name) => h("option", { value: name }, name)),
+      LEVELS.map((name) => option(name, name)),
     );
     const label = h("input", {
       type: "search",
@@ -203,8 +203,9 @@ function line(event) {
     h(
       "span.event-name",
       {},
-      h("span.event-level", { title: event.level }, h("span.visually-hidden", {}, event.level)),
+      h("span.event-level"),
       event.event,
+      h("span.event-level-word", {}, ` ${event.level}`),
     ),
     h(
       "span.event-about",

@@ -1,20 +1,18 @@
 // Health: readiness, alerts, stores, providers, latencies, targets and counts.
 
-import { bdi, fill, fillWhen, h } from "./dom.js";
+import { bdi, fill, fillWhen, h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { statusLine } from "./status_line.js";
 import * as format from "./format.js";
 import { doctor, pauses } from "./health_actions.js";
+import { period, present, sinceTheStart } from "./health_counts.js";
 import { sessions } from "./health_sessions.js";
 import { targets } from "./health_targets.js";
 import { doorWarnings, lostWebhooks, sweepLine } from "./health_doors.js";
 import { store } from "./store.js";
-import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, reason } from "./words.js";
+import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, capital, reason } from "./words.js";
 
 const { count, duration, ms, number } = format;
-const short = (code) => code.replaceAll("_", " ");
-const capital = (words) => words[0].toUpperCase() + words.slice(1);
-
 export function health(root, signal) {
   const parts = {
     readiness: h("div"),
@@ -24,7 +22,9 @@ export function health(root, signal) {
     watched: h("ul.watched"),
     providers: h("div.scroll"),
     latencies: h("div.scroll"),
-    counts: h("div.tiles"),
+    now: h("div"),
+    counts: h("div"),
+    period: h("span.quiet"),
     pauses: h("div"),
   };
   const section = (id, title, part, ...more) =>
@@ -50,7 +50,8 @@ export function health(root, signal) {
       section("providers", "Providers", parts.providers),
       section("latencies", "Latencies", parts.latencies, h("span.quiet", {}, "latest 500 of each")),
       section("targets", "Targets", targets(signal)),
-      section("counts", "Counts", parts.counts),
+      section("now", "Now", parts.now),
+      section("counts", "Counts", parts.counts, parts.period),
       section("pauses", "Pauses", parts.pauses),
       section("sessions", "Sessions", sessions(signal), h("span.quiet", {}, "browsers that are logged in here")),
       section("doctor", "Doctor", doctor()),
@@ -100,7 +101,9 @@ function draw(parts) {
   );
   fillWhen(parts.providers, top.providers, () => providers(top.providers));
   fillWhen(parts.latencies, top.latencies, () => latencies(top.latencies));
-  fillWhen(parts.counts, [status], () => counts(status));
+  fillWhen(parts.now, [status], () => present(status));
+  fillWhen(parts.counts, [status, top.counters], () => sinceTheStart(status, top));
+  setText(parts.period, period(top));
   fillWhen(parts.pauses, [top.pauses], () => pauses(top.pauses));
 }
 
@@ -134,7 +137,7 @@ function readiness(status, top) {
     status.feeds.map((feed) =>
       statusLine(
         feed.connected,
-        `Feed of ${feed.instance}`,
+        ["Feed of ", bdi(feed.instance)],
         `${feed.connected ? "connected" : "not connected"}. ${feed.note}`,
       ),
     ),
@@ -234,51 +237,5 @@ function table(heads, rows) {
         ),
       ),
     ),
-  );
-}
-
-function counts(status) {
-  const ingress = status.ingress;
-  const sum = (counts_) => Object.values(counts_).reduce((all, one) => all + one, 0);
-  const rules = Object.entries(status.suppressed_by_rule).map(([name, amount]) => `${short(name)}: ${number(amount)}`);
-  const refused = Object.entries(ingress.refused).map(([name, amount]) => `${reason(name)}: ${number(amount)}`);
-  return [
-    tile("Acknowledged", status.acknowledged),
-    tile("Answered", status.answered),
-    tile("Suppressed, by rule", status.suppressed, rules),
-    tile("Dead letters", status.dead),
-    tile(
-      "Waiting",
-      status.waiting_messages,
-      status.oldest_waiting_seconds ? [`oldest: ${duration(status.oldest_waiting_seconds)}`] : [],
-    ),
-    tile("Silent conversations", status.taken_over + status.escalated + status.opted_out + status.machines, silences(status)),
-    tile("From response cache", status.cache_hits),
-    tile("Duplicates", ingress.duplicate),
-    tile("Ignored", sum(ingress.ignored)),
-    tile("Refused with 503", sum(ingress.refused), refused),
-    tile("Unreadable", ingress.unreadable),
-    tile("Wrong token", ingress.unauthorized),
-  ];
-}
-
-function silences(status) {
-  return Object.entries({
-    "taken over": status.taken_over,
-    escalated: status.escalated,
-    "opted out": status.opted_out,
-    "silent to a machine": status.machines,
-  })
-    .filter(([, amount]) => amount)
-    .map(([words, amount]) => `${words}: ${number(amount)}`);
-}
-
-function tile(title, amount, more = []) {
-  return h(
-    "div.tile",
-    {},
-    h("span.tile-title", {}, title),
-    h("span.tile-value", {}, number(amount)),
-    more.map((words) => h("span.quiet", {}, words)),
   );
 }

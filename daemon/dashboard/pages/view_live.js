@@ -1,7 +1,7 @@
 // Live: busy conversations, the most urgent first, with the latest turns beside them.
 
 import { card } from "./cards.js";
-import { fill, fillWhen, h, keyed, setText } from "./dom.js";
+import { fill, fillWhen, h, keyed, option, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { latestTurns } from "./latest_turns.js";
 import { count, number } from "./format.js";
@@ -140,5 +140,3 @@ function nobody() {
     ),
   ];
 }
-
-const option = (value, words) => h("option", { value }, words);

@@ -4,8 +4,8 @@ import { ApiError } from "./api.js";
 import { BurstLine } from "./burst.js";
 import { Chat, tickLegend } from "./chat.js";
 import { composer } from "./composer.js";
-import { bdi, fill, fillWhen, h } from "./dom.js";
-import { setting } from "./format.js";
+import { bdi, fill, fillWhen, h, option } from "./dom.js";
+import { number, setting } from "./format.js";
 import { icon } from "./icons.js";
 import { storage } from "./storage.js";
 import { ChatSession } from "./chat_session.js";
@@ -40,7 +40,9 @@ export function playground(root, signal) {
       h(
         "p.empty-line",
         {},
-        "No instances are configured: add one under instances in config.yaml, and restart the daemon.",
+        "There are no instances yet: ",
+        h("a", { href: "#/instances" }, "add one"),
+        ".",
       ),
     );
   instance ??= storage.get(KEY);
@@ -56,7 +58,7 @@ export function playground(root, signal) {
   const problem = h("p.banner.error", { role: "alert", hidden: true });
   const trace = h("div");
   const writer = composer((text) => visit.room?.write(text));
-  const who = h("bdi.phone-who");
+  const who = h("bdi.phone-who", { dir: "ltr" });
   const newCustomer = h("button.button", { type: "button", onclick: () => open(true) }, "New customer");
   fill(
     root,
@@ -93,7 +95,7 @@ export function playground(root, signal) {
 
   function instances() {
     const options = store.session.instances.map((name) =>
-      h("option", { value: name, selected: name === instance }, name),
+      option(name, name, name === instance),
     );
     const change = (event) => {
       instance = event.target.value;
@@ -220,7 +222,7 @@ export function playground(root, signal) {
 }
 
 const ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
-const ordinal = (number) => ORDINALS[number] ?? `${number}th`;
+const ordinal = (place) => ORDINALS[place] ?? `${number(place)}th`;
 
 /** `+999 123 456 789 012`: a number that does not exist. */
 function numberWords(contact) {

@@ -2,6 +2,8 @@
 
 import { duration } from "./format.js";
 
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 export const STATES = {
   waiting: "Waiting",
   queued: "Queued",
@@ -181,7 +183,10 @@ export function isMasked(text) {
   return /^\(\d+ characters\)$/.test(text);
 }
 
-/** What a conversation is doing, to follow its state. `stage`: of its turn; `timeLeft`: in words, or empty. */
+/**
+ * What a conversation is doing, to follow its state; how its turn ended is the state itself.
+ * `stage`: of its turn; `timeLeft`: in words, or empty.
+ */
 export function doing(row, stage, timeLeft) {
   switch (row.state) {
     case "waiting":
@@ -248,12 +253,3 @@ export const ASIDES = {
 export function rule(code) {
   return RULES[code] ?? String(code).replaceAll("_", " ");
 }
-
-export const TURN_STATES = {
-  started: "running",
-  answered: "sending",
-  done: "answered",
-  suppressed: "suppressed",
-  dead: "dead letter",
-  moved: "moved",
-};

@@ -75,6 +75,8 @@ def test_an_answer_without_a_model_call_says_where_it_came_from(
     answered(door, msgspec.structs.replace(ANSWER, provider=provider), rule)
     out = majlis("show", f"acme/{CONTACT}").out
     assert said in out and out.count("(cache)") == (provider == "cache")
+    row = next(line for line in out.splitlines() if said in line)
+    assert row.split()[1] == (rule or "done"), "not the state of a turn that a responder answered"
 
 
 def test_a_turn_shows_provider_cost_and_parts_masked_without_reveal(

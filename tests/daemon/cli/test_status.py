@@ -59,7 +59,7 @@ def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: T
         "12 active conversations, 12 open windows",
         "2 running",
         "14 messages, the oldest for 6.2 s",
-        "1,204 since the start",
+        "1,204 since the installation",
         "310 answered, 3 suppressed, 877 dead",
         "group 12, reaction 3",
         "1 open: majlis dead list",

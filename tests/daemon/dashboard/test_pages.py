@@ -13,7 +13,7 @@ from daemon.config.sections import MonitorSettings, TargetsSettings
 from daemon.dashboard.pages import INDEX, TYPES, Pages
 from daemon.observe.alerts import rules
 from daemon.operate.letters import ANYWHERE, OF_PROVIDERS
-from daemon.operate.message_life import CUT, NOT_ANSWERED, SILENCED
+from daemon.operate.message_life import CUT, NOT_ANSWERED, SAID, SILENCED
 from daemon.responders.breaker import Condition
 from daemon.web.http1 import Peer, Request
 
@@ -76,9 +76,25 @@ def test_what_customers_wrote_stands_in_an_element_of_its_own() -> None:
             assert not mixed, (name, mixed)
 
 
+def test_the_page_alone_says_which_language_its_numbers_and_dates_have() -> None:
+    """The browser's own would mix its digits and its order of a date into an English page."""
+    for name, body in FILES.items():
+        if name.endswith(".js"):
+            asked = re.findall(r"\bIntl\.\w+\(\s*([^,)]*)|\.(toLocale\w+)", body.decode())
+            assert name == "format.js" or not asked, (name, asked)
+            assert {first for first, _ in asked} <= {"LANGUAGE"}, (name, asked)
+
+
+def test_no_page_shows_the_state_of_a_turn_without_its_rule() -> None:
+    """`done` is the state of an answer, of an escalation and of a confirmed stop word."""
+    for name, body in FILES.items():
+        assert name == "turn_words.js" or '"answered",\n  suppressed: ' not in body.decode(), name
+        assert "TURN_STATES" not in body.decode(), name
+
+
 def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
     known = {
-        "RULES": {*NOT_ANSWERED, *SILENCED},
+        "RULES": {*NOT_ANSWERED, *SILENCED, *SAID},
         "ASIDES": {*get_args(Aside)} - {""},
         "REASONS": {*ANYWHERE, *OF_PROVIDERS},
         "CUT": {*get_args(CutReason)} - {""},

@@ -212,6 +212,14 @@ async def test_what_was_found_in_the_gateways_records_says_so_and_why_it_was_not
     assert (told.swept, told.state) == ("", "answered")
 
 
+async def test_what_majlis_said_itself_is_no_responders_answer() -> None:
+    """I3: an escalated turn is done, and nobody answered the question yet."""
+    world = World()
+    world.turns = (msgspec.structs.replace(stored_turns(), rule="escalated"),)
+    why = (await world.explain("M1", None)).why
+    assert why.startswith("answered by rule escalated 0.0 s after its burst began: a person was asked for")
+
+
 async def test_what_its_writer_did_to_a_message_is_said() -> None:
     """I2: whoever asks why nobody answered sees what was edited, deleted, or too old."""
     world = World()

@@ -21,6 +21,8 @@ async def test_status_shows_what_needs_attention(operators: Operators) -> None:
     await operators.takeovers.begin(DEMO, 60)
     for rule in ("duplicate", "duplicate", "escalated"):
         operators.feed.emit("turn.suppressed", DEMO, rule=rule)
+    operators.feed.emit("turn.done", DEMO)
+    operators.feed.emit("turn.done", DEMO, rule="escalated")
     operators.feed.emit("turn.answered", DEMO, provider="cache")
     operators.feed.emit("turn.answered", DEMO, provider="main")
     operators.feed.emit("limit.reached", DEMO, reason="cost_per_day", policy="fallback")
@@ -28,6 +30,7 @@ async def test_status_shows_what_needs_attention(operators: Operators) -> None:
     status = await operators.status.now()
     assert (status.taken_over, status.escalated, status.notices_waiting) == (1, 1, 0)
     assert status.suppressed_by_rule == {"duplicate": 2, "escalated": 1}
+    assert status.said_by_rule == {"escalated": 1}
     assert status.cache_hits == 1 and status.limits_reached == {"cost_per_day": 1}
     assert msgspec.to_builtins(status)["providers"] == [
         {
