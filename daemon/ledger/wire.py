@@ -44,6 +44,7 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "why": batch.why,
         "tries": batch.attempts,
         "opened_at_ms": batch.opened_at_ms,
+        "shadow": batch.is_shadow,
         "messages": messages,
         "message_ids": [message.id for message in messages],
         "text": about.text,
