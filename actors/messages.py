@@ -22,12 +22,12 @@ answered like any other. The last two belong to the history and are not answered
 
 HISTORY_ONLY: Collection[Swept] = ("too_old", "already_answered")
 
-Aside = Literal["", "reaction", "edit", "deletion", "deleted", "backlog", "shadow"]
+Aside = Literal["", "reaction", "edit", "deletion", "deleted", "backlog", "shadow", "off"]
 """Why a message is nothing to answer by itself, and the rule of a turn that holds nothing else. Empty: it is one.
 
 `reaction`: context of what comes next. `edit`, `deletion`: they changed another message of their batch. `deleted`: its
 writer deleted it before it was answered. `backlog`: older than `ingress.max_age_seconds` when it arrived. `shadow`:
-heard in mode `shadow`, beside others that were not (`actors/modes.py`).
+heard in mode `shadow`, beside others that were not. `off`: heard in mode `off` (`actors/modes.py`).
 """
 
 ContextKind = Literal["quote", "status", "ad", "product", "reaction", "edit"]

@@ -28,7 +28,6 @@ import msgspec
 
 from actors import contacts, escalation, limits, modes, opt_out, response_cache, situation, told
 from actors.amendments import DELETION, EDIT
-from actors.identity import is_playground
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
 from actors.lookups import Facts
@@ -116,9 +115,7 @@ def ruled(turn: Turn, batch: Batch, terms: Terms) -> Turn:
     if turn.state != "started" or turn.rule or turn.moved_to or not batch.entries:
         return turn
     contact = batch.conversation.contact
-    # What the playground made up is none of the instance's.
-    off = "" if is_playground(contact) else modes.rule(terms)
-    rule = off or contacts.rule(contact, terms)
+    rule = modes.OFF if modes.is_off(contact, terms) else contacts.rule(contact, terms)
     return msgspec.structs.replace(turn, rule=rule or _silent_rule(batch))
 
 

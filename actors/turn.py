@@ -370,9 +370,8 @@ class TurnAttempt:
         return await self._finish(turn)
 
     def _is_off(self) -> bool:
-        """Now, not when the attempt began. The playground's chats are nobody's."""
-        terms = self._services.policies.terms(self._instance)
-        return modes.rule(terms) == modes.OFF and not is_playground(self._conversation.contact)
+        """Now, not when the attempt began."""
+        return modes.is_off(self._conversation.contact, self._services.policies.terms(self._instance))
 
     async def _drop_rest(self, turn: Turn, rule: str) -> TurnOutcome:
         """What has not left never will."""

@@ -22,6 +22,7 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.instance import Terms
 from actors.messages import Message, Receipt, WindowPolicy
+from actors.modes import heard
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.lately import Lately
@@ -121,10 +122,7 @@ class DurableInbox:
 
     def _heard_now(self, message: Message) -> Message:
         """In the conversation it belongs to, and by the mode of this moment, whichever door it came through."""
-        message = self._links.resolved(message)
-        if self._terms(message.instance).mode != "shadow":
-            return message
-        return msgspec.structs.replace(message, shadow=True)
+        return heard(self._links.resolved(message), self._terms(message.instance).mode)
 
     def learn(self, link: Link) -> None:
         """Learn a LID's phone number. What waits or was refused under the LID moves to the phone's conversation now."""

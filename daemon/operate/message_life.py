@@ -48,6 +48,7 @@ NOT_ANSWERED: dict[str, str] = {
     "deletion": "it deleted an earlier message",
     "deleted": "its writer deleted it before it was answered",
     "backlog": "it was older than ingress.max_age_seconds when it arrived",
+    "off": "it was heard in mode off",
     "shadow": "it was heard in mode shadow, and what came with it was not",
 }
 """Why a message belongs to the history alone, by its rule."""

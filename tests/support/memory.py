@@ -336,6 +336,8 @@ class MemoryLedger:
         if row.turn.state == "started":
             outbox = tuple(Part(number, text, "pending") for number, text in enumerate(reply.parts))
             row.reply, row.answered_at_ms = reply, clock_ms()
+            if row.turn.shadow:
+                reply = msgspec.structs.replace(reply, hand_back="", escalation="", opt_out="")
             row.turn = msgspec.structs.replace(
                 row.turn,
                 state="answered",
