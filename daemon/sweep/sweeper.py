@@ -75,7 +75,7 @@ class Clocks(NamedTuple):
     """Uniform in [0, 1)."""
 
 
-class InMode(Protocol):
+class ModeNow(Protocol):
     """The mode of an instance, and since when."""
 
     @property
@@ -91,7 +91,7 @@ class Around(NamedTuple):
     instances: Callable[[], Awaitable[Mapping[str, RecordsReader]]]
     """Those that have records, each with its reader. May raise `LedgerUnavailable`."""
     paused: Callable[[str], Rest | None]
-    mode: Callable[[str], Awaitable[InMode]]
+    mode: Callable[[str], Awaitable[ModeNow]]
     """May raise `LedgerUnavailable`."""
     ready: Callable[[], bool]
     """Whether messages may be stored now."""
