@@ -13,14 +13,17 @@ from actors.identity import Conversation
 from actors.instance import InstanceRecord, Mode, ReplyTerms
 from actors.machines import Pace
 from actors.messages import Answer
-from actors.outcome import NotSent, Unknown
+from actors.outcome import NotSent, SendOutcome, Unknown
 from tests.support.world import DEMO, World
 
 Moment = Literal["waits", "asked", "stored", "under way"]
 """Where a burst is when the mode changes: in its window | with the model | answered, the gateway away | one part of two
 sent, whose outcome nobody knows."""
 
-AWAY = (False, NotSent("unreachable", "hold"))
+SENDS: dict[Moment, list[tuple[bool | float, SendOutcome]]] = {
+    "stored": [(False, NotSent("unreachable", "hold"))],
+    "under way": [(1.0, Unknown("timed_out"))],
+}
 
 
 def switch(world: World, mode: Mode) -> None:
@@ -74,7 +77,7 @@ async def test_every_change_of_mode_gives_what_it_meets_one_end(
     world.term = msgspec.structs.replace(world.term, mode=before, reply=ReplyTerms(max_chars=20))
     world.responder.script = ["a first paragraph\n\na second paragraph"]
     world.responder.delay_seconds = 2.0
-    world.gateway.script = {"stored": [AWAY], "under way": [(1.0, Unknown("timed_out"))]}.get(moment, [])
+    world.gateway.script = list(SENDS.get(moment, []))
     async with trio.open_nursery() as nursery:
         await world.start(nursery)
         await world.say("hello")
@@ -88,6 +91,22 @@ async def test_every_change_of_mode_gives_what_it_meets_one_end(
         assert len(world.responder.prompts) == len(kept(world)) == int(asked), "bought once, and kept"
         assert [texts for _, texts in world.mirror.outcomes] == [("hello",)]
         nursery.cancel_scope.cancel()
+
+
+async def test_what_may_have_left_is_not_sent_again_where_the_instance_is_off(
+    autojump_clock: MockClock,
+) -> None:
+    """I6, I13: nothing shows that it left, and `resend_once` would send it."""
+    world = World()
+    world.gateway.script = [(False, Unknown("timed_out"))]
+    async with trio.open_nursery() as nursery:
+        await world.start(nursery)
+        await world.say("hello")
+        await trio.sleep(9)
+        switch(world, "off")
+        await trio.sleep(120)
+        nursery.cancel_scope.cancel()
+    assert (world.replies, ends(world)) == ([], [("done", "off")])
 
 
 async def test_what_is_heard_in_shadow_is_answered_and_never_sent(autojump_clock: MockClock) -> None:

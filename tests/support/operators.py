@@ -43,6 +43,7 @@ from daemon.controls.takeovers import Takeovers
 from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
+from daemon.ledger.shadows import Shadows
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.mirror.arrivals import Arrival
 from daemon.mirror.survey import Pending, Totals
@@ -68,6 +69,7 @@ from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
 from daemon.operate.settings import SettingsInForce
+from daemon.operate.shadow import ShadowBoard
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
@@ -268,6 +270,7 @@ class Operators:
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
+        self.shadows = ShadowBoard(Shadows(self.db), lambda name: self.live.terms(name).mode, label)
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
@@ -280,8 +283,8 @@ class Operators:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
+            self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters,
+            EventTail(self.feed), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)

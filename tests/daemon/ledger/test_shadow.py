@@ -281,10 +281,14 @@ async def test_a_change_of_mode_is_noted_once_by_whoever_saw_it(old: OldSystem) 
     modes["demo"] = "shadow"
     shadow = await first.of("demo")
     assert shadow.mode == "shadow" and shadow.since > old.now - 5
-    modes["demo"] = "live"
+    modes["demo"] = "passthrough"
+    await first.of("demo")
+    late["demo"] = "shadow"
+    await second.of("demo")
+    assert await old.world.db.value("SELECT mode FROM majlis_modes") == "passthrough"
+    modes["demo"] = late["demo"] = "live"
     live = await first.of("demo")
     assert live.since > shadow.since
-    late["demo"] = "live"
     assert (await second.of("demo")).since == live.since
     restarted = Modes(old.world.db, modes.__getitem__, lambda: named, old.feed)
     assert (await restarted.of("demo")).since == live.since

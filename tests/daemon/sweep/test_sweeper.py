@@ -408,10 +408,10 @@ async def test_modes_in_which_nobody_answers_are_not_swept_and_leave_nothing_to_
     async with sweeping(here):
         await trio.sleep(300)
         assert (here.asked(), here.heard) == ({}, [])
-        here.records.kept.append(said("MEANWHILE", wall() - NOW))
+        here.records.kept.append(said("MEANWHILE", NOW - int(wall())))
         await trio.sleep(300)
         here.change_mode("demo", "live")
-        here.records.kept.append(said("SINCE", NOW - wall() - 5))
+        here.records.kept.append(said("SINCE", NOW - int(wall()) - 5))
         await trio.sleep(700)
         assert here.heard == ["SINCE"]
 
@@ -424,7 +424,7 @@ async def test_going_live_from_shadow_answers_nothing_that_was_written_in_it(
     async with sweeping(here):
         await trio.sleep(100)
         here.change_mode("demo", "live")
-        here.records.kept = [said("IN_SHADOW", NOW - wall() + 10), said("LIVE", NOW - wall() - 10)]
+        here.records.kept = [said("IN_SHADOW", NOW - int(wall()) + 10), said("LIVE", NOW - int(wall()) - 10)]
         await trio.sleep(100)
         here.feed.emit("gateway.connected", instance="demo")  # looks far back
         await trio.sleep(200)
