@@ -119,6 +119,10 @@ class Conflict(MajlisError):
     """It exists, and this cannot be done to it now. The text is a sentence for the operator. Contrast `Missing`."""
 
 
+class SwitchedOff(MajlisError):
+    """The instance was switched off before the send: nothing more is said."""
+
+
 class TakenOver(MajlisError):
     """A person of the business writes in the chat: Majlis is silent there. Contrast `TurnRefused`: nothing is wrong."""
 

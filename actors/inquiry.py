@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import trio
 
-from actors import triage
+from actors import modes, triage
 from actors.amendments import amended
 from actors.bought import Bought
 from actors.crash_points import reach
@@ -55,7 +55,7 @@ class Inquiry:
         self._lookups = lookups
         self._feed = feed
         self._came = came
-        self._batch = amended(came)
+        self._batch = modes.as_heard(amended(came))
         self._epoch = epoch
         self._flags = flags
         self._terms = terms
@@ -180,7 +180,7 @@ class Inquiry:
         reach("begun")
         if turn.repeated:
             # An edit of what is left out was not heard by the turn that answered it: it is a message.
-            self._batch = amended(self._came.without(turn.repeated))
+            self._batch = modes.as_heard(amended(self._came.without(turn.repeated)), turn.shadow)
         turn = triage.ruled(turn, self._batch, self._terms)
         messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(

@@ -22,11 +22,12 @@ answered like any other. The last two belong to the history and are not answered
 
 HISTORY_ONLY: Collection[Swept] = ("too_old", "already_answered")
 
-Aside = Literal["", "reaction", "edit", "deletion", "deleted", "backlog"]
+Aside = Literal["", "reaction", "edit", "deletion", "deleted", "backlog", "shadow", "off"]
 """Why a message is nothing to answer by itself, and the rule of a turn that holds nothing else. Empty: it is one.
 
 `reaction`: context of what comes next. `edit`, `deletion`: they changed another message of their batch. `deleted`: its
-writer deleted it before it was answered. `backlog`: older than `ingress.max_age_seconds` when it arrived.
+writer deleted it before it was answered. `backlog`: older than `ingress.max_age_seconds` when it arrived. `shadow`:
+heard in mode `shadow`, beside others that were not. `off`: heard in mode `off` (`actors/modes.py`).
 """
 
 ContextKind = Literal["quote", "status", "ad", "product", "reaction", "edit"]
@@ -170,6 +171,12 @@ class Batch(msgspec.Struct, frozen=True):
     def asked(self) -> Batch:
         """The same batch without what belongs to the history alone: what an answer is about."""
         return self.without({entry.message.id for entry in self.entries if entry.message.history_only})
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whatever could be answered in it was heard in mode `shadow`."""
+        about = self.asked.entries or self.entries
+        return bool(about) and all(entry.message.shadow for entry in about)
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -26,7 +26,15 @@ import msgspec
 import trio
 
 from actors.crash_points import reach
-from actors.errors import GatewayHeld, MajlisError, StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import (
+    GatewayHeld,
+    MajlisError,
+    StaleEpoch,
+    SwitchedOff,
+    TurnFailed,
+    TurnRefused,
+    Unavailable,
+)
 from actors.identity import Conversation
 from actors.outcome import NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Turn
@@ -73,9 +81,14 @@ class Outbox:
         self._waits = _Waits()
 
     async def deliver(
-        self, turn: Turn, conversation: Conversation, epoch: int, heed_takeover: bool = True
+        self,
+        turn: Turn,
+        conversation: Conversation,
+        epoch: int,
+        heed_takeover: bool = True,
+        is_off: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Bring every part of the turn to `sent`.
+        """Bring every part of the turn to `sent`. `is_off` is asked before each of them begins.
 
         Raises:
           TurnFailed: a part was not sent; another attempt may succeed.
@@ -83,11 +96,14 @@ class Outbox:
           GatewayHeld: the gateway is away; waiting does not count as an attempt.
           StaleEpoch: another daemon owns the conversation.
           TakenOver: a person writes in the chat (unless `heed_takeover` is off); nothing more was sent.
+          SwitchedOff: `is_off` said so; nothing more was sent.
         """
         turn = await self.settle_kept(turn, conversation)
         for part in turn.parts:
             if part.state in ("sent", "dropped"):
                 continue
+            if part.state == "pending" and is_off():
+                raise SwitchedOff("the instance is off")
             outcome = await _PartDelivery(self, turn, conversation, epoch, part, heed_takeover).run()
             if isinstance(outcome, NotSent):
                 raise _failure(outcome)

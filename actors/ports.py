@@ -52,6 +52,8 @@ class Turn(msgspec.Struct, frozen=True):
     dead_detail: str = ""
     repeated: tuple[str, ...] = ()
     """Ids of the batch that an earlier turn had heard, as T1 found them: this turn is about the others alone."""
+    shadow: bool = False
+    """Its answer is kept, and never sent (`actors/modes.py`)."""
     lately: int | None = None
     """How many turns the conversation has had within a day, counted up to 100, as T1 found it. None: nobody counted, or
     it has been taken for a machine's."""
@@ -174,6 +176,7 @@ class Ledger(Protocol):
         """T1: find or create the conversation, store the user's messages, open the turn; or find it as it was.
 
         Messages that an earlier turn of the contact had heard are left out; a batch of nothing else is a `duplicate`.
+        One that `is_shadow` begins a shadow turn: no step of it writes anything but tables of ours.
 
         Raises:
           EarlierTurnUnfinished: one of those turns has not ended yet.
@@ -191,7 +194,8 @@ class Ledger(Protocol):
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept.
 
-        A reply by rule `model_silence` ends the turn `suppressed`; its answer's tokens and cost are kept and counted.
+        A reply by rule `model_silence` or `shadow` ends the turn `suppressed`; its answer's tokens and cost are kept
+        and counted.
         """
 
     async def spend(
@@ -244,8 +248,11 @@ class Ledger(Protocol):
     async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
         """End the turn as a dead letter: kept, listed, replayable."""
 
-    async def link(self, instance: str, lid: str, phone: str) -> None:
-        """Remember that a LID belongs to a phone number; the two conversations become one. Idempotent."""
+    async def link(self, instance: str, lid: str, phone: str, shadow: bool = False) -> None:
+        """Remember that a LID belongs to a phone number; the two conversations become one. Idempotent.
+
+        `shadow`: only tables of ours may be written: others follow with the next link that is told aloud.
+        """
 
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:
         """Gateway message ids already bound to replies of this conversation: no evidence for another one."""

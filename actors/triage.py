@@ -2,6 +2,7 @@
 
 all of it was old when it arrived  a dead letter, before anything is looked up
 nothing of it is to be answered    silence, rule of the last one (`already_answered`, `reaction`, …), likewise
+the mode is `off`                  silence, rule `off`: before all that
 its writer is no customer          silence, rule `ignored_contact`, `not_allowed_contact`, `staff`: before all that
 its writer is one of our numbers   silence, rule `own_instance`
 a stop word                        confirmed once, rule `opted_out`; also where a person speaks or was asked for
@@ -15,6 +16,8 @@ a rate is exceeded                 by policy
 the answer is in the cache         give it again
 a budget is used up                by policy
 else                               ask the responder; it may choose to say nothing, rule `model_silence`
+
+What is said is not sent where it was heard in mode `shadow`: the turn ends by that rule (`actors/turn.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Literal
 
 import msgspec
 
-from actors import contacts, escalation, limits, opt_out, response_cache, situation, told
+from actors import contacts, escalation, limits, modes, opt_out, response_cache, situation, told
 from actors.amendments import DELETION, EDIT
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
@@ -102,8 +105,8 @@ def has_backlog(turn: Turn, batch: Batch) -> bool:
 
 
 def ruled(turn: Turn, batch: Batch, terms: Terms) -> Turn:
-    """The turn, ended by a rule that is known before anything is looked up: its writer is no customer, or nothing in it
-    is to be answered, which the rule of its last message says.
+    """The turn, ended by a rule that is known before anything is looked up: the instance is off, its writer is no
+    customer, or nothing in it is to be answered, which the rule of its last message says.
 
     What was old when it arrived comes before other asides: somebody should see it. What a deletion did tells more than
     that there was one. `batch` is what the turn heard. One that only moves its messages to another conversation keeps
@@ -111,7 +114,8 @@ def ruled(turn: Turn, batch: Batch, terms: Terms) -> Turn:
     """
     if turn.state != "started" or turn.rule or turn.moved_to or not batch.entries:
         return turn
-    rule = contacts.rule(batch.conversation.contact, terms)
+    contact = batch.conversation.contact
+    rule = modes.OFF if modes.is_off(contact, terms) else contacts.rule(contact, terms)
     return msgspec.structs.replace(turn, rule=rule or _silent_rule(batch))
 
 

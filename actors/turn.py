@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors import contacts, limits, notices, reply, response_cache, triage
+from actors import contacts, limits, modes, notices, reply, response_cache, triage
 from actors.amendments import amended
 from actors.bought import Bought
 from actors.crash_points import reach
@@ -26,6 +26,7 @@ from actors.errors import (
     Overloaded,
     ResponderHeld,
     StaleEpoch,
+    SwitchedOff,
     TakenOver,
     TurnFailed,
     TurnHeld,
@@ -95,8 +96,8 @@ class TurnAttempt:
         instance = batch.conversation.instance
         flags, terms = services.flags.of(instance), services.policies.terms(instance)
         self._came = batch
-        """As the mirror has it, edits and deletions not applied."""
-        batch = amended(batch)
+        """As the mirror has it, edits and deletions not applied, nothing set aside."""
+        batch = modes.as_heard(amended(batch))
         self._services = services
         self._ledger = services.ledger
         self._inquiry = Inquiry(
@@ -121,7 +122,7 @@ class TurnAttempt:
         found = await self._inquiry.run()
         turn = found.question.turn
         if turn.state == "started" and triage.has_backlog(turn, self._batch):
-            await self._store_notices(notices.too_old(self._instance, self._terms, self._now()))
+            await self._store_notices(turn, notices.too_old(self._instance, self._terms, self._now()))
         match turn.state:
             case "done":
                 return "answered"
@@ -138,7 +139,7 @@ class TurnAttempt:
                 if found.facts.pace.replies:
                     await self._warn_of_pace(turn, found.facts.pace)
                 if isinstance(verdict, triage.Wait | triage.Silence):
-                    await self._alert(verdict.reached, usage)
+                    await self._alert(turn, verdict.reached, usage)
                 if isinstance(verdict, triage.Wait):
                     raise TurnHeld(verdict.reason, verdict.seconds)
                 if isinstance(verdict, triage.Silence):
@@ -150,18 +151,17 @@ class TurnAttempt:
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
-        heard = amended(self._came.without(turn.repeated))
+        heard = modes.as_heard(amended(self._came.without(turn.repeated)), turn.shadow)
         turn = triage.ruled(turn, heard, self._terms)
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        is_silent = triage.is_silent(heard) or turn.rule in contacts.RULES
+        is_silent = triage.is_silent(heard) or turn.rule in (*contacts.RULES, modes.OFF)
         if turn.state == "started" and turn.rule and is_silent:
             return await self._end_by_rule(turn)  # nobody waits for an answer to these
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
-            if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):
-                # What is proven to have reached the customer is no dead letter.
-                return await self._finish(turn)
+            if (ended := await self._ended_already(turn)) is not None:
+                return ended
         if reason in (HELD_TOO_LONG, MIRROR_LOST):  # what has waited for hours waits for nothing more
             return await self._end_dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
         if turn.state == "started" and not (turn.rule or turn.moved_to):
@@ -169,6 +169,14 @@ class TurnAttempt:
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         return await self._end_dead(turn, reason, detail)
+
+    async def _ended_already(self, turn: Turn) -> TurnOutcome | None:
+        """What is proven to have reached the customer is no dead letter, nor is what an operator switched off."""
+        if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):
+            return await self._finish(turn)
+        if self._is_off() and not turn.dead_reason:
+            return await self._drop_rest(turn, modes.OFF)
+        return None
 
     # Before the answer
 
@@ -178,7 +186,7 @@ class TurnAttempt:
         if is_lid(contact):
             phone = self._services.identities.phone_of(self._instance, contact)
             if phone is not None:
-                await self._ledger.link(self._instance, contact, phone)
+                await self._ledger.link(self._instance, contact, phone, self._batch.is_shadow)
 
     def _emit_reached(self, turn: Turn, reached: tuple[Reached, ...], usage: Usage) -> None:
         for limit in reached:
@@ -189,14 +197,16 @@ class TurnAttempt:
     async def _warn_of_pace(self, turn: Turn, pace: Pace) -> None:
         self._emit("conversation.busy", turn, replies=pace.replies)
         hour, label = self._now().strftime("%Y-%m-%dT%H"), self._services.label(self._conversation)
-        await self._store_notices(notices.busy(self._instance, label, pace, self._terms, hour))
+        await self._store_notices(turn, notices.busy(self._instance, label, pace, self._terms, hour))
 
-    async def _alert(self, reached: tuple[Reached, ...], usage: Usage) -> None:
+    async def _alert(self, turn: Turn, reached: tuple[Reached, ...], usage: Usage) -> None:
         """Store the notices of limits where no reply carries them."""
-        await self._store_notices((*self._alerts(reached, usage), *self._early(usage)))
+        await self._store_notices(turn, (*self._alerts(reached, usage), *self._early(usage)))
 
-    async def _store_notices(self, found: tuple[Notice, ...]) -> None:
-        if found:
+    async def _store_notices(self, turn: Turn, found: tuple[Notice, ...]) -> None:
+        if found and turn.shadow:
+            self._emit("notice.withheld", turn, reason=modes.SHADOW)
+        elif found:
             await self._ledger.notify(found)
             self._services.nudge()
 
@@ -256,10 +266,28 @@ class TurnAttempt:
             cache=cache,
             spans=self._inquiry.spans,
         )
+        if found.question.turn.shadow:
+            to_send, escalation, stored = (), "", self._unsaid(found.question.turn, stored)
         turn = await self._inquiry.store(found.question.turn, stored, self._services.bought)
         reach("answer_stored")
         if to_send:
             self._services.nudge()
+        self._tell_answered(turn, stored, escalation)
+        return turn
+
+    def _unsaid(self, turn: Turn, stored: Reply) -> Reply:
+        """The reply of a shadow turn: the answer is kept with what it cost; nothing leaves, and of the customer nothing
+        is recorded, or the instance would be silent to him once it is live, and he would not know why.
+        """
+        if stored.notices:
+            self._emit("notice.withheld", turn, reason=modes.SHADOW)
+        rule = stored.rule if stored.rule == triage.MODEL_SILENCE else modes.SHADOW
+        return msgspec.structs.replace(
+            stored, parts=(), rule=rule, escalation="", hand_back="", opt_out="", notices=()
+        )
+
+    def _tell_answered(self, turn: Turn, stored: Reply, escalation: str) -> None:
+        answer, cache = stored.answer, stored.cache
         if stored.hand_back:
             self._emit("conversation.handed_back", turn, by=stored.hand_back)
         if escalation:
@@ -273,13 +301,12 @@ class TurnAttempt:
         self._emit("turn.answered", turn, parts=len(turn.parts), **looked, **self._inquiry.spent(answer))
         if answer.cut:
             self._emit("answer.cut", turn, reason=answer.cut, provider=answer.provider)
-        return turn
 
     async def _store_fallback(self, turn: Turn, reason: str, detail: str) -> Turn:
         """The fallback message as the reply of a turn that is to become a dead letter, where there is one."""
         record = await self._services.lookups.instance(self._instance)
         answer = triage.fallback(record, self._terms)
-        if answer is None or not await self._may_start():
+        if answer is None or turn.shadow or self._is_off() or not await self._may_start():
             return turn
         parts = reply.split(answer.text, self._terms.reply.max_chars, self._terms.reply.max_parts)
         doomed = Reply(answer, parts, triage.FALLBACK, dead_reason=reason, dead_detail=detail)
@@ -322,19 +349,35 @@ class TurnAttempt:
     # After it
 
     async def _deliver(self, turn: Turn) -> TurnOutcome:
-        if turn.state == "suppressed":  # with the answer, for the model chose to say nothing
+        if (
+            turn.state == "suppressed"
+        ):  # with the answer: the model chose to say nothing, or nobody is to hear it
             self._emit("turn.suppressed", turn, rule=turn.rule)
             return "suppressed"
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
+        if self._is_off():  # what has left is a fact first
+            turn = await self._services.outbox.settle_kept(turn, self._conversation)
+            if (ended := await self._ended_already(turn)) is not None:
+                return ended
         try:
             heeds = self._flags.takeover and turn.rule not in triage.SAID_TO_ANYBODY
-            await self._services.outbox.deliver(turn, self._conversation, self._epoch, heeds)
+            await self._services.outbox.deliver(turn, self._conversation, self._epoch, heeds, self._is_off)
         except TakenOver:
-            turn = await self._ledger.drop_rest(turn, self._epoch, "taken_over")
-            self._emit("turn.suppressed", turn, rule="taken_over")
-            return "answered" if turn.state == "done" else "suppressed"
+            return await self._drop_rest(turn, "taken_over")
+        except SwitchedOff:
+            return await self._drop_rest(turn, modes.OFF)
         return await self._finish(turn)
+
+    def _is_off(self) -> bool:
+        """Now, not when the attempt began."""
+        return modes.is_off(self._conversation.contact, self._services.policies.terms(self._instance))
+
+    async def _drop_rest(self, turn: Turn, rule: str) -> TurnOutcome:
+        """What has not left never will."""
+        turn = await self._ledger.drop_rest(turn, self._epoch, rule)
+        self._emit("turn.suppressed", turn, rule=rule)
+        return "answered" if turn.state == "done" else "suppressed"
 
     async def _finish(self, turn: Turn) -> TurnOutcome:
         await self._ledger.finish(turn, self._epoch)
@@ -348,9 +391,9 @@ class TurnAttempt:
     async def _deliver_doomed(self, turn: Turn) -> TurnOutcome:
         """Send the fallback message if it can be sent; the turn is a dead letter either way."""
         if turn.state == "answered":
-            with suppress(TakenOver, TurnFailed, TurnRefused):
+            with suppress(TakenOver, SwitchedOff, TurnFailed, TurnRefused):
                 await self._services.outbox.deliver(
-                    turn, self._conversation, self._epoch, self._flags.takeover
+                    turn, self._conversation, self._epoch, self._flags.takeover, self._is_off
                 )
         return await self._end_dead(turn, turn.dead_reason, turn.dead_detail)
 
@@ -367,7 +410,7 @@ class TurnAttempt:
 
     async def _silence(self, turn: Turn, rule: str, pace: Pace) -> TurnOutcome:
         """As `_suppress`; where another machine was recognized just now, the silence begins with it."""
-        if rule != triage.MACHINE or not pace.silence_seconds:
+        if rule != triage.MACHINE or not pace.silence_seconds or turn.shadow:
             return await self._suppress(turn, rule)
         label = self._services.label(self._conversation)
         to_send = notices.machine(self._instance, label, turn.id, pace, self._terms)

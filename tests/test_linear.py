@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import contacts, momentary, response_cache, told
+from actors import contacts, modes, momentary, response_cache, told
 from actors.instance import ContextTerms, Terms
 from actors.messages import Context
 from actors.text import first_words
@@ -110,6 +110,7 @@ MATCHED = {
 BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
+    "actors.modes.is_off": lambda text: modes.is_off(text, Terms(mode="off")),
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.momentary.names_customer": lambda text: momentary.names_customer(text, text),

@@ -30,6 +30,7 @@ from daemon.cli import (
     response_cache,
     service,
     settings,
+    shadow,
     show,
     simulate,
     status,
@@ -88,6 +89,7 @@ app.command("actors", rich_help_panel=_OBSERVE)(conversations.actors)
 app.command("silent", rich_help_panel=_OBSERVE)(conversations.silent)
 app.command("show", rich_help_panel=_OBSERVE)(show.show)
 app.command("explain", rich_help_panel=_OBSERVE)(explain.explain)
+app.command("shadow", rich_help_panel=_OBSERVE)(shadow.shadow)
 app.command("tail", rich_help_panel=_OBSERVE)(tail.tail)
 app.command("cost", rich_help_panel=_OBSERVE)(status.cost)
 app.command("kpi", rich_help_panel=_OBSERVE)(kpi.kpi)

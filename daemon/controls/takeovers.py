@@ -9,7 +9,9 @@ Laws of this file:
 5. What no person typed silences nobody: a greeting, an announcement to many, a text that is listed as automatic. Nobody
    can tell by such a message alone. So a take-over is taken back as soon as its message is found out (031), at the
    latest before the next turn of the chat is decided.
-6. A command of staff is obeyed, and never told to the model. One that comes late must not undo what was done since.
+6. In mode `shadow` the old system answers: what software sends, as far as anybody can tell, silences nobody, is kept
+   beside what Majlis would have said, and no shared table is written. A person's message does what it does else.
+7. A command of staff is obeyed, and never told to the model. One that comes late must not undo what was done since.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import trio
 
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation, number_forms
+from actors.instance import Mode
 from actors.ports import Feed, FlagSource
 from actors.text import plain_text
 from daemon.config.sections import TakeoverSettings
@@ -40,6 +43,7 @@ HISTORY_SECONDS = 14 * 86_400.0
 
 _SENDERS = {"person": "person", "chatwoot": "agent", "program": "program"}
 _SQL = "SELECT majlis_heed_own($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_IN_SHADOW = "SELECT majlis_heed_in_shadow($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
 
 class _Heeded(msgspec.Struct, frozen=True):
@@ -66,10 +70,11 @@ class Takeovers:
         is_ours: Callable[[OwnMessage], bool],
         waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
         hurry: Callable[[Conversation], object],
+        mode: Callable[[str], Mode] = lambda _instance: "live",
     ) -> None:
         """
         Args:
-          settings: gives each instance's.
+          settings: gives each instance's, and `mode` its mode.
           is_ours: whether this daemon sends or has just sent the message; False says nothing.
           waiting: when the customer's messages that no turn has heard yet were written; Unix seconds. May raise
             `MirrorUnavailable`.
@@ -82,6 +87,7 @@ class Takeovers:
         self._is_ours = is_ours
         self._waiting = waiting
         self._hurry = hurry
+        self._mode = mode
         self._places = trio.CapacityLimiter(MAX_CONCURRENT)
 
     async def begin(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool:
@@ -100,17 +106,21 @@ class Takeovers:
         settings, conversation = self._settings(own.instance), Conversation(own.instance, own.contact)
         seconds = self._pause_seconds(own.instance, settings)
         verdict = verdict_on(own, settings)
+        in_shadow = self._mode(own.instance) == "shadow"
+        if in_shadow and verdict == "silence" and _may_be_software(own):
+            verdict = "history"
         if verdict is None:
             self._feed.emit("message.of_business", conversation, verdict="ignored")
         if verdict == "silence" and not seconds and own.sender != "person":
             verdict = "history"  # where nobody takes over, the model is told what the customer was told
-        if verdict is None or self._changes_nothing(own, verdict, seconds):
+        heeds = verdict is not None and not self._changes_nothing(own, verdict, seconds)
+        if not heeds and (not in_shadow or _is_old(own, HISTORY_SECONDS)):
             return False
         judged = verdict == "silence" and settings.automatic
         async with self._places:
             waiting = [*wrote, *await self._unheard(own)] if judged else []
             found = await self._db.value(
-                _SQL,
+                _IN_SHADOW if in_shadow else _SQL,
                 storable(own.instance),
                 storable(own.contact),
                 storable(own.lid),
@@ -118,11 +128,12 @@ class Takeovers:
                 storable(plain_text(own.text)),
                 own.sent_at,
                 seconds,
-                _SENDERS[own.sender],
-                verdict,
+                "program" if in_shadow and _may_be_software(own) else _SENDERS[own.sender],
+                verdict or "history",
                 judged,
                 judged and is_personal(own),
                 waiting,
+                *((heeds,) if in_shadow else ()),
             )
         return found is not None and self._tell(own, msgspec.json.decode(found, type=_Heeded))
 
@@ -136,7 +147,7 @@ class Takeovers:
         if verdict in ("silence", "pause") and not seconds:
             return True
         matters_seconds = seconds if verdict == "silence" else HISTORY_SECONDS
-        return 0 < own.sent_at < time.time() - matters_seconds - CLOCK_TOLERANCE_SECONDS
+        return _is_old(own, matters_seconds)
 
     async def _unheard(self, own: OwnMessage) -> list[int]:
         """Without the mirror it is judged again when the customer's messages are there."""
@@ -184,3 +195,12 @@ class Takeovers:
             return False
         self._feed.emit("conversation.taken_over", conversation, seconds=round(left), by=by)
         return True
+
+
+def _may_be_software(own: OwnMessage) -> bool:
+    """The gateway's records show what programs sent in the dress of WhatsApp Web."""
+    return own.sender == "program" or (own.recorded and not own.on_phone)
+
+
+def _is_old(own: OwnMessage, seconds: float) -> bool:
+    return 0 < own.sent_at < time.time() - seconds - CLOCK_TOLERANCE_SECONDS

@@ -63,6 +63,8 @@ class OwnMessage(msgspec.Struct, frozen=True):
     sender: OwnSender = "person"
     kind: str = "text"
     """As of a customer's message."""
+    recorded: bool = False
+    """It was found in the gateway's records."""
 
 
 class Amendment(msgspec.Struct, frozen=True):

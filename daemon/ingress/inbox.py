@@ -22,6 +22,7 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.instance import Terms
 from actors.messages import Message, Receipt, WindowPolicy
+from actors.modes import heard
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.lately import Lately
@@ -100,7 +101,7 @@ class DurableInbox:
         """Make one message durable. When this returns, its conversation already has it."""
         behind = self._open()
         reach("request_read")
-        message = self._links.resolved(message)
+        message = self._heard_now(message)
         receipt = await behind.append(message, self._window(message.instance))
         reach("appended")
         return receipt
@@ -111,13 +112,17 @@ class DurableInbox:
         appends: list[tuple[Message, WindowPolicy]] = []
         for message in messages:
             reach("request_read")
-            resolved = self._links.resolved(message)
+            resolved = self._heard_now(message)
             appends.append((resolved, self._window(resolved.instance)))
             if len(appends) % ITEMS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
         outcomes = await behind.append_all(appends)
         reach("appended")
         return outcomes
+
+    def _heard_now(self, message: Message) -> Message:
+        """In the conversation it belongs to, and by the mode of this moment, whichever door it came through."""
+        return heard(self._links.resolved(message), self._terms(message.instance).mode)
 
     def learn(self, link: Link) -> None:
         """Learn a LID's phone number. What waits or was refused under the LID moves to the phone's conversation now."""

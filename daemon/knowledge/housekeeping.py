@@ -50,6 +50,14 @@ _SWEEPS = {
                       WHERE o.instance = old.instance AND o.message_id = old.message_id RETURNING 1)
         SELECT count(*) FROM gone
     """,
+    "overheard": f"""
+        WITH old AS (SELECT instance, message_id FROM majlis_overheard
+                     WHERE arrived_at < now() - interval '{OWN_MESSAGE_DAYS} days'
+                     LIMIT $1 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM majlis_overheard o USING old
+                      WHERE o.instance = old.instance AND o.message_id = old.message_id RETURNING 1)
+        SELECT count(*) FROM gone
+    """,
 }
 _EMBEDDINGS = """
     WITH last AS (SELECT created_at FROM majlis_embeddings ORDER BY created_at DESC OFFSET $3 LIMIT 1),

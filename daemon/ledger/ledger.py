@@ -139,8 +139,9 @@ class PostgresLedger:
         sql = "SELECT majlis_bury_turn($1, $2, $3, $4)"
         await self._step(sql, turn.id, epoch, storable(reason), storable(detail))
 
-    async def link(self, instance: str, lid: str, phone: str) -> None:
-        await self._step("SELECT majlis_link($1, $2, $3)", storable(instance), storable(lid), storable(phone))
+    async def link(self, instance: str, lid: str, phone: str, shadow: bool = False) -> None:
+        named = map(storable, (instance, lid, phone))
+        await self._step("SELECT majlis_link($1, $2, $3, $4)", *named, shadow)
 
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:
         rows = await self._db.fetch(_GATEWAY_IDS, turn.id)

@@ -46,6 +46,7 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "opened_at_ms": batch.opened_at_ms,
         "window_ended_ms": batch.window_ended_ms,
         "held": batch.held,
+        "shadow": batch.is_shadow,
         "messages": messages,
         "message_ids": [message.id for message in messages],
         "text": about.text,

@@ -16,7 +16,7 @@ _NEWEST = 5
 # What was answered stands with the turn that the metadata names. They may be of other software, with any content.
 _SQL = """
     SELECT i.said, i.metadata, coalesce(md5(btrim(t.answer)), '') AS answer
-    FROM majlis_interactions($1, $2, $3) WITH ORDINALITY AS i (said, metadata, place)
+    FROM majlis_interactions($1, $2, $3, majlis_heard_before($4)) WITH ORDINALITY AS i (said, metadata, place)
     LEFT JOIN LATERAL (
         SELECT * FROM majlis_turns
         WHERE id = substring(left(i.metadata, 4096) from '"turn\\\\?": ?([0-9]{1,18})[,}]')::bigint OFFSET 0) t
@@ -27,7 +27,7 @@ _SQL = """
 
 async def _run(means: Means, question: Question) -> tuple[Interaction, ...]:
     instance, contact = question.batch.conversation
-    rows = await means.db.fetch(_SQL, storable(instance), storable(contact), _NEWEST)
+    rows = await means.db.fetch(_SQL, storable(instance), storable(contact), _NEWEST, question.turn.id)
     return tuple(Interaction(row["said"] or "", quality(row["metadata"]), row["answer"]) for row in rows)
 
 

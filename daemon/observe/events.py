@@ -207,7 +207,8 @@ EVENTS: dict[str, Event] = {
     "notice.failed": Event("warning", "a notice could not be delivered (`reason`); it is tried again"),
     "notice.given_up": Event("error", "a notice is not tried again; it stays in the ledger"),
     "notice.withheld": Event(
-        "info", "no notice was sent, because the customer is one of the playground's (`reason`)"
+        "info",
+        "no notice was sent (`reason`): the customer is one of the `playground`'s, or was heard in mode `shadow`",
     ),
     # Responders
     "provider.failed": Event(
@@ -284,6 +285,7 @@ EVENTS: dict[str, Event] = {
         "Majlis answers again: escalation, take-over or silence to a machine is over (`by`: operator, staff in the "
         "chat, timeout)",
     ),
+    "instance.mode": Event("info", "an instance is in another mode from now on (`mode`)", counted_by="mode"),
     "pause.began": Event(
         "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"
     ),

@@ -148,7 +148,7 @@ class Drafts:
         turn = await self._records.turn(number)
         if turn is None:
             raise Missing(f"There is no turn {number}: see `majlis show` of its conversation.")
-        if turn.answer is None or turn.rule:
+        if turn.answer is None or turn.rule not in ("", "shadow"):
             raise Conflict(f"Turn {number} has no answer of a provider to lay a draft beside.")
         tried = await self._tried(await self._prompts.again(number, turn.conversation, turn.messages, draft))
         took = (turn.answered_at - turn.created_at).total_seconds() if turn.answered_at else None

@@ -16,6 +16,7 @@ from actors.actor import ActorView, Phase
 from actors.amendments import DELETION
 from actors.lookups import RESPONDER
 from actors.messages import Message
+from actors.modes import SHADOW
 from actors.triage import BACKLOG, MODEL_SILENCE
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
@@ -47,6 +48,8 @@ NOT_ANSWERED: dict[str, str] = {
     "deletion": "it deleted an earlier message",
     "deleted": "its writer deleted it before it was answered",
     "backlog": "it was older than ingress.max_age_seconds when it arrived",
+    "off": "it was heard in mode off",
+    "shadow": "it was heard in mode shadow, and what came with it was not",
 }
 """Why a message belongs to the history alone, by its rule."""
 SILENCED = {
@@ -54,6 +57,8 @@ SILENCED = {
     "inactive_instance": "the instance is switched off in the database",
     "duplicate": "the same was said before, and the answer to it had not left when this was written",
     "opted_out": "the customer wrote a stop word, and wants no messages until he writes a start word",
+    "off": "the instance is in mode off",
+    "shadow": "it was heard in mode shadow: what would have been said is kept, and was not sent",
     "model_silence": "the model chose to say nothing",
     "ignored_contact": "contacts.ignore names the number",
     "not_allowed_contact": "contacts.allow does not name the number",
@@ -214,7 +219,7 @@ def _answered(turn: StoredTurn) -> str:
     asked = [span for span in turn.waterfall if span.stage == RESPONDER]
     took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
     model = f", model {turn.model}" if turn.model else ""
-    if turn.rule and turn.rule != MODEL_SILENCE:
+    if turn.rule and turn.rule not in (MODEL_SILENCE, SHADOW):
         return f"by rule {turn.rule}{took}"
     spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
     cut = f", cut: {CUT.get(turn.cut, turn.cut)}" if turn.cut else ""
@@ -223,7 +228,7 @@ def _answered(turn: StoredTurn) -> str:
         for span in asked
         if span.outcome != "ok"
     ]
-    silence = ", who chose to say nothing" if turn.rule else ""
+    silence = {MODEL_SILENCE: ", who chose to say nothing", SHADOW: ", not sent"}.get(turn.rule, "")
     return f"by {turn.provider or 'no provider'}{model}{silence}{took}{spent}{cut}{''.join(in_vain)}"
 
 

@@ -10,6 +10,7 @@ from functools import partial
 import trio
 
 from actors.identity import Conversation
+from actors.instance import Mode
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Identities, Ownership
 from actors.turn import Append, TurnAttempt, TurnServices
@@ -18,6 +19,7 @@ from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.late_failures import LateFailures
 from daemon.controls.live_settings import LiveSettings
+from daemon.controls.modes import Modes
 from daemon.controls.notifier import Notifier
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.run_time import RunTime
@@ -101,7 +103,10 @@ class Answering:
         self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(live, self._responder_http, self.board, feed)
-        self.takeovers = Takeovers(db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry)
+        self.takeovers = Takeovers(
+            db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry, self._mode
+        )
+        self.modes = Modes(db, self._mode, lambda: live.names, feed)
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
@@ -142,6 +147,7 @@ class Answering:
         """Read what was set at run time and begin to send notices; returns when all that runs."""
         await work.start(self.run_time.run)
         await work.start(self.pauses.run)
+        await work.start(self.modes.run)
         await work.start(self.notifier.run)
         await work.start(self._facts.run)
         work.start_soon(self._housekeeping.run, name="housekeeping")
@@ -156,6 +162,9 @@ class Answering:
 
     def _takeover(self, instance: str) -> TakeoverSettings:
         return self._live.for_instance(instance).takeover
+
+    def _mode(self, instance: str) -> Mode:
+        return self._live.terms(instance).mode
 
     def _links_numbers(self, instance: str) -> bool:
         return self._live.terms(instance).contacts.link_numbers

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from actors.messages import Message, Receipt
 from daemon.config import Settings
+from daemon.ledger.shadows import Shadows
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
@@ -33,6 +34,7 @@ from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import LEVELS, Level, Levels, gid_of
 from daemon.operate.login import DashboardLogin, LoginLink, Sessions
 from daemon.operate.settings import SettingsInForce
+from daemon.operate.shadow import ShadowBoard
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
@@ -111,6 +113,7 @@ def operating(
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
+        ShadowBoard(Shadows(parts.db), lambda name: live.terms(name).mode, label),
         control,
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags),

@@ -68,7 +68,7 @@ class Sweeping:
         sends = OwnSends(parts.db, parts.answering.ledger.prove, self._nudge, feed)
         return Sweeper(
             self._settings.sweep,
-            Around(self._instances, parts.answering.pauses.of, self._is_ready),
+            Around(self._instances, parts.answering.pauses.of, parts.answering.modes.of, self._is_ready),
             marks,
             WhatIsKnown(heard.heard, sends.settle, heard.answers, marks.phones, marks.reach),
             inbox,

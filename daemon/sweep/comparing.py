@@ -25,6 +25,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
 import trio
 
 from actors.errors import ConversationFull
@@ -250,7 +251,7 @@ class Comparison:
         async def heed(item: OwnMessage) -> None:
             """A greeting is known by what the customer wrote, which nobody has heard yet."""
             wrote = {at for name in plan.names(item, phones) for at in chats.get(name, ())}
-            await self._door.take_over(item, sorted(wrote))
+            await self._door.take_over(msgspec.structs.replace(item, recorded=True), sorted(wrote))
 
         earlier = {item.id: item for name in chats if (item := self._set_aside.pop(name, None))}
         for item in earlier.values():

@@ -10,6 +10,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -43,6 +44,12 @@ class Mark(msgspec.Struct, frozen=True):
     """Nothing before it is compared."""
     until: int
     """Up to here everything was heard."""
+
+
+def since(mark: Mark, moment: float) -> Mark:
+    """The mark without what was written before the moment."""
+    first = math.ceil(moment) if moment > 0 else 0
+    return Mark(max(mark.floor, first), max(mark.until, first))
 
 
 class Start(NamedTuple):

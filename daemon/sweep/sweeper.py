@@ -5,7 +5,9 @@ Laws of this file:
    and while a gateway is away one instance alone asks whether it is back.
 2. A gateway is never pressed: at most `AT_ONCE` sweeps at a time, `PER_SECOND` requests a second, and none of an
    instance sooner than `SELDOM_SECONDS` after the last, whatever webhooks say.
-3. A sweep that something caused waits until the gateway has delivered by itself what it was about to deliver.
+3. Nothing is compared that was written before the instance's mode began, and nothing at all where its mode lets nobody
+   answer: who is live again is not answered for what was written while others were to answer.
+4. A sweep that something caused waits until the gateway has delivered by itself what it was about to deliver.
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ import trio
 
 from actors.errors import ConversationFull, LedgerUnavailable, MajlisError, Unavailable
 from actors.identity import Conversation
+from actors.instance import Mode
+from actors.modes import is_swept
 from daemon.config.sections import SweepSettings
 from daemon.gateways.kind import RecordsReader, RecordsUnavailable
 from daemon.observe.feed import EventFeed
+from daemon.sweep import plan
 from daemon.sweep.comparing import Comparison, Hearing, Result, WhatIsKnown
 from daemon.sweep.marks import Claimed, Marks
 from daemon.sweep.view import SweepView
@@ -70,12 +75,24 @@ class Clocks(NamedTuple):
     """Uniform in [0, 1)."""
 
 
+class ModeNow(Protocol):
+    """The mode of an instance, and since when."""
+
+    @property
+    def mode(self) -> Mode: ...
+
+    @property
+    def since(self) -> float: ...
+
+
 class Around(NamedTuple):
     """What the sweeper asks, and must not wait for long."""
 
     instances: Callable[[], Awaitable[Mapping[str, RecordsReader]]]
     """Those that have records, each with its reader. May raise `LedgerUnavailable`."""
     paused: Callable[[str], Rest | None]
+    mode: Callable[[str], Awaitable[ModeNow]]
+    """May raise `LedgerUnavailable`."""
     ready: Callable[[], bool]
     """Whether messages may be stored now."""
 
@@ -141,6 +158,7 @@ class Sweeper:
         feed.observe("gateway.feed_up", self._connected)
         feed.observe("pause.ended", self._pause_changed)
         feed.observe("pause.began", self._pause_changed)
+        feed.observe("instance.mode", self._pause_changed)
         feed.observe("part.not_sent", self._not_sent)
         feed.observe("part.sent", self._sent)
 
@@ -329,6 +347,12 @@ class Sweeper:
 
     async def _compare(self, name: str, due: _Due, reader: RecordsReader, claimed: Claimed) -> Result | None:
         settings, mark = self._settings, claimed.mark
+        now = await self._around.mode(name)
+        if not is_swept(now.mode):
+            await self._marks.rest(name, None)
+            return None
+        if mark is not None:
+            mark = plan.since(mark, now.since)
         comparison = Comparison(
             name,
             reader,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.acceptance.harness import (
 from tests.acceptance.test_command_line import Command, items
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.payloads import upsert
 
 TESTS = {
     "run": "test_process_life.py::test_a_second_daemon_on_the_same_data_is_refused",
@@ -41,6 +43,7 @@ TESTS = {
     "dashboard": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
     "dashboard sessions": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
     "dashboard close": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
+    "shadow": "test_every_command.py::test_a_shadow_is_laid_beside_the_old_system",
     "tail": "test_admin_commands.py::test_tail_prints_only_matching_events",
     "flush": "test_command_line.py::test_flush",
     "pause": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
@@ -193,6 +196,33 @@ def test_a_setting_is_changed_while_the_daemon_runs(
     daemon.flush("shop", held.phone)
     daemon.wait_for(lambda: gateway.texts(held.phone), "it is answered as well")
     daemon.wait_settled()
+
+
+def test_a_shadow_is_laid_beside_the_old_system(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
+    """Heard, answered by the model, and not a word to the customer; the mode changes without a restart."""
+    assert "nothing was heard in mode shadow" in majlis.text("shadow", "shop")
+    majlis.text("set", "mode", "shadow", "--instance", "shop")
+    asked = Said("shop", "966550001061", "do you deliver?", "EVERY-61")
+    daemon.burst(asked)
+    at = int(time.time())
+    old = upsert("shop", asked.phone, "we do, says the old system", "OLD-61", at, from_me=True)
+    assert daemon.post({**old, "event": "send.message"}).status == 200
+
+    def ended() -> bool:
+        return bool(items(majlis.json("shadow", "shop"), "turns"))
+
+    daemon.wait_for(ended, "its turn ended")
+    majlis.text("unset", "mode", "--instance", "shop")
+    text = majlis.text("shadow", "shop", "--limit", "5", "--reveal")
+    assert "do you deliver?" in text and "we do, says the old system" in text and "both answered 1" in text
+    masked, document = majlis.both("shadow", "shop")
+    assert "do you deliver?" not in masked and "old system" in masked
+    (turn,) = items(document, "turns")
+    assert turn["majlis"]["rule"] == "shadow" and turn["old"][0]["sender"] == "program"  # type: ignore[index]
+    assert "by rule shadow" in majlis.text("explain", "EVERY-61")
+    assert not gateway.texts(asked.phone)
 
 
 def test_a_knowledge_file_is_added_used_and_removed(

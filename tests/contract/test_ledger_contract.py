@@ -15,7 +15,7 @@ from actors.identity import Conversation
 from actors.instance import Terms
 from actors.lookups import FailedCall, TakeoverState, Usage
 from actors.machines import Pace
-from actors.messages import Answer, Spent, Swept
+from actors.messages import Answer, Batch, Spent, Swept
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Notice, Reply, Turn
 from actors.send_facts import Proof
@@ -603,3 +603,35 @@ async def test_a_chosen_silence_ends_the_turn_with_the_step_that_stores_it(subje
     assert await subject.ledger.answer(turn, subject.epoch, reply_of(ANSWER, "one")) == ended
     assert (await subject.again()).state == "suppressed"
     assert await subject.ledger.open_turns(DEMO) == ()
+
+
+def in_shadow(frozen: Batch, *places: int) -> Batch:
+    """The batch with the messages at these places heard in mode `shadow`; all of them where none is named."""
+    entries = tuple(
+        msgspec.structs.replace(entry, message=msgspec.structs.replace(entry.message, shadow=True))
+        if not places or place in places
+        else entry
+        for place, entry in enumerate(frozen.entries)
+    )
+    return msgspec.structs.replace(frozen, entries=entries)
+
+
+async def test_a_shadow_turn_keeps_its_answer_and_cannot_send(subject: Subject) -> None:
+    """I2, I6: what it is stands from its first step on, and no outbox of it can be claimed."""
+    ledger, epoch = subject.ledger, subject.epoch
+    heard = in_shadow(batch("hello", "there"))
+    turn = await ledger.begin(heard, epoch)
+    assert turn.shadow and (await ledger.begin(heard, epoch)).shadow
+    [resumed] = await ledger.open_turns(DEMO)
+    assert resumed.is_shadow
+    ended = await ledger.answer(turn, epoch, Reply(ANSWER, (), rule="shadow", opt_out="out"))
+    assert (ended.state, ended.rule, ended.parts) == ("suppressed", "shadow", ())
+    assert await ledger.may_start(DEMO)
+    assert await ledger.open_turns(DEMO) == ()
+    aloud = await ledger.begin(in_shadow(batch("more", "words", number=2), 0), epoch)
+    assert not aloud.shadow
+
+    other = await ledger.begin(in_shadow(batch("again", number=3)), epoch)
+    other = await ledger.answer(other, epoch, reply_of(ANSWER, "leaks"))
+    with pytest.raises(TurnFailed):
+        await ledger.claim(other, epoch, 0, False, new_token())

@@ -23,7 +23,7 @@ from trio.testing import MockClock
 from actors.actor import TurnPolicy
 from actors.amendments import amended
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
-from actors.instance import InstanceRecord
+from actors.instance import InstanceRecord, Mode
 from actors.messages import Message
 from actors.outbox import OutboxPolicy
 from actors.outcome import NotSent, Unknown
@@ -343,6 +343,65 @@ async def test_edits_deletions_asides_and_albums_keep_every_law(autojump_clock: 
         if row.turn.state == "done":
             wanted.append(asked.text)
     assert [_words(reply) for reply in storm.world.replies] == wanted
+    assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
+
+
+class Switching(Storm):
+    """A storm in which an operator changes the instance's mode at any moment."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.modes: dict[str, Mode] = {}
+        """In which mode each text was heard."""
+
+    async def _say(self, text: str) -> None:
+        self.modes[text] = self.world.term.mode
+        await super()._say(text)
+
+    def at_work(self, process: trio.Nursery) -> None:
+        super().at_work(process)
+        process.start_soon(self.switch)
+
+    async def switch(self) -> None:
+        while not self.over:
+            modes: list[Mode] = ["live", "live", "shadow", "passthrough", "off"]
+            self.world.term = msgspec.structs.replace(self.world.term, mode=self.dice.choice(modes))
+            await trio.sleep(self.dice.random() * 15)
+
+
+@pytest.mark.parametrize("seed", SEEDS[::2])
+async def test_changes_of_mode_lose_nothing_and_say_nothing_that_was_heard_in_silence(
+    autojump_clock: MockClock, seed: int
+) -> None:
+    """I2, I3, I6: killed at any moment, each message has its end; nothing heard in shadow or off is ever delivered."""
+    storm = Switching(seed)
+    said = await storm.talk()
+    storm.over = True
+    storm.world.term = msgspec.structs.replace(storm.world.term, mode="live")
+    storm.world.gateway.script.clear()
+    async with trio.open_nursery() as process:
+        await storm.world.start(process)
+        process.start_soon(storm.poll_due)
+        await trio.sleep(300)
+        process.cancel_scope.cancel()
+    assert [text for _, texts in storm.world.mirror.outcomes for text in texts] == said
+    rows = list(storm.world.ledger.rows.values())
+    assert [message.text for row in rows for message in row.batch.messages] == said
+    delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
+    assert len(set(delivered)) == len(delivered)
+    assert {storm.modes[text] for text in delivered} <= {"live", "passthrough"}
+    for row in rows:
+        asked = {storm.modes[one.text] for one in row.batch.asked.messages}
+        assert row.turn.shadow == (asked == {"shadow"})
+        assert (row.turn.state, row.turn.rule) in {
+            ("done", ""),
+            ("done", "off"),
+            ("dead", ""),
+            ("suppressed", "off"),
+            ("suppressed", "shadow"),
+        }
+        if (row.turn.state, row.turn.rule) == ("done", ""):
+            assert {one.text for one in row.batch.asked.messages} <= set(delivered)
     assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
 
 

@@ -285,7 +285,10 @@ class MemoryLedger:
             else:
                 repeated = tuple(sorted(heard))
         conversation_id = None if rule == "unknown_instance" or phone else "1"
-        turn = Turn(len(self.rows) + 1, "started", conversation_id, (), moved_to=moved_to, rule=rule)
+        shadow = batch.is_shadow
+        turn = Turn(
+            len(self.rows) + 1, "started", conversation_id, (), moved_to=moved_to, rule=rule, shadow=shadow
+        )
         own = batch.without(repeated)
         row = _Row(turn, own, hashlib.sha256(once_text(own.asked).encode()).hexdigest(), clock_ms(), repeated)
         row.heard = rule != "duplicate"
@@ -333,6 +336,8 @@ class MemoryLedger:
         if row.turn.state == "started":
             outbox = tuple(Part(number, text, "pending") for number, text in enumerate(reply.parts))
             row.reply, row.answered_at_ms = reply, clock_ms()
+            if row.turn.shadow:
+                reply = msgspec.structs.replace(reply, hand_back="", escalation="", opt_out="")
             row.turn = msgspec.structs.replace(
                 row.turn,
                 state="answered",
@@ -351,11 +356,12 @@ class MemoryLedger:
                 self.opted_out.add(row.batch.conversation)
             elif reply.opt_out == "in":
                 self.opted_out.discard(row.batch.conversation)
-            if reply.rule in ("", "model_silence"):
+            says_itself = reply.answer.provider in ("escalation", "fallback", "opt_out")
+            if reply.rule in ("", "model_silence") or (reply.rule == "shadow" and not says_itself):
                 self.answers += 1
                 answer = reply.answer
                 self._pay(row, Spent(answer.input_tokens, answer.output_tokens, answer.cost_micros))
-            if reply.rule == "model_silence":
+            if reply.rule in ("model_silence", "shadow"):
                 self._end(row, "suppressed")
         return self._view(row)
 
@@ -379,6 +385,8 @@ class MemoryLedger:
         row = self._row(turn)
         if heed_takeover and row.batch.conversation in self.taken_over:
             raise TakenOver("a person writes in the chat")
+        if row.turn.shadow:
+            raise TurnFailed("claim_conflict")
         current = row.turn.parts[part]
         if current.state == "sending" and row.claims.get(part) == token:
             return
@@ -515,7 +523,7 @@ class MemoryLedger:
         self._end(row, "dead")
         row.dead_reason = reason
 
-    async def link(self, instance: str, lid: str, phone: str) -> None:
+    async def link(self, instance: str, lid: str, phone: str, shadow: bool = False) -> None:
         self.links[instance, lid] = phone
 
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:

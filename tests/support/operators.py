@@ -44,6 +44,7 @@ from daemon.controls.takeovers import Takeovers
 from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
+from daemon.ledger.shadows import Shadows
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.ledger.target_records import TargetRecords
 from daemon.lookups import PostgresLookups
@@ -78,6 +79,7 @@ from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
 from daemon.operate.settings import SettingsInForce
+from daemon.operate.shadow import ShadowBoard
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
@@ -307,6 +309,7 @@ class Operators:
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
+        self.shadows = ShadowBoard(Shadows(self.db), lambda name: self.live.terms(name).mode, label)
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
@@ -319,7 +322,7 @@ class Operators:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.control, self.flags, self.letters,
+            self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),

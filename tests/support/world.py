@@ -16,6 +16,7 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, Swept, WindowPolicy
+from actors.modes import heard
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
@@ -154,6 +155,7 @@ class World:
         instance, contact = conversation
         sent_at = clock_ms() // 1000 - ago_seconds
         message = Message(instance, contact, id or f"id-{text}-{contact}", text, sent_at, swept=swept)
+        message = heard(message, self.term.mode)  # as the ingress does
         return await self.mirror.append(message, self.policy)
 
     @property

@@ -213,6 +213,8 @@ const RULES = {
   opted_out: "the customer wants no messages",
   opted_in: "the customer wants messages again",
   model_silence: "the model chose to say nothing",
+  off: "mode off: nothing is said",
+  shadow: "mode shadow: what would have been said is kept, not sent",
   ignored_contact: "a contact that is never answered",
   not_allowed_contact: "not among the contacts that are answered",
   staff: "the number of a member of staff",

@@ -16,7 +16,7 @@ DECLARE
 BEGIN
     PERFORM set_config('majlis.window_ended_ms',
                        CASE WHEN v_held THEN '' ELSE coalesce(p_batch ->> 'window_ended_ms', '') END, true);
-    v_turn := majlis_begin_turn(p_partition, p_epoch, p_batch, p_link_numbers);
+    v_turn := majlis_open_turn(p_partition, p_epoch, p_batch, p_link_numbers);
     IF v_held THEN
         UPDATE majlis_turns SET window_ended_at = NULL
         WHERE id = (v_turn ->> 'id')::bigint AND window_ended_at IS NOT NULL;

@@ -260,3 +260,17 @@ async def test_what_changes_nothing_says_why() -> None:
     world.terms = _terms("context", False)
     assert await world.inbox.amend(EDIT) == "edits_off"
     assert world.appended == []
+
+
+async def test_whatever_is_heard_in_mode_shadow_says_so_whichever_door_it_came_through() -> None:
+    """Webhooks, sweeps and pushes end here, an edit too; what is only moved or replayed keeps what it was."""
+    world = World()
+    world.terms = msgspec.structs.replace(world.terms, mode="shadow")
+    await world.inbox.accept(MESSAGE)
+    await world.inbox.accept_all([msgspec.structs.replace(MESSAGE, id="B", swept="missed")])
+    await world.inbox.amend(Amendment("demo", "C", "A", text="new"))
+    world.terms = msgspec.structs.replace(world.terms, mode="live")
+    await world.inbox.accept(msgspec.structs.replace(MESSAGE, id="D"))
+    await world.inbox.accept(msgspec.structs.replace(MESSAGE, id="E", shadow=True))
+    heard = {message.id: message.shadow for message, _ in world.appended}
+    assert heard == {"A": True, "B": True, "C": True, "D": False, "E": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +15,9 @@ import trio.testing
 
 from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
+from actors.instance import Mode
 from daemon.config.sections import SweepSettings
+from daemon.controls.modes import InMode
 from daemon.gateways.kind import RecordsReader, RecordsUnavailable
 from daemon.ledger.rows import Pause
 from daemon.observe.feed import EventFeed
@@ -82,6 +85,7 @@ class Here:
         self.marks = MemoryMarks(self.hall)
         self.feed = EventFeed(strict=True)
         self.pauses: dict[str, Pause] = {}
+        self.modes: dict[str, InMode] = {}
         self.is_ready = True
         self.stopped_seconds = 0.0
         known = WhatIsKnown(
@@ -89,13 +93,21 @@ class Here:
         )
         self.sweeper = Sweeper(
             SETTINGS,
-            Around(self._instances, self.pauses.get, lambda: self.is_ready),
+            Around(self._instances, self.pauses.get, self._mode, lambda: self.is_ready),
             cast("Marks", self.marks),
             known,
             self.hall,
             self.feed,
             Clocks(wall, lambda: trio.current_time() + self.stopped_seconds, lambda: 0.0),
         )
+
+    async def _mode(self, name: str) -> InMode:
+        await trio.lowlevel.checkpoint()
+        return self.modes.get(name, InMode("live", -math.inf))
+
+    def change_mode(self, name: str, mode: Mode) -> None:
+        self.modes[name] = InMode(mode, wall())
+        self.feed.emit("instance.mode", instance=name, mode=mode)
 
     async def _instances(self) -> Mapping[str, RecordsReader]:
         await trio.lowlevel.checkpoint()
@@ -401,3 +413,37 @@ async def test_a_sweep_that_used_up_its_requests_goes_on_after_the_others(
         assert here.asked()["quiet"] >= 1
         await trio.sleep(1_200)
         assert len(here.heard) == 600
+
+
+async def test_modes_in_which_nobody_answers_are_not_swept_and_leave_nothing_to_be_answered(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """I2: while another system answered, it answered; only what came since it is live again is owed."""
+    here = Here("demo", "acme")
+    here.change_mode("demo", "passthrough")
+    here.change_mode("acme", "off")
+    here.records.kept = [said("BEFORE", 300)]
+    async with sweeping(here):
+        await trio.sleep(300)
+        assert (here.asked(), here.heard) == ({}, [])
+        here.records.kept.append(said("MEANWHILE", NOW - int(wall())))
+        await trio.sleep(300)
+        here.change_mode("demo", "live")
+        here.records.kept.append(said("SINCE", NOW - int(wall()) - 5))
+        await trio.sleep(700)
+        assert here.heard == ["SINCE"]
+
+
+async def test_going_live_from_shadow_answers_nothing_that_was_written_in_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    here = Here("demo")
+    here.change_mode("demo", "shadow")
+    async with sweeping(here):
+        await trio.sleep(100)
+        here.change_mode("demo", "live")
+        here.records.kept = [said("IN_SHADOW", NOW - int(wall()) + 10), said("LIVE", NOW - int(wall()) - 10)]
+        await trio.sleep(100)
+        here.feed.emit("gateway.connected", instance="demo")  # looks far back
+        await trio.sleep(200)
+        assert here.heard == ["LIVE"]
