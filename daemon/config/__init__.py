@@ -6,7 +6,7 @@ may import, beside `daemon/schema`.
 
 from daemon.config.load import load
 from daemon.config.schema import InstanceSettings, Settings
-from daemon.config.sections import MetricsSettings, MonitorSettings, ResponderSettings
+from daemon.config.sections import MetricsSettings, MonitorSettings, PassthroughSettings, ResponderSettings
 from daemon.config.sources import ConfigError
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "InstanceSettings",
     "MetricsSettings",
     "MonitorSettings",
+    "PassthroughSettings",
     "ResponderSettings",
     "Settings",
     "load",

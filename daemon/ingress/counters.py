@@ -20,6 +20,8 @@ class IngressCounters:
         """Edits and deletions that were taken in, repeats included."""
         self.take_overs = 0
         """Messages of people of the business that silenced Majlis in a chat, or keep it silent."""
+        self.forwarded = 0
+        """Webhooks of instances in mode `passthrough`, taken in to be forwarded."""
         self.unreadable = 0
         self.unauthorized = 0
         self.ignored: Counter[str] = Counter()

@@ -19,6 +19,7 @@ from daemon.operate import (
     doctor,
     explain,
     feature_flags,
+    forwards,
     instances,
     knowledge,
     leases,
@@ -90,5 +91,6 @@ ROUTES: tuple[Route, ...] = (
     *login.ROUTES,
     *feature_flags.ROUTES,
     *dead_letters.ROUTES,
+    *forwards.ROUTES,
     *knowledge.ROUTES,
 )

@@ -22,6 +22,9 @@ from daemon.controls.amended_messages import MAX_RECENT, AmendedMessages
 from daemon.controls.instance_names import InstanceNames
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
+from daemon.forwarding.forwarder import MAX_AT_ONCE, Around, Forwarder
+from daemon.forwarding.store import ForwardStore
+from daemon.forwarding.taking import hop_name
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import FeedView
 from daemon.gateways.playground import Chats
@@ -126,6 +129,14 @@ class Parts:
             hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
+        self.forwards = ForwardStore(self.db, node_id)
+        self._forwards_http = HttpClient(max_connections=MAX_AT_ONCE, tls=tls_context(settings.tls.ca_file))
+        around = Around(
+            settings=lambda instance: live.for_instance(instance).passthrough,
+            exists=self._exists,
+            hop=lambda: hop_name(feed.install_id),
+        )
+        self.forwarder = Forwarder(self.forwards, self._forwards_http, around, feed)
         self._names = InstanceNames(self.records, known, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
@@ -160,6 +171,7 @@ class Parts:
         reach("recovering")
         await self.answering.start(work)
         await work.start(self._names.run)
+        await work.start(self.forwarder.run)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
@@ -186,6 +198,9 @@ class Parts:
             name="store watch",
         )
 
+    async def _exists(self, instance: str) -> bool:
+        return instance in self.live.configured.instances or await self.records.knows_instance(instance)
+
     async def _written_at(self, conversation: Conversation) -> list[int]:
         """When the messages that wait in a conversation were written, whichever daemon answers it; Unix seconds."""
         snapshot = await self._mirror.load(conversation)
@@ -209,6 +224,7 @@ class Parts:
         await self.db.close()
         await self._redis.close()
         await self.answering.aclose()
+        await self._forwards_http.aclose()
 
     def at_work(self) -> str:
         """What runs now, for the status line of a service manager."""

@@ -23,6 +23,7 @@ from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.forwards import ForwardDesk
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.leases import LeaseTable
@@ -107,6 +108,7 @@ def operating(
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags),
         DeadLetters(records, append, label, feed),
+        ForwardDesk(parts.forwards, feed, parts.forwarder.nudge),
         KnowledgeFiles(answering.library, control.reload),
     )
     api = AdminApi(topics, feed, in_the_ledger(records), allowed)

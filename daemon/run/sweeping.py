@@ -64,7 +64,7 @@ class Sweeping:
         sends = OwnSends(parts.db, parts.answering.ledger.prove, self._nudge, feed)
         return Sweeper(
             self._settings.sweep,
-            Around(self._instances, parts.answering.pauses.of, self._is_ready),
+            Around(self._instances, parts.answering.pauses.of, self._is_ready, self._is_left_alone),
             marks,
             WhatIsKnown(heard.heard, sends.settle, heard.answers, marks.phones, marks.reach),
             inbox,
@@ -80,6 +80,10 @@ class Sweeping:
             stored = await self._parts.records.stored_instances(declared, MAX_STORED)
             found |= dict.fromkeys(stored.names, self._default)
         return {name: reader for name, reader in found.items() if reader is not None}
+
+    def _is_left_alone(self, instance: str) -> bool:
+        """Another system answers what comes in meanwhile: it must not be found missing later."""
+        return self._parts.live.terms(instance).mode == "passthrough"
 
     def _is_ready(self) -> bool:
         readiness = self._health.readiness()

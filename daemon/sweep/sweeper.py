@@ -78,6 +78,8 @@ class Around(NamedTuple):
     paused: Callable[[str], Rest | None]
     ready: Callable[[], bool]
     """Whether messages may be stored now."""
+    left_alone: Callable[[str], bool] = lambda _instance: False
+    """Whether what comes now is nobody's business here, nor will be later."""
 
 
 @dataclass
@@ -141,6 +143,7 @@ class Sweeper:
         feed.observe("gateway.feed_up", self._connected)
         feed.observe("pause.ended", self._pause_changed)
         feed.observe("pause.began", self._pause_changed)
+        feed.observe("passthrough.began", self._pause_changed)
         feed.observe("part.not_sent", self._not_sent)
         feed.observe("part.sent", self._sent)
 
@@ -331,6 +334,9 @@ class Sweeper:
             self._clocks.wall,
             self._pace,
         )
+        if self._around.left_alone(name):
+            await self._marks.rest(name, None)
+            return None
         pause = self._around.paused(name)
         if pause is not None:
             # What came before the pause is still owed an answer; what comes while it lasts is not looked for.
