@@ -25,12 +25,14 @@ from daemon.operate.parameters import MAX_ID
 ForwardArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, max=MAX_ID, help="Its number in `majlis forwards`.")
 ]
-InstanceOption = Annotated[str | None, option(ForwardsQuery, "instance", "--instance", "-i", metavar="NAME")]
+OfInstanceOption = Annotated[
+    str | None, option(ForwardsQuery, "instance", "--instance", "-i", metavar="NAME")
+]
 
 
 def list_forwards(
     context: typer.Context,
-    instance: InstanceOption = None,
+    instance: OfInstanceOption = None,
     dead: Annotated[bool, option(ForwardsQuery, "dead", "--dead")] = False,
     limit: LimitOption = LISTED,
     config: ConfigOption = None,
@@ -106,7 +108,7 @@ def retry(
         typer.Argument(metavar="NUMBER", min=1, max=MAX_ID, help="Its number in `majlis forwards --dead`."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Forward every dead one after all.")] = False,
-    instance: InstanceOption = None,
+    instance: OfInstanceOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

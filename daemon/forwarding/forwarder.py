@@ -35,7 +35,7 @@ from daemon.forwarding.attempt import (
     headers_of,
     value_of,
 )
-from daemon.forwarding.store import PORTION, ForwardStore, Waiting
+from daemon.forwarding.store import PORTION, DueForward, ForwardStore
 from daemon.forwarding.token import NULL, with_values
 from daemon.stores.postgres import LedgerMisconfigured
 from daemon.web.client import HttpClient, HttpFailed, NotDelivered
@@ -51,7 +51,7 @@ NO_ADDRESS_SECONDS = 30.0
 FORGET_SECONDS = 3_600.0
 
 
-class Around(NamedTuple):
+class Outside(NamedTuple):
     """What the forwarder asks, each time."""
 
     settings: Callable[[str], PassthroughSettings]
@@ -70,7 +70,7 @@ class Forwarder:
         self,
         store: ForwardStore,
         http: HttpClient,
-        around: Around,
+        around: Outside,
         feed: Feed,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
@@ -153,7 +153,7 @@ class Forwarder:
                 if not await self._store.hold(instance):
                     return self._poll_seconds
 
-    async def _nowhere(self, instance: str, one: Waiting) -> float | None:
+    async def _nowhere(self, instance: str, one: DueForward) -> float | None:
         """There is no address: it waits for one, unless the instance is gone; None: then all of them are dead."""
         if await self._around.exists(instance):
             await self._store.failed(instance, one.id, "no_address", NO_ADDRESS_SECONDS, burn=False)
@@ -165,7 +165,7 @@ class Forwarder:
             self._feed.emit("forward.dead", instance=instance, reason="instance_removed", webhooks=number)
         return None
 
-    async def _fell_through(self, instance: str, one: Waiting, result: AttemptResult) -> float | None:
+    async def _fell_through(self, instance: str, one: DueForward, result: AttemptResult) -> float | None:
         """It did not arrive; returns how long its queue rests now, None: it is given up, and the next one goes on."""
         tries = one.tries + 1
         delay = delay_seconds(result, tries, self._around.draw())
@@ -178,7 +178,7 @@ class Forwarder:
         self._feed.emit("forward.failed", seconds=round(delay, 1), **told)
         return delay
 
-    async def _attempt(self, instance: str, one: Waiting, settings: PassthroughSettings) -> AttemptResult:
+    async def _attempt(self, instance: str, one: DueForward, settings: PassthroughSettings) -> AttemptResult:
         assert settings.url is not None
         key = settings.api_key.get_secret_value() if settings.api_key else None
         values = [value_of(key) if place == one.place else NULL for place in range(len(one.places))]
@@ -216,7 +216,7 @@ class Forwarder:
 class _Pieces:
     """One body, as it leaves."""
 
-    def __init__(self, store: ForwardStore, instance: str, one: Waiting, values: list[bytes]) -> None:
+    def __init__(self, store: ForwardStore, instance: str, one: DueForward, values: list[bytes]) -> None:
         self._store = store
         self._instance = instance
         self._one = one

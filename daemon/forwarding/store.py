@@ -26,7 +26,7 @@ PORTION = 500
 LISTED = 1_000
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class DueForward(msgspec.Struct, frozen=True, kw_only=True):
     """One webhook that is to be forwarded next."""
 
     id: int
@@ -66,8 +66,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     oldest_at: datetime | None
 
 
-Refusal = Literal["instance", "all", "gone"]
-_REFUSALS: dict[int, Refusal] = {0: "instance", -1: "all", -2: "gone"}
+NoRoom = Literal["instance", "all", "gone"]
+_REFUSALS: dict[int, NoRoom] = {0: "instance", -1: "all", -2: "gone"}
 
 
 class ForwardStore:
@@ -99,7 +99,7 @@ class ForwardStore:
         place: int,
         body: bytes | tuple[int, int],
         bounds: tuple[int, int],
-    ) -> Refusal | None:
+    ) -> NoRoom | None:
         """Take one in, whole; returns why not.
 
         Args:
@@ -134,7 +134,7 @@ class ForwardStore:
         sql = "SELECT majlis_forward_hold($1, $2, $3)"
         return bool(await self._db.value(sql, instance, self._node, LEASE_SECONDS))
 
-    async def next(self, instance: str, limit: int, max_bytes: int) -> list[Waiting]:
+    async def next(self, instance: str, limit: int, max_bytes: int) -> list[DueForward]:
         """The next ones, in their order; several only if they are small together."""
         rows = await self._db.fetch(
             "SELECT * FROM majlis_forward_next($1, $2, $3)", instance, limit, max_bytes
@@ -205,8 +205,8 @@ class ForwardStore:
         return int(await self._db.value("SELECT majlis_forward_forget($1, $2)", KEPT_DAYS, PORTION))
 
 
-def _waiting(row: Row) -> Waiting:
-    return Waiting(
+def _waiting(row: Row) -> DueForward:
+    return DueForward(
         id=row["id"],
         event=row["event"],
         headers=msgspec.json.decode(row["headers"], type=dict[str, str]),

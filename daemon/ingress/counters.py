@@ -47,6 +47,8 @@ class IngressObservers(NamedTuple):
     emit: Callable[..., None] = _ignore_event
     measure: Callable[[int, float], None] = _ignore_time
     """Called with the status of every webhook, and how long its answer took."""
+    counters: IngressCounters | None = None
+    """Counts as well; None: the door makes its own."""
 
 
 NO_OBSERVERS = IngressObservers()

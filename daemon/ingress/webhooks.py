@@ -143,13 +143,12 @@ class Ingress:
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
-        counters: IngressCounters | None = None,
         metrics: Page | None = None,
         observers: IngressObservers = NO_OBSERVERS,
         forwards: Forwards | None = None,
     ) -> None:
         """`metrics` answers `/metrics`; without it, the route does not exist."""
-        self.counters = counters or IngressCounters()
+        self.counters = observers.counters or IngressCounters()
         self._reader = reader
         self._inbox = inbox
         self._readiness = readiness

@@ -94,9 +94,8 @@ class Daemon:
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
-            counters=self._ingress_counters,
             metrics=self._observing.exposition,
-            observers=IngressObservers(feed.emit, self._observing.webhook),
+            observers=IngressObservers(feed.emit, self._observing.webhook, self._ingress_counters),
             forwards=self._taking,
         )
         receive = self._ingress.receive

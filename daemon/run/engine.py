@@ -22,7 +22,7 @@ from daemon.controls.amended_messages import MAX_RECENT, AmendedMessages
 from daemon.controls.instance_names import InstanceNames
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
-from daemon.forwarding.forwarder import MAX_AT_ONCE, Around, Forwarder
+from daemon.forwarding.forwarder import MAX_AT_ONCE, Forwarder, Outside
 from daemon.forwarding.store import ForwardStore
 from daemon.forwarding.taking import hop_name
 from daemon.gateways.couriers import Couriers
@@ -131,7 +131,7 @@ class Parts:
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self.forwards = ForwardStore(self.db, node_id)
         self._forwards_http = HttpClient(max_connections=MAX_AT_ONCE, tls=tls_context(settings.tls.ca_file))
-        around = Around(
+        around = Outside(
             settings=lambda instance: live.for_instance(instance).passthrough,
             exists=self._exists,
             hop=lambda: hop_name(feed.install_id),

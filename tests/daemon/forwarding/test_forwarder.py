@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from actors.errors import Overloaded
 from daemon.config import PassthroughSettings
 from daemon.forwarding.attempt import MAX_TRIES
-from daemon.forwarding.forwarder import Around, Forwarder
+from daemon.forwarding.forwarder import Forwarder, Outside
 from daemon.forwarding.spool import Spools
 from daemon.forwarding.store import ForwardStore, Queue
 from daemon.forwarding.taking import Taking, hop_name
@@ -44,7 +44,7 @@ class Room:
         self.settings: dict[str, PassthroughSettings] = {}
         self.removed: set[str] = set()
         self.bounds = (PLENTY, PLENTY)
-        around = Around(
+        around = Outside(
             settings=lambda name: self.settings.get(name, PassthroughSettings()),
             exists=self._exists,
             hop=lambda: hop_name(INSTALL),
@@ -86,7 +86,7 @@ class Room:
 
     async def until_empty(self, instance: str = "acme") -> None:
         with trio.fail_after(patience.PATIENCE_SECONDS):
-            while any(queue.waiting for queue in await self.store.queues(instance)):
+            while any(queue.waiting for queue in await self.store.queues(instance)):  # noqa: ASYNC110 - as patience
                 await trio.sleep(0.02)
 
     async def let_come_due(self) -> None:
