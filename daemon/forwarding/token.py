@@ -54,7 +54,7 @@ class TokenCut:
                 at = self._after_value(data, at)
                 if self._is_cutting:
                     break  # all that is here belongs to the value
-            place, value = self._find(data, at)
+            place, value = self._find(data, at, is_end)
             if value:
                 kept.append(data[at:value])
                 self._cut(kept)
@@ -77,7 +77,7 @@ class TokenCut:
         else:
             kept.append(NULL)
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int]:
+    def _find(self, data: bytes, at: int, is_end: bool) -> tuple[int, int]:
         """Where the value of the next key begins, its quote; 0: there is none. Before it, where a key may begin of
         which not enough is here; -1: nowhere."""
         start = at
@@ -88,7 +88,7 @@ class TokenCut:
                 continue
             if colon := _COLON.match(data, start):
                 return key, colon.end() - 1
-            if len(data) - key < _LONGEST:
+            if len(data) - key < _LONGEST and not is_end:
                 return key, 0
         return -1, 0
 

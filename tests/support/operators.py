@@ -40,6 +40,7 @@ from daemon.controls.pauses import PauseBoard
 from daemon.controls.run_time import RunTime
 from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
+from daemon.forwarding.store import ForwardStore
 from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
@@ -62,6 +63,7 @@ from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.forwards import ForwardDesk
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.leases import LeaseTable
@@ -274,14 +276,15 @@ class Operators:
         self.flags = FlagBoard(records, self.stored_flags)
         self.in_force = SettingsInForce(self.live, self.stored_settings, self.stored_flags, records)
         self.letters = DeadLetters(records, self._append, label, feed)
+        self.forwards = ForwardDesk(ForwardStore(self.db, NODE), feed, lambda: None)
         self.api = self.with_levels(None)
 
     def with_levels(self, levels: Levels | None, **more: Any) -> AdminApi:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
+            self.top, self.leases, self.instances, self.control, self.flags, self.letters, self.forwards,
+            EventTail(self.feed), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)
