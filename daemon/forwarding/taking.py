@@ -133,7 +133,9 @@ class Taking:
                 is_taken = True
             finally:
                 if not is_taken:
-                    await _abandon(store, number)
+                    # What has arrived of it is thrown away now; if that fails, by the next round that forgets.
+                    with trio.move_on_after(ABANDON_SECONDS, shield=True), suppress(MajlisError):
+                        await store.abandon(number)
 
     async def _insert(
         self,
@@ -166,10 +168,3 @@ def hop_name(install_id: str) -> str:
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     found = {name: headers.get(name, "") for name in KEPT_HEADERS}
     return {name: value for name, value in found.items() if value and len(value) <= MAX_HEADER_CHARS}
-
-
-async def _abandon(store: ForwardStore, number: int) -> None:
-    """What has arrived of it is thrown away now; if that fails, later."""
-    with trio.move_on_after(ABANDON_SECONDS, shield=True):
-        with suppress(MajlisError):
-            await store.abandon(number)

@@ -89,6 +89,9 @@ class Room:
             while any(queue.waiting for queue in await self.store.queues(instance)):  # noqa: ASYNC110 - as patience
                 await trio.sleep(0.02)
 
+    async def until_failed(self, times: int) -> None:
+        await patience.until(lambda: self.feed.counters["forward.failed"] == times)
+
     async def let_come_due(self) -> None:
         """Let the time until the next attempt pass."""
         await self.world.db.fetch("UPDATE majlis_forward_queues SET due_at = now()")
@@ -227,7 +230,7 @@ async def test_what_is_refused_or_never_arrives_is_dead_and_the_next_goes_on(
         await room.take(payload(3))
         for attempt in range(1, MAX_TRIES):
             await wait_for(old, 3 + attempt)
-            await patience.until(lambda attempt=attempt: room.feed.counters["forward.failed"] == attempt)
+            await room.until_failed(attempt)
             await room.let_come_due()
         await patience.until(lambda: room.feed.counters["forward.dead"] == 2)
     [dead] = await room.store.listed(None, dead=True, limit=10)

@@ -33,8 +33,8 @@ def test_how_a_document_is_divided_does_not_matter(document: bytes) -> None:
     assert all(cut(document, piece) == whole for piece in (*range(1, 12), random.Random(1).randint(12, 60)))
 
 
-def test_the_words_of_a_customer_are_no_key() -> None:
-    said = b'{"data":{"text":"{\\"apikey\\":\\"mine\\"}"}}'
+def test_no_words_and_no_longer_name_are_the_key() -> None:
+    said = b'{"data":{"text":"{\\"apikey\\":\\"mine\\"}","the \\"apikey":"mine","apikeys":"mine"}}'
     assert cut(said) == (said, [])
 
 

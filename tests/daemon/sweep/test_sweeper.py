@@ -82,6 +82,7 @@ class Here:
         self.marks = MemoryMarks(self.hall)
         self.feed = EventFeed(strict=True)
         self.pauses: dict[str, Pause] = {}
+        self.left_alone: set[str] = set()
         self.is_ready = True
         self.stopped_seconds = 0.0
         known = WhatIsKnown(
@@ -89,7 +90,7 @@ class Here:
         )
         self.sweeper = Sweeper(
             SETTINGS,
-            Around(self._instances, self.pauses.get, lambda: self.is_ready),
+            Around(self._instances, self.pauses.get, lambda: self.is_ready, self.left_alone.__contains__),
             cast("Marks", self.marks),
             known,
             self.hall,
@@ -275,6 +276,23 @@ async def test_the_time_of_a_pause_is_not_swept(autojump_clock: trio.testing.Moc
         here.records.kept.append(said("AFTER", -2_250))
         await trio.sleep(1_000)
         assert here.heard == ["BEFORE", "AFTER"]
+
+
+async def test_an_instance_that_is_left_alone_is_not_compared_and_begins_anew(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Another system answers what comes meanwhile: nothing of it is found missing when it is ours again."""
+    here = Here("demo")
+    here.left_alone.add("demo")
+    async with sweeping(here):
+        await trio.sleep(10)
+        here.feed.emit("passthrough.began", instance="demo")
+        await trio.sleep(5)
+        assert "demo" in here.marks.rests
+        here.records.kept = [said("A", 120)]
+        here.left_alone.clear()
+        await trio.sleep(2 * SETTINGS.every_seconds)
+        assert here.heard == [] and "demo" not in here.marks.rests
 
 
 async def test_what_came_just_before_a_pause_is_heard(autojump_clock: trio.testing.MockClock) -> None:
