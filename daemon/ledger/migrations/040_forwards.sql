@@ -228,7 +228,7 @@ BEGIN
         waiting_bytes = waiting_bytes - CASE WHEN v_gone.state = 'waiting' THEN v_gone.size ELSE 0 END,
         dead = dead - (v_gone.state = 'dead')::integer,
         dead_bytes = dead_bytes - CASE WHEN v_gone.state = 'dead' THEN v_gone.size ELSE 0 END,
-        due_at = now()
+        due_at = CASE WHEN v_gone.state = 'waiting' THEN now() ELSE due_at END
     WHERE instance = v_gone.instance;
     RETURN v_gone.instance;
 END $$;
