@@ -21,6 +21,8 @@ CrashPoint = Literal[
     "finished",
     "committed",
     "recovering",
+    "forward_stored",
+    "forward_posted",
 ]
 
 hook: Callable[[str], None] | None = None

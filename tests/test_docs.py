@@ -185,7 +185,7 @@ _SHOWN_COMMAND = re.compile(r"^ *(?:\$ +)?(?:[A-Z_0-9]+=\S+ +)*(majlis (?! *0\.)
 def _command_faults(words: list[str]) -> Iterator[str]:
     command: Any = _command_line()
     said = ["majlis", *words]
-    while isinstance(command, TyperGroup) and words:
+    while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
         name, words = words[0], words[1:]
         found = command.commands.get(name)
         if found is None:

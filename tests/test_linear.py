@@ -26,6 +26,7 @@ from actors.instance import ContextTerms, Terms
 from actors.messages import Context
 from actors.text import first_words
 from daemon.controls import own_words
+from daemon.forwarding import token
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
 from daemon.ingress import inline_media
@@ -94,6 +95,9 @@ OWN = {
     "daemon.web.client.unix_get": "asks our own daemon",
     "daemon.web.client.unix_post": "asks our own daemon",
     "daemon.web.client.unix_lines": "asks our own daemon",
+    "daemon.forwarding.attempt.address": "the operator's own address",
+    "daemon.forwarding.attempt.jwt": "the operator's own key",
+    "daemon.forwarding.token.with_values": "copies pieces between places that were found before",
     "daemon.responders.openai_address.address_of": "settings are the operator's own words",
     "daemon.knowledge.reading.read": "what our own child process wrote, bounded by its limits",
     "daemon.knowledge.reading._main": "what our own parent process wrote",
@@ -158,6 +162,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.web.http1.head.parse_head": lambda raw: head.parse_head(raw, 100),
 }
 METHODS: dict[str, Callable[[str], object]] = {
+    "daemon.forwarding.token.TokenCut.feed": lambda text: _token_cut(_raw(text)),
     "daemon.ingress.inline_media.InlineMedia.feed": lambda text: _cut_in_pieces(_raw(text)),
     "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(IncomingBody(2**20)).feed(
         bytearray(text, "latin-1", "replace")
@@ -223,6 +228,8 @@ DECODERS = {
     "daemon.knowledge.calibration._once": "what our own functions in Postgres wrote",
     "daemon.knowledge.calibration._unit": "daemon.knowledge.embeddings.items_in",
     "daemon.knowledge.library._json": "what our own functions in Postgres wrote",
+    "daemon.forwarding.store._waiting": "what our own encoder wrote",
+    "daemon.forwarding.token.own_place": "itself",
     "daemon.lookups.cached_answer._find": "what our own functions in Postgres wrote",
     "daemon.lookups.instance.instance_record": "what our own functions in Postgres wrote",
     "daemon.lookups.instance._keywords": "the operator's own list of keywords",
@@ -285,6 +292,15 @@ def _cut_in_pieces(data: bytes) -> None:
     document = b'{"base64":"' + b"A" * (inline_media.SHORT_BYTES + 1) + data + b'","text":"' + data
     for start in range(0, len(document), 512):
         media.feed(document[start : start + 512])
+
+
+def _token_cut(data: bytes) -> None:
+    """Keys, and what may become one, as a slow connection brings them."""
+    cut = token.TokenCut()
+    document = b'{"apikey":"' + data + b'","apikey" ' + data + b' "apikey":"' + data
+    for start in range(0, len(document), 512):
+        cut.feed(document[start : start + 512])
+    cut.end()
 
 
 def _is_own(name: str) -> bool:

@@ -23,6 +23,7 @@ from daemon.cli import (
     drafts,
     explain,
     feature_flags,
+    forwards,
     knowledge,
     kpi,
     leases,
@@ -132,6 +133,12 @@ dead_commands.command("show")(dead_letters.show_dead_letter)
 dead_commands.command("retry")(dead_letters.retry)
 dead_commands.command("drop")(dead_letters.drop)
 app.add_typer(dead_commands, name="dead", rich_help_panel=_OPERATE)
+
+forward_commands = typer.Typer(invoke_without_command=True)
+forward_commands.callback()(forwards.list_forwards)
+forward_commands.command("retry")(forwards.retry)
+forward_commands.command("drop")(forwards.drop)
+app.add_typer(forward_commands, name="forwards", rich_help_panel=_OPERATE)
 
 knowledge_commands = typer.Typer(
     help="Manage an instance's knowledge files, which its answers may use.", no_args_is_help=True

@@ -76,6 +76,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ),
         ("silent", _silent(now)),
         ("notices", _notices(now)),
+        *([("forwards", _forwards(now))] if now.forwards_waiting or now.forwards_dead else []),
         ("providers", _providers(now.providers)),
         *([("realtime", _realtime(now.realtime))] if now.realtime else []),
         *(("feed", _feed(feed)) for feed in now.feeds),
@@ -120,6 +121,16 @@ def _notices(now: Status) -> str:
     return f"{now.notices_waiting:,} waiting" + (
         f", {now.notices_given_up:,} given up" if now.notices_given_up else ""
     )
+
+
+def _forwards(now: Status) -> Text:
+    oldest = now.forwards_oldest_seconds
+    words = f"{count(now.forwards_waiting, 'webhook')} waiting to be forwarded"
+    words += "" if oldest is None else f", the first for {duration(oldest)}"
+    words += (
+        f", {now.forwards_dead:,} dead: majlis forwards --dead" if now.forwards_dead else ": majlis forwards"
+    )
+    return cell(words, "yellow" if now.forwards_dead else "")
 
 
 def _feed(feed: FeedView) -> Text:

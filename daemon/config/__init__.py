@@ -6,7 +6,13 @@ may import, beside `daemon/schema`.
 
 from daemon.config.load import load
 from daemon.config.schema import InstanceSettings, Settings
-from daemon.config.sections import MetricsSettings, MonitorSettings, ResponderSettings, TargetsSettings
+from daemon.config.sections import (
+    MetricsSettings,
+    MonitorSettings,
+    PassthroughSettings,
+    ResponderSettings,
+    TargetsSettings,
+)
 from daemon.config.sources import ConfigError
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "InstanceSettings",
     "MetricsSettings",
     "MonitorSettings",
+    "PassthroughSettings",
     "ResponderSettings",
     "Settings",
     "TargetsSettings",

@@ -63,7 +63,7 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _opt_out(("opt_out",), settings.opt_out)
     yield from _takeover(("takeover",), settings.takeover)
     yield from _country((), settings.country)
-    yield from _mode((), settings.mode, settings.passthrough)
+    yield from _mode((), settings.mode, settings.passthrough, settings.gateway.feed)
     yield from misfits_of_instances(settings)
 
 
@@ -90,8 +90,8 @@ def misfits_of_instances(settings: Settings) -> Iterator[Misfit]:
         kind = GATEWAYS[merged.gateway.kind]
         yield from _within(gateway_at, kind.instance_misfits(merged.gateway, name, settings.realtime))
         yield from _country(at, overrides.country)
-        if written & {"mode", "passthrough"}:
-            yield from _mode(at, merged.mode, merged.passthrough)
+        if written & {"mode", "passthrough", "gateway"}:
+            yield from _mode(at, merged.mode, merged.passthrough, merged.gateway.feed)
         if written & {"escalation", "alerts"}:
             yield from _webhooks(at, merged.escalation.notify_webhook, merged.alerts.webhook)
 
@@ -319,13 +319,16 @@ def _country(at: KeyPath, country: str | None) -> Iterator[Misfit]:
         yield Misfit((*at, "country"), country, allowed)
 
 
-def _mode(at: KeyPath, mode: Mode, passthrough: PassthroughSettings) -> Iterator[Misfit]:
+def _mode(at: KeyPath, mode: Mode, passthrough: PassthroughSettings, feed: str) -> Iterator[Misfit]:
     """The address of the other system may contain a key, so its value is never shown."""
     url = passthrough.url
     if url is not None and not is_web_address(url.get_secret_value()):
         yield Misfit((*at, "passthrough", "url"), "(hidden)", "must be an http:// or https:// address")
     if mode == "passthrough" and url is None:
         yield Misfit((*at, "mode"), mode, "needs passthrough.url, the address to forward to")
+    if mode == "passthrough" and feed != "webhook":
+        allowed = "needs gateway.feed: webhook: a feed has no replay, and its media are cut out"
+        yield Misfit((*at, "mode"), mode, allowed)
     yield from unsendable((*at, "passthrough", "headers"), passthrough.headers)
 
 

@@ -138,6 +138,7 @@ class IngressSettings(InstanceIngressSettings):
     max_media_bytes: Count = 144 * 1024 * 1024
     body_seconds: Seconds = 10.0
     max_bytes_in_flight: Count = 64 * 1024 * 1024
+    max_forwards_bytes: Count = 8 * 1024 * 1024 * 1024
     max_connections: Count = 512
     max_connections_per_address: Count = 64
 

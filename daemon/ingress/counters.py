@@ -21,6 +21,8 @@ class IngressCounters:
         """Edits and deletions that were taken in, repeats included."""
         self.take_overs = 0
         """Messages of people of the business that silenced Majlis in a chat, or keep it silent."""
+        self.forwarded = 0
+        """Webhooks of instances in mode `passthrough`, taken in to be forwarded."""
         self.unreadable = 0
         self.unauthorized = 0
         self.ignored: Counter[str] = Counter()
@@ -47,6 +49,8 @@ class IngressObservers(NamedTuple):
     emit: Callable[..., None] = _ignore_event
     measure: Callable[[int, float], None] = _ignore_time
     """Called with the status of every webhook, and how long its answer took."""
+    counters: IngressCounters | None = None
+    """Counts as well; None: the door makes its own."""
 
 
 NO_OBSERVERS = IngressObservers()

@@ -24,6 +24,7 @@ LossReason = Literal[
     "body_too_large",
     "unreadable",
     "malformed_request",
+    "forwarded_in_a_circle",
 ]
 
 ADVICE: dict[LossReason, str] = {
@@ -46,6 +47,10 @@ ADVICE: dict[LossReason, str] = {
     "malformed_request": (
         "what is between the gateway and Majlis does not speak HTTP/1.1 as it should, or the address in the gateway's "
         "webhook has a stray %: majlis_http_rejected_total has the reasons"
+    ),
+    "forwarded_in_a_circle": (
+        "passthrough.url of this instance leads back to Majlis itself: it must be the address that had the webhooks "
+        "before"
     ),
 }
 """What to do, by reason."""

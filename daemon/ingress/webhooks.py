@@ -14,10 +14,13 @@ The laws of this file:
    are written: a proxy in front may keep strangers from them by their path.
 7. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
    post for the one that wins, and for all else that the payload mentions.
+8. Where that instance is in mode `passthrough` the webhook is forwarded as it came, also one that nobody here can read,
+   and nothing else is done with it. One that we have forwarded ourselves is refused: it goes round in a circle.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -35,6 +38,7 @@ from actors.errors import (
 from actors.messages import Message, Receipt
 from daemon.ingress.access import UNBOUNDED, Allows, Authorize, any_instance, anybody
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
+from daemon.ingress.forwards import HOPS_HEADER, Came, Forwards, NoForwards, Parcel
 from daemon.ingress.inbound import (
     Amendment,
     Ignored,
@@ -69,6 +73,8 @@ RETRY_HEADERS = {"Retry-After": "5"}
 UNKNOWN_ADVICE = (
     "`majlis instance add NAME` sets it up; what its customers wrote within a day before is answered then"
 )
+_AS_IT_IS = Came()
+_EVENT_NAME = re.compile(r"[a-z]{1,32}(?:[.-][a-z]{1,32}){0,4}")
 
 
 class Inbox(Protocol):
@@ -140,12 +146,12 @@ class Ingress:
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
-        counters: IngressCounters | None = None,
         metrics: Page | None = None,
         observers: IngressObservers = NO_OBSERVERS,
+        forwards: Forwards | None = None,
     ) -> None:
         """`metrics` answers `/metrics`; without it, the route does not exist."""
-        self.counters = counters or IngressCounters()
+        self.counters = observers.counters or IngressCounters()
         self._reader = reader
         self._inbox = inbox
         self._readiness = readiness
@@ -153,6 +159,7 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._observers = observers
+        self._forwards = forwards or NoForwards()
         reader.known.follow(lambda: self.counters.unknown.forget(reader.known.names))
         self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
@@ -219,7 +226,12 @@ class Ingress:
         entered = self._enter(request)
         if isinstance(entered, Response):
             return entered
-        return await self.receive(request.body, instance, event, entered)
+        hops = request.headers.get(HOPS_HEADER)
+        if hops is not None and self._forwards.comes_round(hops):
+            self._lose("forwarded_in_a_circle", instance)
+            return error_response(508, "forwarded_in_a_circle")
+        came = Came(request.headers, request.whole)
+        return await self.receive(request.body, instance, event, entered, came=came)
 
     def _enter(self, request: Request) -> Allows | Response:
         """For which instances the sender of a webhook may post, or the refusal."""
@@ -237,6 +249,7 @@ class Ingress:
         event: str | None = None,
         allows: Allows = any_instance,
         comes_again: bool = True,
+        came: Came = _AS_IT_IS,
     ) -> Response:
         """Take one payload from any door; the caller has checked that the sender may post.
 
@@ -244,6 +257,7 @@ class Ingress:
           instance: what the path names, or what names it in its place.
           allows: which instances it may mention; any other is answered 403.
           comes_again: whether a refused payload is sent again; if not, it is stored even while we drain.
+          came: how it came, for an instance whose webhooks are forwarded.
         """
         if (refusal := self._not_now(comes_again)) is not None:
             return refusal
@@ -257,16 +271,15 @@ class Ingress:
             else:
                 inbound, overruled = self._reader.read(body, instance, event)
         except UnreadablePayload as error:
-            self.counters.unreadable += 1
-            self._observers.emit("payload.unreadable", reason=error.reason)
-            self._lose("unreadable", instance)
-            await self._quarantine(body, error.reason)
-            return error_response(400, error.reason)
+            return await self._unread(error, body, instance, event, came)
         for mentioned in () if allows in UNBOUNDED else inbound.instances:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
         if overruled:
             self._overrule(overruled, inbound.instance)
+        if self._forwards.wants(inbound.instance):
+            event = inbound.event or _as_event(event)
+            return await self._forward(Parcel(inbound.instance, event, body, came))
         # An open door knows nobody, and one tenant must not say who is no customer of the others.
         if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
@@ -285,6 +298,32 @@ class Ingress:
             return inbound
         marked = tuple(msgspec.structs.replace(one, stranger=True) for one in inbound.messages)
         return msgspec.structs.replace(inbound, messages=marked)
+
+    async def _unread(
+        self, error: UnreadablePayload, body: bytes, instance: str | None, event: str | None, came: Came
+    ) -> Response:
+        """What can never be read: another system may know what to do with it, or it is kept aside."""
+        if instance is not None and self._forwards.wants(instance):
+            return await self._forward(Parcel(instance, _as_event(event), body, came))
+        if came.whole is not None and not body:
+            self._lose("body_too_large", instance)
+            return error_response(413, "body_too_large")
+        self.counters.unreadable += 1
+        self._observers.emit("payload.unreadable", reason=error.reason)
+        self._lose("unreadable", instance)
+        await self._quarantine(body, error.reason)
+        return error_response(400, error.reason)
+
+    async def _forward(self, parcel: Parcel) -> Response:
+        """Make it durable as it is, and answer with the result."""
+        try:
+            await self._forwards.take(parcel)
+        except Unavailable:
+            return self._refuse("unavailable")
+        except Overloaded:
+            return self._refuse("forwards_full")
+        self.counters.forwarded += 1
+        return json_response(200, {"status": "forwarded"})
 
     def _not_allowed(self, instance: str) -> Response:
         self.counters.unauthorized += 1
@@ -430,3 +469,8 @@ def _get(request: Request) -> Response | None:
     if request.method in ("GET", "HEAD"):
         return None
     return error_response(405, "method_not_allowed", {"Allow": "GET, HEAD"})
+
+
+def _as_event(path: str | None) -> str:
+    """The event that a path names, where it can be one."""
+    return path.replace("-", ".") if path is not None and _EVENT_NAME.fullmatch(path) else ""

@@ -156,6 +156,10 @@ class Attention(msgspec.Struct, frozen=True):
     notices_waiting: int = 0
     notices_given_up: int = 0
     dead_letters: int = 0
+    forwards_waiting: int = 0
+    forwards_bytes: int = 0
+    forwards_dead: int = 0
+    forwards_oldest_seconds: float | None = None
 
 
 class HandedBack(msgspec.Struct, frozen=True):

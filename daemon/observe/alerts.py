@@ -109,6 +109,22 @@ def rules(settings: MonitorSettings, targets: TargetsSettings) -> tuple[AlertRul
         rule(
             "machine_talk", "conversations of the last hour that look like ones with a machine", 0, 0, cleared
         ),
+        rule(
+            "forwards_waiting",
+            "seconds that a webhook has waited to be forwarded: see `majlis forwards`",
+            settings.oldest_waiting_seconds,
+            raised,
+            cleared,
+            "install",
+        ),
+        rule(
+            "forwards_dead",
+            "webhooks that could not be forwarded: see `majlis forwards --dead`",
+            0,
+            0,
+            cleared,
+            "install",
+        ),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
         *_target_rules(targets, raised, cleared),
     )

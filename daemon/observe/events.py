@@ -111,6 +111,25 @@ EVENTS: dict[str, Event] = {
         counted_by="instance",
         log_every_seconds=60,
     ),
+    # Mode passthrough
+    "passthrough.began": Event(
+        "info",
+        "the first webhook of an instance came that is forwarded, since the start or a change of its mode",
+    ),
+    "forward.sent": Event(
+        "debug", "a webhook of an instance in mode `passthrough` arrived at the other address"
+    ),
+    "forward.failed": Event(
+        "warning",
+        "it did not (`reason`), or there is no address (`no_address`); it is tried again in `seconds`, and those after "
+        "it wait",
+    ),
+    "forward.dead": Event(
+        "error",
+        "webhooks are not forwarded any more (`reason`): see `majlis forwards --dead`; the next ones go on",
+    ),
+    "forward.retried": Event("info", "an operator lets dead webhooks be forwarded after all (`webhooks`)"),
+    "forward.dropped": Event("info", "an operator threw away a webhook that was to be forwarded"),
     # Turns
     "window.closed": Event(
         "debug",

@@ -76,6 +76,11 @@ class EventFeed:
             None  # bound at the first event: logging is configured by then
         )
 
+    @property
+    def install_id(self) -> str:
+        """Of the stores; empty until they are known."""
+        return self._install_id
+
     def set_install_id(self, install_id: str) -> None:
         """Conversations get labels from now on; until then every label is `-`."""
         self._install_id = install_id

@@ -156,6 +156,9 @@ class Monitor:
         if figures is not None and figures.stores.get("redis") == "ok":
             values["queue_depth"] = float(figures.waiting_messages)
             values["oldest_waiting"] = figures.oldest_waiting_seconds or 0.0
+        if figures is not None and figures.stores.get("postgres") == "ok":
+            values["forwards_waiting"] = figures.forwards_oldest_seconds or 0.0
+            values["forwards_dead"] = float(figures.forwards_dead)
         return values
 
     def _count_time_outs(self) -> int:

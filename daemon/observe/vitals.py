@@ -64,6 +64,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     notices_waiting: int = 0
     """Notices that are still to be sent to the business."""
     notices_given_up: int = 0
+    forwards_waiting: int = 0
+    """Webhooks of instances in mode `passthrough` that are still to be forwarded."""
+    forwards_bytes: int = 0
+    """Of these."""
+    forwards_oldest_seconds: float | None = None
+    """How long the first of these has waited."""
+    forwards_dead: int = 0
+    """Webhooks that could not be forwarded, and are kept for a while."""
 
 
 class LeaseCounts(msgspec.Struct, frozen=True):

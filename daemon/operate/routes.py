@@ -21,6 +21,7 @@ from daemon.operate import (
     drafts,
     explain,
     feature_flags,
+    forwards,
     instances,
     knowledge,
     kpi,
@@ -98,5 +99,6 @@ ROUTES: tuple[Route, ...] = (
     *login.ROUTES,
     *feature_flags.ROUTES,
     *dead_letters.ROUTES,
+    *forwards.ROUTES,
     *knowledge.ROUTES,
 )

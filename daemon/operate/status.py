@@ -48,6 +48,8 @@ class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     """By reason."""
     refused: dict[str, int] = {}
     """By reason. The gateway sends these again."""
+    forwarded: int = 0
+    """Webhooks of instances in mode `passthrough`, taken in to be forwarded."""
     unreadable: int = 0
     unauthorized: int = 0
     """Requests with a wrong token or none, or for an instance that is not the sender's."""
@@ -204,6 +206,10 @@ class Gauges:
             "escalated": found.escalated,
             "notices_waiting": found.notices_waiting,
             "notices_given_up": found.notices_given_up,
+            "forwards_waiting": found.forwards_waiting,
+            "forwards_bytes": found.forwards_bytes,
+            "forwards_dead": found.forwards_dead,
+            "forwards_oldest_seconds": found.forwards_oldest_seconds,
         }
 
 
@@ -264,6 +270,7 @@ def _ingress(counters: IngressCounters) -> IngressCounts:
         duplicate=counters.duplicates,
         ignored=dict(counters.ignored),
         refused=dict(counters.refused),
+        forwarded=counters.forwarded,
         unreadable=counters.unreadable,
         unauthorized=counters.unauthorized,
         lost=counters.lost.views(time.monotonic()),

@@ -10,6 +10,8 @@ import trio
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.controls.live_settings import LiveSettings
+from daemon.forwarding.spool import Spools
+from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
 from daemon.ingress.access import SharedToken, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
@@ -49,6 +51,8 @@ from daemon.web.http1 import (
     address_of,
 )
 
+SPOOLED_BODIES = 4
+"""So many of the largest webhooks may be on their way in at once, where they are to be forwarded whole."""
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
 
 
@@ -83,6 +87,7 @@ class Daemon:
             self._inside.part(lambda inside: inside.sources),
             self._broke,
         )
+        self._taking = self._made_taking()
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
             reader=peers.reader(self._live, self._known),
@@ -90,9 +95,9 @@ class Daemon:
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
-            counters=self._ingress_counters,
             metrics=self._observing.exposition,
-            observers=IngressObservers(feed.emit, self._observing.webhook),
+            observers=IngressObservers(feed.emit, self._observing.webhook, self._ingress_counters),
+            forwards=self._taking,
         )
         receive = self._ingress.receive
         self._bodies = BodyBytes(settings.ingress.max_bytes_in_flight)
@@ -119,7 +124,7 @@ class Daemon:
         `door_is_held`: a service manager keeps the listeners' sockets open when we end.
         """
         self._addresses = tuple(map(address_of, listeners))
-        limits = _limits(self._settings)
+        limits = _limits(self._settings, self._taking)
         life = Life(
             ingress=HttpServer(
                 self._ingress.handle,
@@ -148,6 +153,28 @@ class Daemon:
             self._dashboard.open(),
         ):
             return await life.run(listeners, admin)
+
+    def _made_taking(self) -> Taking:
+        """Takes in webhooks of instances in mode `passthrough`."""
+        settings, live, feed = self._settings, self._live, self._feed
+        forwarder = self._inside.part(lambda inside: inside.parts.forwarder)
+
+        def nudge(instance: str) -> None:
+            if (found := forwarder()) is not None:
+                found.nudge(instance)
+
+        return Taking(
+            store=self._inside.part(lambda inside: inside.parts.forwards),
+            spools=Spools(settings.data_dir / "spool", SPOOLED_BODIES * settings.ingress.max_media_bytes),
+            is_passed=lambda instance: live.terms(instance).mode == "passthrough",
+            is_anyone=lambda: any(one.mode == "passthrough" for one in live.every()),
+            bounds=lambda instance: (
+                live.for_instance(instance).passthrough.max_waiting_bytes,
+                settings.ingress.max_forwards_bytes,
+            ),
+            nudge=nudge,
+            feed=feed,
+        )
 
     def _kept_node_id(self) -> str:
         directory = self._settings.data_dir
@@ -266,14 +293,14 @@ class Daemon:
         self._feed.emit("daemon.problem", part="quarantine", error=error.strerror)
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits(settings: Settings, taking: Taking) -> Limits:
     ingress = settings.ingress
     return Limits(
         max_head_bytes=ingress.max_head_bytes,
         head_seconds=ingress.head_seconds,
         max_body_bytes=ingress.max_body_bytes,
         body_seconds=ingress.body_seconds,
-        large=LargeBodies(ingress.max_media_bytes, inline_media.of_webhook),
+        large=LargeBodies(ingress.max_media_bytes, inline_media.of_webhook, taking.keep),
         max_bytes_in_flight=ingress.max_bytes_in_flight,
         max_connections=ingress.max_connections,
         max_connections_per_address=ingress.max_connections_per_address,

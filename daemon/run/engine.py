@@ -23,6 +23,9 @@ from daemon.controls.early_messages import EarlyMessages
 from daemon.controls.instance_names import InstanceNames
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
+from daemon.forwarding.forwarder import MAX_AT_ONCE, Forwarder, Outside
+from daemon.forwarding.store import ForwardStore
+from daemon.forwarding.taking import hop_name
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import FeedView
 from daemon.gateways.playground import Chats
@@ -133,6 +136,14 @@ class Parts:
         self._known = known
         self.early = EarlyMessages(self.records, self._append_again, lambda name: live.terms(name).mode, feed)
         known.follow(self.early.nudge)
+        self.forwards = ForwardStore(self.db, node_id)
+        self._forwards_http = HttpClient(max_connections=MAX_AT_ONCE, tls=tls_context(settings.tls.ca_file))
+        around = Outside(
+            settings=lambda instance: live.for_instance(instance).passthrough,
+            exists=self._exists,
+            hop=lambda: hop_name(feed.install_id),
+        )
+        self.forwarder = Forwarder(self.forwards, self._forwards_http, around, feed)
         self._names = InstanceNames(self.records, known, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
@@ -167,6 +178,7 @@ class Parts:
         reach("recovering")
         await self.answering.start(work)
         await work.start(self._names.run)
+        await work.start(self.forwarder.run)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
@@ -193,6 +205,9 @@ class Parts:
             self.liveness.expect("store watch", STORE_BOUND_SECONDS),
             name="store watch",
         )
+
+    async def _exists(self, instance: str) -> bool:
+        return instance in self.live.configured.instances or await self.records.knows_instance(instance)
 
     async def _written_at(self, conversation: Conversation) -> list[int]:
         """When the messages that wait in a conversation were written, whichever daemon answers it; Unix seconds."""
@@ -222,6 +237,7 @@ class Parts:
         await self.db.close()
         await self._redis.close()
         await self.answering.aclose()
+        await self._forwards_http.aclose()
 
     def at_work(self) -> str:
         """What runs now, for the status line of a service manager."""

@@ -27,6 +27,7 @@ from daemon.operate.doctor import Doctor
 from daemon.operate.drafts import Drafts
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.forwards import ForwardDesk
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.kpi import Kpis
@@ -118,6 +119,7 @@ def operating(
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags),
         DeadLetters(records, append, label, feed),
+        ForwardDesk(parts.forwards, feed, parts.forwarder.nudge),
         KnowledgeFiles(answering.library, control.reload),
     )
     api = AdminApi(topics, feed, LedgerAudit(records), allowed)

@@ -19,8 +19,8 @@ import json as jsonlib
 import logging
 import ssl
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +35,8 @@ from daemon.web.tls import tls_context
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
 _CLOSE_SECONDS = 1.0
+_PASS_OVER_SECONDS = 2.0
+_PASS_OVER_BYTES = 64 * 1024
 MAX_CONNECT_SECONDS = 10.0
 
 for _name in ("httpx2", "httpcore2"):  # at DEBUG they write URLs and response headers (law 5)
@@ -126,6 +128,21 @@ class HttpClient:
         content = _encode(json)
         return await self._exchange("POST", url, headers, content, deadline_seconds, max_body_bytes, may_send)
 
+    async def post_pieces(
+        self,
+        url: str,
+        pieces: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str],
+        deadline_seconds: float,
+    ) -> HttpAnswer:
+        """POST a body piece by piece, and heed of the answer what is before its body, which is left out.
+
+        `headers` has the body's length, and whatever else is to go with it. What `pieces` raises ends the request as
+        a connection that broke. Raises as `post_json` does.
+        """
+        async with aclosing(pieces):
+            return await self._exchange("POST", url, headers, pieces, deadline_seconds, None)
+
     async def get(
         self, url: str, headers: Mapping[str, str], deadline_seconds: float, max_body_bytes: int
     ) -> HttpAnswer:
@@ -137,11 +154,12 @@ class HttpClient:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: bytes | None,
+        content: bytes | AsyncGenerator[bytes, None] | None,
         deadline_seconds: float,
-        max_body_bytes: int,
+        max_body_bytes: int | None,
         may_send: Callable[[], None] | None = None,
     ) -> HttpAnswer:
+        """`max_body_bytes` None: the answer's body is not wanted."""
         try:
             request = _request(method, url, headers, content)
         except Exception as error:  # the URL or a header cannot be used
@@ -154,7 +172,10 @@ class HttpClient:
                 response = await self._transport.handle_async_request(request)
                 progress.answered()
                 async with aclosing(response):
-                    body = await _read_body(response, max_body_bytes)
+                    if max_body_bytes is None:
+                        body = await _pass_over(response)
+                    else:
+                        body = await _read_body(response, max_body_bytes)
                 return HttpAnswer(response.status_code, dict(response.headers), body)
             except Exception as error:  # whatever breaks in there, only the progress decides what it means
                 raise _failure(error, progress) from None
@@ -181,7 +202,9 @@ def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
     return DeliveryUnknown(str(error) if isinstance(error, _BodyError) else "connection_broken", detail)
 
 
-def _request(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> httpx2.Request:
+def _request(
+    method: str, url: str, headers: Mapping[str, str], content: bytes | AsyncGenerator[bytes, None] | None
+) -> httpx2.Request:
     kind = {"content-type": "application/json"} if content is not None else {}
     request = httpx2.Request(method, url, headers={**_HEADERS, **kind, **headers}, content=content)
     if request.url.scheme not in ("http", "https"):
@@ -197,6 +220,13 @@ def _connect_seconds(deadline_seconds: float) -> float:
 def _encode(json: object) -> bytes:
     # A lone surrogate would make the whole request unwritable: it becomes "?".
     return jsonlib.dumps(json, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+
+
+async def _pass_over(response: httpx2.Response) -> bytes:
+    """A peer may mind that nobody hears it out: a little of it is read, and what goes wrong there does not matter."""
+    with trio.move_on_after(_PASS_OVER_SECONDS), suppress(Exception):
+        await _read_body(response, _PASS_OVER_BYTES)
+    return b""
 
 
 async def _read_body(response: httpx2.Response, max_body_bytes: int) -> bytes:

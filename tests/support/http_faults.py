@@ -22,7 +22,7 @@ import trio
 
 from tests.support.patience import PATIENCE_SECONDS
 
-MAX_REQUEST_BYTES = 8 * 1024 * 1024
+MAX_REQUEST_BYTES = 160 * 1024 * 1024
 
 
 @dataclass(frozen=True)

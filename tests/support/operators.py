@@ -41,6 +41,7 @@ from daemon.controls.pauses import PauseBoard
 from daemon.controls.run_time import RunTime
 from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
+from daemon.forwarding.store import ForwardStore
 from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
@@ -72,6 +73,7 @@ from daemon.operate.doctor import Doctor
 from daemon.operate.drafts import Drafts
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.forwards import ForwardDesk
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.kpi import Kpis
@@ -316,13 +318,14 @@ class Operators:
         self.flags = FlagBoard(records, self.stored_flags)
         self.in_force = SettingsInForce(self.live, self.stored_settings, self.stored_flags, records)
         self.letters = DeadLetters(records, self._append, label, feed)
+        self.forwards = ForwardDesk(ForwardStore(self.db, NODE), feed, lambda: None)
         self.api = self.with_levels(None)
 
     def with_levels(self, levels: Levels | None, **more: Any) -> AdminApi:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters,
+            self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters, self.forwards,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),

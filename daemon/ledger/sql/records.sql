@@ -104,7 +104,13 @@ SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until >
         WHERE resolved_at IS NULL AND escalated_at > now() - $1 * interval '1 second') AS escalated,
        (SELECT count(*) FROM majlis_notices WHERE sent_at IS NULL AND given_up_at IS NULL) AS notices_waiting,
        (SELECT count(*) FROM majlis_notices WHERE given_up_at IS NOT NULL) AS notices_given_up,
-       (SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at IS NULL) AS dead_letters
+       (SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at IS NULL) AS dead_letters,
+       f.*
+FROM (SELECT coalesce(sum(waiting), 0)::bigint AS forwards_waiting,
+             coalesce(sum(waiting_bytes), 0)::bigint AS forwards_bytes,
+             coalesce(sum(dead), 0)::bigint AS forwards_dead,
+             extract(epoch FROM now() - min(oldest_at))::float8 AS forwards_oldest_seconds
+      FROM majlis_forward_view) f
 
 -- silence --
 SELECT majlis_silence($1, $2, $3) || jsonb_build_object('opted_out', majlis_opted_out_since($1, $2))

@@ -28,7 +28,8 @@ METRICS: dict[str, Metric] = {
     "majlis_ack_seconds": Metric("histogram", "Time from a read webhook to its 200", buckets=FAST),
     "majlis_messages_total": Metric(
         "counter",
-        "Messages of webhooks that were answered 200: accepted, duplicate, amended (edited, deleted) or ignored",
+        "Messages of webhooks that were answered 200: accepted, duplicate, amended (edited, deleted) or ignored; of "
+        "instances in mode passthrough, webhooks: forwarded",
         ("outcome",),
     ),
     "majlis_ignored_total": Metric(
@@ -131,6 +132,18 @@ METRICS: dict[str, Metric] = {
     "majlis_sends_failed_total": Metric("counter", "Sends that the gateway did not take", ("reason",)),
     "majlis_notices_waiting": Metric("gauge", "Notices that are still to be sent to the business"),
     "majlis_notices_given_up": Metric("gauge", "Notices that are not tried again"),
+    # Mode passthrough
+    "majlis_forwards_total": Metric(
+        "counter",
+        "Attempts to forward webhooks that were sent or failed, and webhooks that are dead",
+        ("outcome",),
+    ),
+    "majlis_forwards_waiting": Metric("gauge", "Webhooks that are still to be forwarded"),
+    "majlis_forwards_waiting_bytes": Metric("gauge", "Bytes of the webhooks that are still to be forwarded"),
+    "majlis_forwards_oldest_seconds": Metric(
+        "gauge", "How long the first webhook that is to be forwarded has waited"
+    ),
+    "majlis_forwards_dead": Metric("gauge", "Webhooks that could not be forwarded and are kept"),
     # Ownership, stores and the process
     "majlis_ready": Metric("gauge", "1 while webhooks are accepted"),
     "majlis_partitions": Metric(

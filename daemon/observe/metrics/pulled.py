@@ -62,6 +62,7 @@ def of_the_doors(
                 "duplicate": ingress.duplicates,
                 "amended": ingress.amended,
                 "ignored": ingress.ignored.total(),
+                "forwarded": ingress.forwarded,
             }
         ),
         "majlis_ignored_total": _by(ingress.ignored),
@@ -105,6 +106,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
         "majlis_tokens_total": observed.tokens.items(),
         "majlis_cost_total": [(labels, micros / 1e6) for labels, micros in observed.cost_micros.items()],
         "majlis_sends_total": _by({outcome: counts[f"part.{outcome}"] for outcome in SENDS}),
+        "majlis_forwards_total": _by({end: counts[f"forward.{end}"] for end in ("sent", "failed", "dead")}),
         "majlis_sends_failed_total": _by(reasons("part.not_sent")),
         "majlis_leases_lost_total": _one(counts["lease.lost"]),
         "majlis_actor_crashes_total": _one(counts["actor.crashed"]),
@@ -193,6 +195,10 @@ def _of_the_figures(figures: Figures, certain: int) -> dict[str, MetricRows]:
         rows["majlis_dead_letters_open"] = _one(figures.dead_letters_open)
         rows["majlis_notices_waiting"] = _one(figures.notices_waiting)
         rows["majlis_notices_given_up"] = _one(figures.notices_given_up)
+        rows["majlis_forwards_waiting"] = _one(figures.forwards_waiting)
+        rows["majlis_forwards_waiting_bytes"] = _one(figures.forwards_bytes)
+        rows["majlis_forwards_oldest_seconds"] = _one(figures.forwards_oldest_seconds or 0.0)
+        rows["majlis_forwards_dead"] = _one(figures.forwards_dead)
     return rows
 
 

@@ -15,6 +15,7 @@ from daemon.web.http1.listeners import (
 from daemon.web.http1.messages import (
     Gate,
     Handler,
+    Keeper,
     LargeBodies,
     Limits,
     Peer,
@@ -34,6 +35,7 @@ __all__ = [
     "Handler",
     "HttpCounters",
     "HttpServer",
+    "Keeper",
     "LargeBodies",
     "Limits",
     "Peer",

@@ -21,6 +21,7 @@ import math
 import socket
 from typing import Literal, Protocol
 
+import msgspec
 import trio
 
 from daemon.web.http1.bodies import BodyBytes
@@ -30,6 +31,7 @@ from daemon.web.http1.incoming import CountedBody, Framing, IncomingBody
 from daemon.web.http1.messages import (
     Gate,
     Handler,
+    Keeper,
     Limits,
     Peer,
     Request,
@@ -86,6 +88,8 @@ class Connection:
         self._expires_at = math.inf
         self._served = 0
         self._held_bytes = 0
+        self._incoming: IncomingBody | None = None
+        """The body of the request that is being served, where it is chunked or large."""
         self._is_known = False
         self.client = ""
         """Whose it is, where the gate has a name for that."""
@@ -162,6 +166,9 @@ class Connection:
         finally:
             self._host.bodies.give_back(self._held_bytes)
             self._held_bytes = 0
+            if (keeper := self._keeper()) is not None:
+                keeper.close()
+            self._incoming = None
         return await self._respond(head, response)
 
     async def _refuse_unread(self, head: Head, refusal: Response, has_body: bool) -> bool:
@@ -187,6 +194,8 @@ class Connection:
 
     async def _answer(self, head: Head) -> Response:
         request = self._request(head, await self._receive_body(head))
+        if (keeper := self._keeper()) is not None:
+            request = msgspec.structs.replace(request, whole=keeper)
         if self._scope.cancel_called:
             await trio.lowlevel.checkpoint_if_cancelled()  # its time ran out as it became whole: do not begin
         self._wait("handler", math.inf)
@@ -196,6 +205,9 @@ class Connection:
 
     def _request(self, head: Head, body: bytes) -> Request:
         return Request(head.method, head.path, head.segments, head.query, head.headers, body, self._peer)
+
+    def _keeper(self) -> Keeper | None:
+        return None if self._incoming is None else self._incoming.keeper
 
     def _rejected(self) -> Request:
         """The request that broke a rule; of a head that could not be read, what its first line seems to say."""
@@ -270,14 +282,20 @@ class Connection:
         """What takes a body that is chunked or large. Refuses one that is announced as too large."""
         large = self._limits.large
         thinner = None if large is None else large.thin(self._request(head, b""))
-        body = IncomingBody(self._limits.max_body_bytes, 0 if large is None else large.max_bytes, thinner)
+        if large is None:
+            body = IncomingBody(self._limits.max_body_bytes)
+        else:
+            body = IncomingBody(self._limits.max_body_bytes, large.max_bytes, thinner, large.keep)
+        self._incoming = body
         return body, ChunkedBody(body) if head.chunked else CountedBody(body, head.content_length)
 
     async def _receive_framed(self, body: IncomingBody, framing: Framing) -> bytes:
         parts = 0
         while True:
             self._hold(len(body) + len(self._buffer))
-            if framing.feed(self._buffer):
+            is_whole = framing.feed(self._buffer)
+            await body.settle()
+            if is_whole:
                 return body.body
             await self._receive_more_body()
             came = body.sent_bytes // self._limits.max_body_bytes

@@ -17,6 +17,16 @@ _BODILESS = (204, 304)
 JSON_TYPE = "application/json"
 
 
+class Keeper(Protocol):
+    """Keeps a large body whole, beside what is thinned of it."""
+
+    async def write(self, piece: bytes) -> None:
+        """The next piece. It may wait for a disk, and must not raise."""
+
+    def close(self) -> None:
+        """The request is handled, or will never be."""
+
+
 class Peer(msgspec.Struct, frozen=True):
     """Who is at the other end. All but the address comes from the kernel, and only for a Unix socket."""
 
@@ -42,6 +52,8 @@ class Request(msgspec.Struct, frozen=True):
     """By lower-case name; of a header given twice the values are joined by a comma."""
     body: bytes
     peer: Peer
+    whole: Keeper | None = None
+    """The body as it came, where `body` is what was thinned of it and somebody keeps it. Closed after the handler."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -81,6 +93,11 @@ class Thinner(Protocol):
     def feed(self, data: bytes | bytearray) -> None: ...
 
 
+def keep_none() -> Keeper | None:
+    """For servers that keep no large body whole."""
+    return None
+
+
 class LargeBodies(msgspec.Struct, frozen=True):
     """Bodies that may be larger on the way than what is kept of them. See `Limits.large`."""
 
@@ -88,6 +105,8 @@ class LargeBodies(msgspec.Struct, frozen=True):
     """413; on the way. What is kept has the bound of all bodies."""
     thin: Callable[[Request], Thinner | None]
     """Asked after the gate, before the body is read (`body` is empty). None: this one may be no larger than others."""
+    keep: Callable[[], Keeper | None] = keep_none
+    """Asked as a body begins to be thinned. None: nobody needs it whole."""
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -106,6 +106,7 @@ async def test_status_answers_with_every_field(door: Door) -> None:
         "duplicate": 7,
         "ignored": {"group": 12, "reaction": 3},
         "refused": {},
+        "forwarded": 0,
         "unreadable": 0,
         "unauthorized": 0,
         "lost": [],

@@ -137,3 +137,56 @@ async def _send_slowly(stream: trio.abc.Stream, bytes_a_second: int) -> None:
             await trio.sleep(1 / bytes_a_second)
     except trio.BrokenResourceError:
         pass
+
+
+class Shelf:
+    """Keeps bodies whole."""
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+        self.closed = 0
+
+    async def write(self, piece: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        assert not self.closed
+        self.kept += piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "whole", "left"),
+    [
+        (counted(b"a" + b"1" * 5000 + b"z"), b"a" + b"1" * 5000 + b"z", b"az"),
+        (chunked(b"a1" * 50, b"2" * 5000, b"z"), b"a1" * 50 + b"2" * 5000 + b"z", b"a" * 50 + b"z"),
+        (counted(b"a" * 5000), b"a" * 5000, b""),
+        (counted(b"a1" * 50), b"", b"a1" * 50),
+    ],
+    ids=["counted", "chunked", "too much left", "not large"],
+)
+async def test_a_large_body_may_be_kept_whole_beside_what_is_left(
+    raw: bytes, whole: bytes, left: bytes
+) -> None:
+    shelf, seen = Shelf(), list[Request]()
+
+    async def handler(request: Request) -> Response:
+        await trio.lowlevel.checkpoint()
+        seen.append(request)
+        assert not shelf.closed
+        return json_response(200, {"body": request.body.decode()})
+
+    limits = Limits(max_body_bytes=MAX_BYTES, large=LargeBodies(MAX_SENT_BYTES, thin, lambda: shelf))
+    async with serving(handler, limits=limits) as served:
+        first, _ = await served.say(raw + GET)
+        assert str(first.document["body"]).encode() == left
+        assert bytes(shelf.kept) == whole and shelf.closed == bool(whole)
+        assert (seen[0].whole is shelf) == bool(whole)
+
+
+async def test_what_was_kept_of_a_body_that_is_cut_short_is_given_up() -> None:
+    shelf = Shelf()
+    limits = Limits(max_body_bytes=MAX_BYTES, large=LargeBodies(MAX_SENT_BYTES, thin, lambda: shelf))
+    async with serving(limits=limits) as served:
+        await served.say(counted(b"1" * 5000)[:-1])
+        assert shelf.closed == 1
