@@ -9,12 +9,19 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from actors.instance import Terms
 from actors.messages import WindowPolicy
 from daemon.config import InstanceSettings, Settings
-from daemon.config.run_time import ForDaemon, ForInstance, all_together, for_daemon
+from daemon.config.run_time import (
+    ForDaemon,
+    ForInstance,
+    RunTimeValue,
+    all_together,
+    for_daemon,
+    for_instance,
+)
 
 _ANY_INSTANCE = ""
 """No instance has this name: its settings are those of every instance without settings of its own."""
@@ -47,6 +54,10 @@ class LiveSettings:
     def for_instance(self, name: str) -> InstanceSettings:
         own = self._apart.get(name)
         return self._for_all.settings.for_instance(name) if own is None else own.settings
+
+    def tried(self, name: str, values: Sequence[RunTimeValue]) -> ForInstance:
+        """What would be in force for an instance with these settings of its own; changes nothing."""
+        return for_instance(self.configured, self._for_all.layer, name, values)
 
     def every(self) -> Iterator[InstanceSettings]:
         """All that differ, and those of every other instance."""

@@ -1,7 +1,9 @@
 """Settings that are changed while the daemon runs: kept in Postgres, judged as those of the start, put in force.
 
+Those of this daemon are changed here, those of instances in `daemon/tenants`; all are put in force here.
+
 Laws of this file:
-1. A change is in force here when `set` or `unset` returns, and within `REFRESH_SECONDS` on every other daemon.
+1. A change is in force when `set` or `unset` returns.
 2. What would put itself or another setting out of force is refused, and nothing is stored.
 3. What is stored and does not fit (another version wrote it, or SQL, or config.yaml was changed since) is left out and
    named. It never keeps the daemon from its work, nor the other settings from being in force.
@@ -39,6 +41,8 @@ from daemon.ledger.records import Records
 from daemon.ledger.rows import RunTimeRows, SettingRow
 
 COMMAND = "majlis set"
+FOR_INSTANCES = "majlis instance set"
+SQL = "SQL"
 MAX_VALUE_CHARS = 16_000
 """Of a value as it is typed."""
 MAX_OF_SCOPE = 200
@@ -86,10 +90,8 @@ class StoredSettings:
         own = self._in_force.apart.items()
         return sorted(name for name, one in own if one.layer.has(("instances", name, *path)))
 
-    async def set(
-        self, key: str, text: str, instance: str | None, by: str, record: Callable[[Any], Awaitable[None]]
-    ) -> None:
-        """Set it for one instance on every daemon, or for this daemon. `record` is told the value before it is stored.
+    async def set(self, key: str, text: str, by: str, record: Callable[[Any], Awaitable[None]]) -> None:
+        """Set it for this daemon. `record` is told the value before it is stored.
 
         Raises:
           ConfigError: it would not fit; the text says why, and what is allowed.
@@ -102,16 +104,14 @@ class StoredSettings:
         new = RunTimeValue(key, read_value(text, tuple(key.split(".")), COMMAND), COMMAND)
         async with self._changing:
             await self._run_time.refresh()
-            others = [value for value in self._in_force.values.get(instance, ()) if value.key != key]
-            then = await self._judged(instance, key, [*others, new])
-            value = None
-            if new.value is not None:  # else an instance has what applies without it
-                value = value_in(then.for_all if instance is None else then.apart[instance], key)
+            others = [value for value in self._in_force.values.get(None, ()) if value.key != key]
+            then = await self._judged(key, [*others, new])
+            value = None if new.value is None else value_in(then.for_all, key)
             await record(value)
-            await self._records.set_setting(self._run_time.scope(instance), key, value, by)
+            await self._records.set_setting(self._run_time.scope(None), key, value, by)
             await self._run_time.refresh()
 
-    async def unset(self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]) -> None:
+    async def unset(self, key: str, record: Callable[[], Awaitable[None]]) -> None:
         """Let the wider scope apply again. `record` is called before it is deleted.
 
         Raises:
@@ -121,20 +121,19 @@ class StoredSettings:
         """
         async with self._changing:
             await self._run_time.refresh()
-            scope = self._run_time.scope(instance)
+            scope = self._run_time.scope(None)
             if (scope, key) not in (self._rows or {}):
-                option, place = (f" --instance {instance}", instance) if instance else ("", "this daemon")
-                raise Conflict(f"{key} is not set at run time for {place}: see `majlis config{option}`.")
-            values = self._in_force.values.get(instance, ())
-            await self._judged(instance, key, [value for value in values if value.key != key])
+                raise Conflict(f"{key} is not set at run time for this daemon: see `majlis config`.")
+            values = self._in_force.values.get(None, ())
+            await self._judged(key, [value for value in values if value.key != key])
             await record()
             await self._records.clear_setting(scope, key)
             await self._run_time.refresh()
 
-    async def _judged(self, instance: str | None, key: str, values: Sequence[RunTimeValue]) -> _InForce:
-        """What would be in force with these values of one scope, of which `key` changes. Raises: ConfigError."""
-        then = await self._settled({**self._in_force.values, instance: tuple(values)})
-        before = {(left.instance, left.key) for left in self.left_out} - {(instance, key)}
+    async def _judged(self, key: str, values: Sequence[RunTimeValue]) -> _InForce:
+        """What would be in force with these values of the daemon, of which `key` changes. Raises: ConfigError."""
+        then = await self._settled({**self._in_force.values, None: tuple(values)})
+        before = {(left.instance, left.key) for left in self.left_out} - {(None, key)}
         for left in then.left_out:
             if (left.instance, left.key) not in before:
                 raise ConfigError(left.sentence)
@@ -177,9 +176,9 @@ class StoredSettings:
         return {name: tuple(values) for name, values in found.items()}
 
     def _origin(self, row: SettingRow) -> str:
-        instance = self._run_time.instance(row.scope)
-        command = COMMAND if instance is None else f"{COMMAND} --instance {instance}"
-        return ", ".join((command, *filter(None, (row.set_by,)), _moment(row.set_at)))
+        command = COMMAND if self._run_time.instance(row.scope) is None else FOR_INSTANCES
+        words = (command, row.set_by) if row.set_by else (SQL,)
+        return ", ".join((*words, _moment(row.set_at)))
 
     def _announce(self, found: Mapping[tuple[str, str], SettingRow], before: Sequence[LeftOut]) -> None:
         """The first reading is no change."""

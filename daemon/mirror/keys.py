@@ -14,6 +14,9 @@ from actors.identity import Conversation
 INSTALL = "majlis:{install}"
 """Hash `install_id`, `partitions`: whose data this is. Missing or different: flushed, foreign or restored."""
 
+CHANGES = "majlis:{install}:changes"
+"""Counts changes of what is set for instances: another number than before means that there is something new."""
+
 
 class PartitionKeys(NamedTuple):
     """Keys shared by the conversations of one partition."""

@@ -252,6 +252,15 @@ EVENTS: dict[str, Event] = {
         "a setting was set or unset at run time (`change`), here or by another daemon (`key`, `scope`, `by`)",
         "change",
     ),
+    "instance.added": Event(
+        "info", "an instance is there that was not before (`instance`, `version`)", "instance"
+    ),
+    "instance.changed": Event(
+        "info",
+        "what is set for an instance was changed, here, by another daemon or in SQL (`version`)",
+        "instance",
+    ),
+    "instance.removed": Event("info", "an instance was removed, and is not answered any more", "instance"),
     "settings.left_out": Event(
         "warning",
         "a setting that was made at run time does not fit and is not in force (`key`, `scope`, `why`)",

@@ -29,6 +29,7 @@ from daemon.operate import (
     tail,
     takeovers,
     task_tree,
+    tenants,
     top,
     turns,
 )
@@ -86,6 +87,7 @@ ROUTES: tuple[Route, ...] = (
     *leases.ROUTES,
     *doctor.ROUTES,
     *instances.ROUTES,
+    *tenants.ROUTES,
     *control.ROUTES,
     *login.ROUTES,
     *feature_flags.ROUTES,

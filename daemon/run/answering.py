@@ -94,7 +94,7 @@ class Answering:
             partial(_outbox_policy, live),
             partial(secrets.token_hex, 8),
         )
-        self.run_time = RunTime(records, node_id, feed)
+        self.run_time = RunTime(records, node_id)
         self.stored_settings = StoredSettings(records, self.run_time, live, feed)
         self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
@@ -134,8 +134,7 @@ class Answering:
         )
 
     async def start(self, work: trio.Nursery) -> None:
-        """Read what was set at run time and begin to send notices; returns when all that runs."""
-        await work.start(self.run_time.run)
+        """Begin to send notices; returns when all that runs."""
         await work.start(self.pauses.run)
         await work.start(self.notifier.run)
         await work.start(self._facts.run)

@@ -19,7 +19,7 @@ from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.controls.amended_messages import MAX_RECENT, AmendedMessages
-from daemon.controls.instance_names import InstanceNames
+from daemon.controls.instance_numbers import InstanceNumbers
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
 from daemon.gateways.couriers import Couriers
@@ -56,6 +56,8 @@ from daemon.run.lifecycle import CannotStart
 from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
+from daemon.tenants import Changes, Tenants
+from daemon.tenants.rows import TenantRows
 from daemon.web.client import HttpClient
 from daemon.web.tls import tls_context
 
@@ -126,7 +128,11 @@ class Parts:
             hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
-        self._names = InstanceNames(self.records, known, feed)
+        self._numbers = InstanceNumbers(self.records, known, feed)
+        rows, answering = TenantRows(self.db), self.answering
+        self.changes = Changes(rows, self._redis, answering.run_time, known, answering.lookups.drop, feed)
+        self.changes.follow(self._end_what_waits)
+        self.tenants = Tenants(rows, self.changes, live, answering.board, known)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
@@ -158,8 +164,9 @@ class Parts:
         self._redis.expect(install_id)
         self._feed.set_install_id(install_id)
         reach("recovering")
+        await work.start(self.changes.run)
         await self.answering.start(work)
-        await work.start(self._names.run)
+        work.start_soon(self._numbers.run, name="numbers of instances")
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
@@ -220,7 +227,16 @@ class Parts:
     async def forget(self) -> None:
         """Rows of instances were changed: have them read again. Raises `LedgerUnavailable`."""
         self.answering.lookups.forget()
-        await self._names.refresh()
+        await self.changes.look()
+
+    async def _end_what_waits(self, changed: frozenset[str], _added: frozenset[str]) -> None:
+        """What waits in an instance that was removed ends now, by the rule that it is inactive."""
+        await trio.lowlevel.checkpoint()
+        gone = changed - self.changes.names
+        if gone:
+            for view in self.supervisor.views():
+                if view.conversation.instance in gone:
+                    self.supervisor.flush(view.conversation)
 
     async def doctor(self, doors: Sequence[OpenDoor], feeds: Sequence[FeedView]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""

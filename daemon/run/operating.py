@@ -34,6 +34,7 @@ from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
+from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.run.engine import Parts
@@ -99,13 +100,14 @@ def operating(
         EventTail(feed),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
-        SettingsInForce(live, answering.stored_settings, flags, records),
+        SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
+        InstanceBook(parts.tenants, live, pauses),
         control,
         DashboardLogin(new_link, sessions),
-        FlagBoard(records, flags),
+        FlagBoard(records, flags, parts.tenants),
         DeadLetters(records, append, label, feed),
         KnowledgeFiles(answering.library, control.reload),
     )

@@ -41,6 +41,7 @@ from daemon.controls.run_time import RunTime
 from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.counters import IngressCounters
+from daemon.ingress.known_instances import KnownInstances
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
 from daemon.ledger.stored_turns import StoredTurns
@@ -73,11 +74,14 @@ from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
+from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
+from daemon.tenants import Changes, Tenants
+from daemon.tenants.rows import TenantRows
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, nothing_waits, open_postgres, prepare
 
@@ -182,6 +186,13 @@ class ListedBrowsers:
         return gone
 
 
+class SilentRedis:
+    """Nobody listens to notices here."""
+
+    async def command(self, *_arguments: object) -> None:
+        await trio.lowlevel.checkpoint()
+
+
 class Operators:
     """Every topic by name, what it looks at, and `api`, which answers with all of them."""
 
@@ -203,9 +214,16 @@ class Operators:
         self.mirror = ListedMirror()
         self.fences: Mapping[int, int] = {}
         self.live = LiveSettings(self.settings)
-        self.run_time = RunTime(self.records, NODE, self.feed)
+        self.run_time = RunTime(self.records, NODE)
         self.stored_settings = StoredSettings(self.records, self.run_time, self.live, self.feed)
         self.stored_flags = StoredFlags(self.records, self.run_time, self.live, self.feed)
+        self.known = KnownInstances(self.settings.instances)
+        self.lookups_dropped: set[str] = set()
+        rows = TenantRows(self.db)
+        self.changes = Changes(
+            rows, cast(Any, SilentRedis()), self.run_time, self.known, self.lookups_dropped.update, self.feed
+        )
+        self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known)
         self.pauses = PauseBoard(self.records, self.feed)
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []
@@ -271,8 +289,11 @@ class Operators:
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
-        self.flags = FlagBoard(records, self.stored_flags)
-        self.in_force = SettingsInForce(self.live, self.stored_settings, self.stored_flags, records)
+        self.flags = FlagBoard(records, self.stored_flags, self.tenants)
+        self.in_force = SettingsInForce(
+            self.live, self.stored_settings, self.stored_flags, records, self.tenants
+        )
+        self.book = InstanceBook(self.tenants, self.live, self.pauses)
         self.letters = DeadLetters(records, self._append, label, feed)
         self.api = self.with_levels(None)
 
@@ -281,7 +302,7 @@ class Operators:
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
+            TaskTree(self.feed.label), self.in_force, self.book, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)

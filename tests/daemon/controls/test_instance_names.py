@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import trio
 import trio.testing
+from daemon.controls.instance_names import REFRESH_SECONDS, STORE_NUMBER_SECONDS, InstanceNames
 
 from actors.errors import LedgerUnavailable
-from daemon.controls.instance_names import REFRESH_SECONDS, STORE_NUMBER_SECONDS, InstanceNames
 from daemon.ingress.known_instances import KnownInstances
 from daemon.stores.postgres import LedgerError
 from tests.support.memory import MemoryFeed
