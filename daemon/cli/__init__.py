@@ -21,6 +21,7 @@ from daemon.cli import (
     dead_letters,
     explain,
     feature_flags,
+    instances,
     knowledge,
     leases,
     lifecycle,
@@ -123,6 +124,18 @@ dead_commands.command("show")(dead_letters.show_dead_letter)
 dead_commands.command("retry")(dead_letters.retry)
 dead_commands.command("drop")(dead_letters.drop)
 app.add_typer(dead_commands, name="dead", rich_help_panel=_OPERATE)
+
+instance_commands = typer.Typer(
+    help="Add instances, set what each does, and undo it: no SQL, no restart.", no_args_is_help=True
+)
+instance_commands.command("list")(instances.list_instances)
+instance_commands.command("show")(instances.show_instance)
+instance_commands.command("add")(instances.add)
+instance_commands.command("set")(instances.set_values)
+instance_commands.command("history")(instances.history)
+instance_commands.command("rollback")(instances.rollback)
+instance_commands.command("remove")(instances.remove)
+app.add_typer(instance_commands, name="instance", rich_help_panel=_START)
 
 knowledge_commands = typer.Typer(
     help="Manage an instance's knowledge files, which its answers may use.", no_args_is_help=True

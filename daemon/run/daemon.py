@@ -49,7 +49,7 @@ from daemon.web.http1 import (
     address_of,
 )
 
-ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
+ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=512 * 1024)
 
 
 class Daemon:

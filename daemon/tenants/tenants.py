@@ -183,14 +183,14 @@ class Tenants:
         now = await self._there(name)
         return values_of(name, now, self._live.with_origins(name), self._flags)
 
-    async def list(self) -> list[Listed]:
+    async def list(self) -> Sequence[Listed]:
         """The instances that are there, by name."""
         return await self._rows.listed(MAX_STORED)
 
-    async def history(self, name: str, limit: int) -> list[tuple[Version, tuple[Difference, ...]]]:
+    async def history(self, name: str, limit: int) -> Sequence[tuple[Version, tuple[Difference, ...]]]:
         """What was changed, the latest first. Raises `Missing`."""
         await self._there(name, removed_too=True)
-        return list(with_differences(await self._rows.history(name, limit)))[:limit]
+        return tuple(with_differences(await self._rows.history(name, limit)))[:limit]
 
     async def state(self, name: str) -> Version:
         """All that is set for an instance, as it is stored. Raises `Missing`."""
