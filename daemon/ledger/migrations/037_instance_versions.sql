@@ -144,7 +144,8 @@ BEGIN
     RETURN v_version;
 END $$;
 
--- How a value is written in a column, whatever the type of that: as the text that its input function takes.
+-- How a value is written in a column, whatever the type of that: as the text that its input function takes. A list in a
+-- column of text stays spelled as it was (a, b or {a,b}), unless a word has a sign that separates words there: then as JSON.
 CREATE OR REPLACE FUNCTION majlis_column_text(p_table regclass, p_column text, p_old text, p_value jsonb) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -158,12 +159,14 @@ BEGIN
     RETURN CASE
         WHEN p_value IS NULL OR p_value = 'null' THEN NULL
         WHEN v_type IN ('json', 'jsonb') THEN p_value::text
-        WHEN jsonb_typeof(p_value) = 'array' AND v_kind <> 'A' AND left(ltrim(p_old), 1) <> '[' AND left(ltrim(p_old), 1) <> '{'
-            THEN (SELECT string_agg(word, ', ' ORDER BY place)
-                  FROM jsonb_array_elements_text(p_value) WITH ORDINALITY AS w (word, place))
-        WHEN jsonb_typeof(p_value) = 'array' AND (v_kind = 'A' OR left(ltrim(p_old), 1) = '{')
+        WHEN jsonb_typeof(p_value) = 'array' AND v_kind = 'A'
             THEN ARRAY(SELECT word FROM jsonb_array_elements_text(p_value) WITH ORDINALITY AS w (word, place)
                        ORDER BY place)::text
+        WHEN jsonb_typeof(p_value) = 'array' AND left(ltrim(coalesce(p_old, '[')), 1) <> '['
+             AND NOT EXISTS (SELECT FROM jsonb_array_elements_text(p_value) AS word WHERE word ~ E'[,،;؛\n{}"]')
+            THEN (SELECT CASE left(ltrim(p_old), 1) WHEN '{' THEN array_agg(word ORDER BY place)::text
+                                                    ELSE string_agg(word, ', ' ORDER BY place) END
+                  FROM jsonb_array_elements_text(p_value) WITH ORDINALITY AS w (word, place))
         WHEN v_kind = 'A' THEN ARRAY[v_plain]::text
         WHEN v_kind = 'N' AND jsonb_typeof(p_value) = 'boolean' THEN CASE v_plain WHEN 'true' THEN '1' ELSE '0' END
         ELSE v_plain
