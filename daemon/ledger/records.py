@@ -186,10 +186,11 @@ class Records:
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
         """Insert a row for each configured instance that has none; returns the new ones."""
         rows = await self._db.fetch(_SQL["register_instances"], sorted(set(names)))
-        new = tuple(row["instance_name"] for row in rows)
-        if new:
-            await self._db.fetch(_SQL["note_registered"], sorted(new))
-        return new
+        return tuple(row["instance_name"] for row in rows)
+
+    async def note_registered(self, names: Iterable[str]) -> None:
+        """Make the first versions of instances that were just registered."""
+        await self._db.fetch(_SQL["note_registered"], sorted(names))
 
     async def audit(self, uid: int, pid: int, action: str, target: str, detail: Mapping[str, object]) -> None:
         """Record a change made by an operator."""

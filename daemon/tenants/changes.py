@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
@@ -23,7 +23,6 @@ from daemon.controls.run_time import RunTime
 from daemon.ingress.known_instances import MAX_STORED, KnownInstances
 from daemon.mirror.keys import CHANGES
 from daemon.stores.postgres import LedgerError, LedgerMisconfigured
-from daemon.stores.redis import RedisStore
 from daemon.tenants.rows import RowMarks, Seen, TenantRows
 
 POLL_SECONDS = 1.0
@@ -37,13 +36,19 @@ Follow = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 NO_MARKS = RowMarks({}, {}, {}, {}, {}, {})
 
 
+class Counts(Protocol):
+    """Redis, for a counter."""
+
+    async def command(self, *arguments: str) -> Any: ...
+
+
 class Changes:
     """`follow` it, `start` it, then `run` it."""
 
     def __init__(
         self,
         rows: TenantRows,
-        redis: RedisStore,
+        redis: Counts,
         run_time: RunTime,
         known: KnownInstances,
         forget: Callable[[Collection[str]], None],
