@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from daemon.config.load import Fault, classes_in, examined, type_at
 from daemon.config.schema import FLAG_OF, InstanceOverrides, InstanceSettings, Settings
@@ -59,6 +59,19 @@ class RunTimeValue(NamedTuple):
     value: Any
     """As a settings file would have it; not judged yet."""
     origin: str
+    is_secret: bool = False
+    """It was stored sealed: its key may be any whose type is a secret, within a list as well."""
+
+
+class Opened(NamedTuple):
+    """The secrets of instances."""
+
+    values: Mapping[str, tuple[RunTimeValue, ...]] = {}
+    """By instance."""
+    shut: Mapping[str, Mapping[str, str]] = {}
+    """Those that cannot be opened: by instance and key, why not."""
+    are_read: bool = False
+    """False: what is stored is not known yet."""
 
 
 class LeftOut(NamedTuple):
@@ -110,6 +123,12 @@ def why_not(key: str) -> str | None:
     return f"{key}: unknown key{hint or '; `majlis config` lists all'}"
 
 
+def is_secret(key: str) -> bool:
+    """Whether an instance's value of this key is a secret, or consists of such."""
+    found = list(classes_in(type_at(("instances", "", *key.split(".")))))
+    return SecretStr in found and not any(issubclass(one, BaseModel) for one in found)
+
+
 def for_daemon(configured: Settings, values: Sequence[RunTimeValue]) -> ForDaemon:
     """`values` over the whole configuration; the earlier set come first."""
     if not values:
@@ -135,15 +154,19 @@ def for_instance(
 ) -> ForInstance:
     """`values` over what is in force for the daemon; only this instance is judged."""
 
+    below = tuple(_of_one(layer, name) for layer in (daemon, *configured.layers))
+    nowhere = dict[str, LeftOut]()
+
     def layer(kept: Sequence[RunTimeValue]) -> Layer:
-        made = _Making({name: None})
+        made = _Making({name: None}, below)
         for value in kept:
-            made.put(("instances", name, *value.key.split(".")), value)
+            if not made.put(("instances", name, *value.key.split(".")), value):
+                words = "is of an entry that its list does not have"
+                nowhere[value.key] = LeftOut(name, value.key, words, f"{value.key}: {words}")
         return made.layer
 
-    below = tuple(_of_one(layer, name) for layer in (daemon, *configured.layers))
     settings, own, left_out = _fitting(configured, below, name, values, layer)
-    return ForInstance(settings.for_instance(name), own, left_out)
+    return ForInstance(settings.for_instance(name), own, (*left_out, *nowhere.values()))
 
 
 def all_together(configured: Settings, layers: Sequence[Layer]) -> Settings:
@@ -167,20 +190,44 @@ def value_in(laid: ForDaemon | ForInstance, key: str) -> Any:
 class _Making:
     """A layer that is being made. Every instance is declared in it, so that none ceases to be by others' settings."""
 
-    def __init__(self, instances: Mapping[str, None]) -> None:
+    def __init__(self, instances: Mapping[str, None], below: Sequence[Layer] = ()) -> None:
         self._tree: Tree = {"instances": {name: {} for name in instances}}
         self._origins: dict[KeyPath, str] = {}
+        self._below = below
 
-    def put(self, path: KeyPath, value: RunTimeValue) -> None:
-        here = self._tree
-        for step in path[:-1]:
-            here = here.setdefault(step, {})
+    def put(self, path: KeyPath, value: RunTimeValue) -> bool:
+        """False: it is of an entry that is not there. A step into a list copies that list from below."""
+        here: Any = self._tree
+        for depth, step in enumerate(path[:-1], 1):
+            if isinstance(here, list):
+                if not (step.isdigit() and int(step) < len(here)):
+                    return False
+                here = here[int(step)]
+                continue
+            if step not in here:
+                here[step] = _list_of(path[:depth], self._below) if path[depth].isdigit() else {}
+            here = here[step]
+        if not isinstance(here, dict):
+            return False
         here[path[-1]] = value.value
         self._origins[path] = value.origin
+        return True
 
     @property
     def layer(self) -> Layer:
         return Layer(self._tree, self._origins)
+
+
+def _list_of(path: KeyPath, below: Sequence[Layer]) -> list[Any]:
+    """The list that applies to an instance without a layer of its own; none of its entries are shared."""
+    for at in (path, path[2:]):
+        for layer in below:
+            found: Any = layer.tree
+            for step in at:
+                found = found.get(step) if isinstance(found, dict) else None
+            if isinstance(found, list):
+                return [dict(entry) if isinstance(entry, dict) else entry for entry in found]
+    return []
 
 
 def _of_one(layer: Layer, name: str) -> Layer:
@@ -200,7 +247,7 @@ def _fitting(
     """As many of the values as fit together and with what is below."""
     kept, left_out = [], []
     for value in values:
-        words = why_not(value.key)
+        words = None if value.is_secret else why_not(value.key)
         if words is None:
             kept.append(value)
         else:

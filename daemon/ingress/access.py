@@ -1,15 +1,15 @@
 """Who may post webhooks, by what the head of a request says.
 
 Laws of this file:
-1. A token of an instance opens the door for that instance alone; the shared one opens it for all. Where several have the
-   same token, it opens for these.
-2. An instance with a token of its own is guarded: whoever has neither that token nor the shared one posts nothing for it.
-   For the others the door stays as it was, open or closed: a first token that is set while the daemon runs must not
-   turn away all other tenants' webhooks, whose gateways would never send them again.
-3. While it is not known which token is right (not read yet, or sealed with a key that is not there), nobody is told that
-   his is wrong: `TokensUnknown`, and the gateway sends again.
-4. What is asked with every request costs the same for one instance and for a thousand, and its time tells nothing about
-   a token.
+1. A token of an instance opens the door for that instance alone; the shared one opens it for all. Where several have
+   the same token, it opens for these.
+2. An instance with a token of its own is guarded: whoever has neither that token nor the shared one posts nothing for
+   it. For the others the door stays as it was, open or closed: a first token that is set while the daemon runs must
+   not turn away all other tenants' webhooks, whose gateways would never send them again.
+3. While it is not known which token is right (not read yet, or sealed with a key that is not there), nobody is told
+   that his is wrong: `TokensUnknown`, and the gateway sends again.
+4. What is asked with every request costs the same for one instance and for a thousand, and its time tells nothing
+   about a token.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Sealing what only a daemon may read: AES-256 in Galois/Counter mode. Pure, but for random numbers.
 
 Laws of this file:
-1. A sealed value opens with its key, for its instance and its setting, and for no other: a row that was moved to another
-   place, or changed in one bit, stays shut.
+1. A sealed value opens with its key, for its instance and its setting, and for no other: a row that was moved to
+   another place, or changed in one bit, stays shut.
 2. The first key seals, and every key opens: so a key is changed without a moment in which something does not open.
 3. Neither a key nor a value is in any error, nor in what `repr` shows.
 """
@@ -10,7 +10,7 @@ Laws of this file:
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -44,11 +44,16 @@ class Sealed(NamedTuple):
 class Sealer:
     """Args: keys: the first one seals; without any, nothing can be sealed or opened."""
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+    def __init__(self, keys: Iterable[bytes] = ()) -> None:
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
 
     def __repr__(self) -> str:
         return f"<Sealer {' '.join(self._ciphers)}>"
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The first one seals."""
+        return tuple(self._ciphers)
 
     @property
     def first(self) -> str:
