@@ -25,6 +25,7 @@ from daemon.cli import (
     leases,
     lifecycle,
     response_cache,
+    secrets,
     service,
     settings,
     show,
@@ -123,6 +124,11 @@ dead_commands.command("show")(dead_letters.show_dead_letter)
 dead_commands.command("retry")(dead_letters.retry)
 dead_commands.command("drop")(dead_letters.drop)
 app.add_typer(dead_commands, name="dead", rich_help_panel=_OPERATE)
+
+secret_commands = typer.Typer(invoke_without_command=True)
+secret_commands.callback()(secrets.show_keys)
+secret_commands.command("rotate")(secrets.rotate)
+app.add_typer(secret_commands, name="secrets", rich_help_panel=_INSPECT)
 
 knowledge_commands = typer.Typer(
     help="Manage an instance's knowledge files, which its answers may use.", no_args_is_help=True

@@ -11,14 +11,16 @@ Laws of this file:
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import BaseModel, SecretStr
 
 from daemon.config.load import Fault, classes_in, examined, type_at
 from daemon.config.schema import FLAG_OF, InstanceOverrides, InstanceSettings, Settings
+from daemon.config.sections import ResponderSettings
 from daemon.config.sources import Layer, Tree
 from daemon.schema.fields import KeyPath
 
@@ -36,20 +38,31 @@ _AT_THE_START = frozenset(
 _NEAREST = 3
 
 
-def _keys(model: type[BaseModel], above: KeyPath = ()) -> Iterator[str]:
+def _keys(
+    model: type[BaseModel], above: KeyPath = (), leave_out: frozenset[KeyPath] = _AT_THE_START
+) -> Iterator[str]:
     for name, field in model.model_fields.items():
         path = (*above, name)
         inner = next((found for found in classes_in(field.annotation) if issubclass(found, BaseModel)), None)
-        if path in _AT_THE_START or ".".join(path) in FLAG_OF:
+        if path in leave_out or ".".join(path) in FLAG_OF:
             continue
-        if inner is not None:
-            yield from _keys(inner, path)
-        else:
+        if inner is None:
             yield ".".join(path)
+        elif get_origin(field.annotation) is tuple or path == _PROVIDERS:
+            yield from _keys(inner, (*path, "0"), leave_out)
+        else:
+            yield from _keys(inner, path, leave_out)
 
+
+_PROVIDERS = ("responder", "providers")
 
 KEYS: tuple[str, ...] = tuple(_keys(InstanceOverrides))
-"""What may be set at run time, in the order of `config.yaml`."""
+"""What may be set at run time for a daemon, in the order of `config.yaml`."""
+
+INSTANCE_KEYS: tuple[str, ...] = tuple(_keys(InstanceOverrides, leave_out=frozenset()))
+"""What may be set at run time for an instance; an entry of a list is named by its place, of which 0 stands for all."""
+
+_IN_LIST = re.compile(r"\.[0-9]\.")
 
 
 class RunTimeValue(NamedTuple):
@@ -59,19 +72,6 @@ class RunTimeValue(NamedTuple):
     value: Any
     """As a settings file would have it; not judged yet."""
     origin: str
-    is_secret: bool = False
-    """It was stored sealed: its key may be any whose type is a secret, within a list as well."""
-
-
-class Opened(NamedTuple):
-    """The secrets of instances."""
-
-    values: Mapping[str, tuple[RunTimeValue, ...]] = {}
-    """By instance."""
-    shut: Mapping[str, Mapping[str, str]] = {}
-    """Those that cannot be opened: by instance and key, why not."""
-    are_read: bool = False
-    """False: what is stored is not known yet."""
 
 
 class LeftOut(NamedTuple):
@@ -102,6 +102,22 @@ class ForInstance(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
 
 
+def is_secret(key: str) -> bool:
+    """Whether its value is secret, by its type; so is what is below such a key."""
+    path = key.split(".")
+    found = (type_at(("instances", "", *path[:length])) for length in range(len(path), 0, -1))
+    nearest = next((annotation for annotation in found if annotation is not None), None)
+    return nearest is not None and SecretStr in classes_in(nearest)
+
+
+@lru_cache(4096)
+def why_not_for_instance(key: str) -> str | None:
+    """The same for an instance, for which more may be set."""
+    if is_secret(key) or _IN_LIST.sub(".0.", key) in INSTANCE_KEYS:
+        return None
+    return why_not(key)
+
+
 @lru_cache(1024)
 def why_not(key: str) -> str | None:
     """Why this key cannot be set at run time, and what to do instead; None if it can."""
@@ -123,12 +139,6 @@ def why_not(key: str) -> str | None:
     return f"{key}: unknown key{hint or '; `majlis config` lists all'}"
 
 
-def is_secret(key: str) -> bool:
-    """Whether an instance's value of this key is a secret, or consists of such."""
-    found = list(classes_in(type_at(("instances", "", *key.split(".")))))
-    return SecretStr in found and not any(issubclass(one, BaseModel) for one in found)
-
-
 def for_daemon(configured: Settings, values: Sequence[RunTimeValue]) -> ForDaemon:
     """`values` over the whole configuration; the earlier set come first."""
     if not values:
@@ -146,7 +156,7 @@ def for_daemon(configured: Settings, values: Sequence[RunTimeValue]) -> ForDaemo
                     made.put(own, value)
         return made.layer
 
-    return ForDaemon(*_fitting(configured, configured.layers, None, values, layer))
+    return ForDaemon(*_fitting(configured, configured.layers, None, values, layer, why_not))
 
 
 def for_instance(
@@ -155,18 +165,18 @@ def for_instance(
     """`values` over what is in force for the daemon; only this instance is judged."""
 
     below = tuple(_of_one(layer, name) for layer in (daemon, *configured.layers))
-    nowhere = dict[str, LeftOut]()
 
     def layer(kept: Sequence[RunTimeValue]) -> Layer:
-        made = _Making({name: None}, below)
-        for value in kept:
-            if not made.put(("instances", name, *value.key.split(".")), value):
-                words = "is of an entry that its list does not have"
-                nowhere[value.key] = LeftOut(name, value.key, words, f"{value.key}: {words}")
+        made = _Making({name: None})
+        for value in sorted(kept, key=_place_in_list):
+            path = value.key.split(".")
+            if tuple(path[:2]) == _PROVIDERS:
+                made.copy(("instances", name), _PROVIDERS, below)
+            made.put(("instances", name, *path), value)
         return made.layer
 
-    settings, own, left_out = _fitting(configured, below, name, values, layer)
-    return ForInstance(settings.for_instance(name), own, (*left_out, *nowhere.values()))
+    settings, own, left_out = _fitting(configured, below, name, values, layer, why_not_for_instance)
+    return ForInstance(settings.for_instance(name), own, left_out)
 
 
 def all_together(configured: Settings, layers: Sequence[Layer]) -> Settings:
@@ -183,51 +193,61 @@ def value_in(laid: ForDaemon | ForInstance, key: str) -> Any:
     found: Any = laid.settings
     *sections, last = key.split(".")
     for section in sections:
-        found = getattr(found, section)
+        found = found[int(section)] if section.isdigit() else getattr(found, section)
     return found.model_dump(mode="json", include={last})[last]
 
 
 class _Making:
     """A layer that is being made. Every instance is declared in it, so that none ceases to be by others' settings."""
 
-    def __init__(self, instances: Mapping[str, None], below: Sequence[Layer] = ()) -> None:
+    def __init__(self, instances: Mapping[str, None]) -> None:
         self._tree: Tree = {"instances": {name: {} for name in instances}}
         self._origins: dict[KeyPath, str] = {}
-        self._below = below
 
-    def put(self, path: KeyPath, value: RunTimeValue) -> bool:
-        """False: it is of an entry that is not there. A step into a list copies that list from below."""
+    def put(self, path: KeyPath, value: RunTimeValue) -> None:
         here: Any = self._tree
-        for depth, step in enumerate(path[:-1], 1):
+        for step in path[:-1]:
             if isinstance(here, list):
-                if not (step.isdigit() and int(step) < len(here)):
-                    return False
-                here = here[int(step)]
-                continue
-            if step not in here:
-                here[step] = _list_of(path[:depth], self._below) if path[depth].isdigit() else {}
-            here = here[step]
-        if not isinstance(here, dict):
-            return False
+                here = _entry(here, int(step))
+            else:
+                here = here.setdefault(step, {})
         here[path[-1]] = value.value
         self._origins[path] = value.origin
-        return True
+
+    def copy(self, at: KeyPath, path: KeyPath, below: Sequence[Layer]) -> None:
+        """Begin with the list as it is without this layer: of the instance, else of all."""
+        here = self._tree
+        for step in (*at, *path[:-1]):
+            here = here.setdefault(step, {})
+        if path[-1] not in here:
+            here[path[-1]] = [dict(entry) for entry in _list_at((*at, *path), path, below)]
 
     @property
     def layer(self) -> Layer:
         return Layer(self._tree, self._origins)
 
 
-def _list_of(path: KeyPath, below: Sequence[Layer]) -> list[Any]:
-    """The list that applies to an instance without a layer of its own; none of its entries are shared."""
-    for at in (path, path[2:]):
+def _place_in_list(value: RunTimeValue) -> int:
+    """Entries are made in the order of their places."""
+    return next((int(step) for step in value.key.split(".") if step.isdigit()), 0)
+
+
+def _entry(entries: list[Any], place: int) -> Any:
+    """The entry at this place; one that is not there yet comes last."""
+    if place >= len(entries):
+        entries.append({})
+    return entries[min(place, len(entries) - 1)]
+
+
+def _list_at(own: KeyPath, path: KeyPath, below: Sequence[Layer]) -> list[Any]:
+    for wanted in (own, path):
         for layer in below:
             found: Any = layer.tree
-            for step in at:
+            for step in wanted:
                 found = found.get(step) if isinstance(found, dict) else None
             if isinstance(found, list):
-                return [dict(entry) if isinstance(entry, dict) else entry for entry in found]
-    return []
+                return [entry for entry in found if isinstance(entry, dict)]
+    return [entry.model_dump(exclude_unset=True) for entry in ResponderSettings().providers]
 
 
 def _of_one(layer: Layer, name: str) -> Layer:
@@ -243,11 +263,12 @@ def _fitting(
     instance: str | None,
     values: Sequence[RunTimeValue],
     layer: Callable[[Sequence[RunTimeValue]], Layer],
+    refusal: Callable[[str], str | None],
 ) -> tuple[Settings, Layer, tuple[LeftOut, ...]]:
     """As many of the values as fit together and with what is below."""
     kept, left_out = [], []
     for value in values:
-        words = None if value.is_secret else why_not(value.key)
+        words = refusal(value.key)
         if words is None:
             kept.append(value)
         else:

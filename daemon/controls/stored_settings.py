@@ -22,11 +22,11 @@ from actors.errors import Conflict
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.ports import Feed
 from daemon.config import ConfigError
+from daemon.config.opened import Opened
 from daemon.config.run_time import (
     ForDaemon,
     ForInstance,
     LeftOut,
-    Opened,
     RunTimeValue,
     for_daemon,
     for_instance,

@@ -222,7 +222,6 @@ class SecretRow(msgspec.Struct, frozen=True):
     key_id: str
     """Names the key that opens it."""
     set_at: datetime
-    set_by: str
 
 
 class Pause(msgspec.Struct, frozen=True):

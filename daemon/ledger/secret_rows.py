@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from daemon.ledger.rows import SecretRow
 from daemon.ledger.sql import statements
-from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 
 _SQL = statements("secrets.sql")
@@ -19,12 +18,6 @@ class SecretRows:
     async def read(self, limit: int) -> tuple[SecretRow, ...]:
         """All of them, in the order of their names."""
         return tuple(SecretRow(**row) for row in await self._db.fetch(_SQL["read"], limit))
-
-    async def put(self, instance: str, key: str, sealed: bytes, key_id: str, by: str) -> None:
-        await self._db.fetch(_SQL["put"], instance, key, sealed, key_id, storable(by))
-
-    async def remove(self, instance: str, key: str) -> None:
-        await self._db.fetch(_SQL["remove"], instance, key)
 
     async def sealed_otherwise(self, key_id: str, limit: int, skip: int) -> tuple[SecretRow, ...]:
         """Those that another key sealed, without the first `skip` of them."""

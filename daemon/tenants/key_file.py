@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from actors.errors import MajlisError
+from actors.errors import Conflict
 from daemon.config.secret_keys import KEY_BYTES, BadKey, read_key
 
 NAME = "secret.key"
@@ -20,7 +20,7 @@ _MOST_BYTES = 1024
 _FOR_OTHERS = 0o077
 
 
-class KeyFileUnfit(MajlisError):
+class KeyFileUnfit(Conflict):
     """The file is there and cannot be used; the text says what to do."""
 
 

@@ -11,6 +11,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -19,7 +20,8 @@ from typing import NamedTuple
 import trio
 
 from actors.ports import Feed
-from daemon.config.run_time import Opened, RunTimeValue, is_secret
+from daemon.config.opened import Opened
+from daemon.config.run_time import RunTimeValue, is_secret
 from daemon.controls.pauses import EVERYBODY
 from daemon.ledger.rows import RunTimeRows, SecretRow
 from daemon.ledger.secret_rows import SecretRows
@@ -70,9 +72,9 @@ class Secrets:
         """The secrets that cannot be opened: by instance and key, why not."""
         return self._opened.shut
 
-    def names(self, instance: str) -> tuple[str, ...]:
-        """The keys of the settings that are stored sealed for it."""
-        return tuple(key for name, key in self._seen if name == storable(instance))
+    def names(self, instance: str) -> frozenset[str]:
+        """The keys of its settings that are stored sealed, and were opened here."""
+        return frozenset(value.key for value in self._opened.values.get(storable(instance), ()))
 
     async def take(self, _: RunTimeRows | None = None) -> None:
         """Read them again and put them in force. Raises `LedgerUnavailable`."""
@@ -101,21 +103,17 @@ class Secrets:
         ):
             self._put(found, values, dict(shut))
 
-    async def seal(self, instance: str, key: str, value: object) -> Sealed:
-        """`value` as it is stored; the caller stores it. Raises: NoKey, KeyFileUnfit."""
-        sealer = await trio.to_thread.run_sync(self._keys.to_seal)
-        return sealer.seal(storable(instance), key, value)
+    def put(self, instance: str, key: str, value: object) -> Mapping[str, str]:
+        """What is stored of it, as `majlis_keep_secrets` takes it, for JSON: the caller stores it.
 
-    async def put(self, instance: str, key: str, value: object, by: str) -> None:
-        """Store one, and have it in force here. Raises: NoKey, KeyFileUnfit, LedgerUnavailable."""
-        sealed = await self.seal(instance, key, value)
-        await self._rows.put(storable(instance), key, sealed.box, sealed.key_id, by)
-        await self.take()
+        Raises:
+          NoSealingKey, KeyFileUnfit: both a `Conflict`, whose text says what to do.
+        """
+        sealed = self._keys.to_seal().seal(storable(instance), key, value)
+        return {"sealed": base64.b64encode(sealed.box).decode(), "key_id": sealed.key_id}
 
-    async def remove(self, instance: str, key: str) -> None:
-        """Raises: LedgerUnavailable."""
-        await self._rows.remove(storable(instance), key)
-        await self.take()
+    def remove(self, instance: str, key: str) -> None:
+        """It is deleted, or about to be: what was opened is dropped with the next reading."""
 
     async def rotate(self, skip: int = 0) -> Rotated:
         """Seal anew, with the first key, some of what another one sealed.
@@ -123,7 +121,7 @@ class Secrets:
         Args:
           skip: how many were found before that cannot be opened: they come first, and would come again and again.
 
-        Raises: NoKey, KeyFileUnfit, LedgerUnavailable.
+        Raises: NoSealingKey, KeyFileUnfit, LedgerUnavailable.
         """
         sealer = await trio.to_thread.run_sync(self._keys.to_seal)
         resealed, shut = 0, list[tuple[str, str]]()
@@ -179,8 +177,7 @@ def _value(row: SecretRow, sealer: Sealer) -> RunTimeValue:
     """Raises: CannotOpen."""
     value = sealer.open(row.instance, row.key, Sealed(row.key_id, row.sealed))
     moment = row.set_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    origin = ", ".join((f"majlis instance set {row.instance}", *filter(None, (row.set_by,)), moment))
-    return RunTimeValue(row.key, value, origin, is_secret=True)
+    return RunTimeValue(row.key, value, f"majlis instance set {row.instance}, {moment}")
 
 
 def _words(keys: Mapping[str, str]) -> str:

@@ -1,19 +1,10 @@
 -- read --
 -- $1: limit.
-SELECT instance, key, sealed, key_id, set_at, set_by FROM majlis_secrets ORDER BY instance, key LIMIT $1
-
--- put --
-INSERT INTO majlis_secrets (instance, key, sealed, key_id, set_by) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (instance, key) DO UPDATE
-SET sealed = excluded.sealed, key_id = excluded.key_id, set_by = excluded.set_by, set_at = now()
-
--- remove --
--- Idempotent.
-DELETE FROM majlis_secrets WHERE instance = $1 AND key = $2
+SELECT instance, key, sealed, key_id, set_at FROM majlis_secrets ORDER BY instance, key LIMIT $1
 
 -- sealed_otherwise --
 -- What the key $1 did not seal. $2: limit, $3: how many are left out, of the first ones.
-SELECT instance, key, sealed, key_id, set_at, set_by FROM majlis_secrets WHERE key_id <> $1 ORDER BY instance, key LIMIT $2 OFFSET $3
+SELECT instance, key, sealed, key_id, set_at FROM majlis_secrets WHERE key_id <> $1 ORDER BY instance, key LIMIT $2 OFFSET $3
 
 -- count --
 -- How many each key seals.

@@ -25,7 +25,7 @@ def test_it_is_made_when_it_is_needed_and_stays(tmp_path: Path) -> None:
 def test_many_at_once_get_the_same_key(tmp_path: Path) -> None:
     file = KeyFile(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        made = {key for key in pool.map(lambda _: file.read_or_make(), range(32))}
+        made = set(pool.map(lambda _: file.read_or_make(), range(32)))
     assert len(made) == 1 and list(tmp_path.iterdir()) == [file.path]
 
 

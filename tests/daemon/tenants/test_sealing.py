@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config.secret_keys import KEY_BYTES, BadKey, key_id, read_key
-from daemon.tenants.sealing import CannotOpen, NoKey, Sealed, Sealer
+from daemon.tenants.sealing import CannotOpen, NoSealingKey, Sealed, Sealer
 
 keys = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 names = st.text(max_size=12)
@@ -58,7 +58,7 @@ def test_the_first_key_seals_and_both_open() -> None:
     assert both.open("acme", "k", before) == SECRET
     assert both.seal("acme", "k", SECRET).key_id == key_id(new) == both.first
     assert both.seal("acme", "k", SECRET) != both.seal("acme", "k", SECRET)
-    with pytest.raises(NoKey):
+    with pytest.raises(NoSealingKey):
         Sealer().seal("acme", "k", SECRET)
 
 
