@@ -207,10 +207,7 @@ class _Making:
     def put(self, path: KeyPath, value: RunTimeValue) -> None:
         here: Any = self._tree
         for step in path[:-1]:
-            if isinstance(here, list):
-                here = _entry(here, int(step))
-            else:
-                here = here.setdefault(step, {})
+            here = _entry(here, int(step)) if isinstance(here, list) else here.setdefault(step, {})
         here[path[-1]] = value.value
         self._origins[path] = value.origin
 

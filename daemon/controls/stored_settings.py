@@ -66,7 +66,7 @@ class StoredSettings:
     """Puts them into `live`.
 
     Args:
-      secrets: those of instances, which are stored apart; another object when they changed.
+      secrets: those of instances, which are stored apart.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class StoredSettings:
         run_time: RunTime,
         live: LiveSettings,
         feed: Feed,
-        secrets: Callable[[], Opened] = lambda: _NO_SECRETS,
+        secrets: Callable[[], Opened] = Opened,
     ) -> None:
         self._records = records
         self._run_time = run_time
@@ -158,7 +158,7 @@ class StoredSettings:
         """Put in force what was read."""
         found = {(row.scope, row.key): row for row in rows.settings}
         opened = self._secrets()
-        if self._rows is None or found != self._rows or opened is not self._opened:
+        if self._rows is None or found != self._rows or opened != self._opened:
             before, self._opened = self.left_out, opened
             self._in_force = await self._settled(self._values(rows.settings, opened))
             self._live.put(self._in_force.for_all, self._in_force.apart, opened.shut, opened.are_read)
@@ -221,7 +221,6 @@ class _Unfit:
 
 
 _UNFIT = _Unfit()
-_NO_SECRETS = Opened(are_read=True)
 
 
 def _decoded(text: str) -> object:

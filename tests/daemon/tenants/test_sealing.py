@@ -40,6 +40,13 @@ def test_it_opens_nowhere_else_and_with_no_other_key(
             Sealer([other]).open(*place, sealed._replace(key_id=key_id(other)))
 
 
+def test_names_that_run_together_are_told_apart() -> None:
+    sealer = Sealer([bytes(32)])
+    sealed = sealer.seal("acme", "gateway.api_key", SECRET)
+    with pytest.raises(CannotOpen):
+        sealer.open("acmegateway", ".api_key", sealed)
+
+
 @given(keys, st.integers(0, 10_000), st.integers(1, 255))
 def test_a_changed_box_stays_shut(key: bytes, place: int, flip: int) -> None:
     sealer = Sealer([key])
