@@ -26,6 +26,7 @@ from daemon.cli import (
     leases,
     lifecycle,
     response_cache,
+    secrets,
     service,
     settings,
     show,
@@ -136,6 +137,11 @@ instance_commands.command("history")(instances.history)
 instance_commands.command("rollback")(instances.rollback)
 instance_commands.command("remove")(instances.remove)
 app.add_typer(instance_commands, name="instance", rich_help_panel=_START)
+
+secret_commands = typer.Typer(invoke_without_command=True)
+secret_commands.callback()(secrets.show_keys)
+secret_commands.command("rotate")(secrets.rotate)
+app.add_typer(secret_commands, name="secrets", rich_help_panel=_INSPECT)
 
 knowledge_commands = typer.Typer(
     help="Manage an instance's knowledge files, which its answers may use.", no_args_is_help=True

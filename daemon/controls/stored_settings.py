@@ -24,6 +24,7 @@ from actors.errors import Conflict
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.ports import Feed
 from daemon.config import ConfigError
+from daemon.config.opened import Opened
 from daemon.config.run_time import (
     ForDaemon,
     ForInstance,
@@ -66,13 +67,26 @@ class _InForce(NamedTuple):
 
 
 class StoredSettings:
-    """Puts them into `live`."""
+    """Puts them into `live`.
 
-    def __init__(self, records: Records, run_time: RunTime, live: LiveSettings, feed: Feed) -> None:
+    Args:
+      secrets: those of instances, which are stored apart.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        run_time: RunTime,
+        live: LiveSettings,
+        feed: Feed,
+        secrets: Callable[[], Opened] = Opened,
+    ) -> None:
         self._records = records
         self._run_time = run_time
         self._live = live
         self._feed = feed
+        self._secrets = secrets
+        self._opened = Opened()
         self._changing = trio.Lock()
         self._rows: dict[tuple[str, str], SettingRow] | None = None
         """By scope and key; None: never read."""
@@ -142,10 +156,11 @@ class StoredSettings:
     async def _take(self, rows: RunTimeRows) -> None:
         """Put in force what was read."""
         found = {(row.scope, row.key): row for row in rows.settings}
-        if self._rows is None or found != self._rows:
-            before = self.left_out
-            self._in_force = await self._settled(self._values(rows.settings))
-            self._live.put(self._in_force.for_all, self._in_force.apart)
+        opened = self._secrets()
+        if self._rows is None or found != self._rows or opened != self._opened:
+            before, self._opened = self.left_out, opened
+            self._in_force = await self._settled(self._values(rows.settings, opened))
+            self._live.put(self._in_force.for_all, self._in_force.apart, opened.shut, opened.are_read)
             self._announce(found, before)
             self._rows = found
         await trio.lowlevel.checkpoint()
@@ -166,13 +181,15 @@ class StoredSettings:
                 await trio.lowlevel.checkpoint()
         return _InForce(values, for_all, apart)
 
-    def _values(self, rows: Sequence[SettingRow]) -> Values:
+    def _values(self, rows: Sequence[SettingRow], opened: Opened) -> Values:
         found: dict[str | None, list[RunTimeValue]] = {}
         for row in rows:
             name = self._run_time.instance(row.scope)
             of_scope = found.setdefault(name, [])
             if (name is None or 0 < len(name) <= MAX_INSTANCE_CHARS) and len(of_scope) < MAX_OF_SCOPE:
                 of_scope.append(RunTimeValue(row.key, _decoded(row.value), self._origin(row)))
+        for name, secrets in opened.values.items():  # last: one of an entry needs its list
+            found.setdefault(name, []).extend(secrets)
         return {name: tuple(values) for name, values in found.items()}
 
     def _origin(self, row: SettingRow) -> str:

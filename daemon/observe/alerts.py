@@ -81,6 +81,7 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         rule(
             "machine_talk", "conversations of the last hour that look like ones with a machine", 0, 0, cleared
         ),
+        rule("instances_held", "instances held: a secret of theirs cannot be opened", 0, 0, 0),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
     )
 

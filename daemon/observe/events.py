@@ -278,9 +278,16 @@ EVENTS: dict[str, Event] = {
         "chat, timeout)",
     ),
     "pause.began": Event(
-        "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"
+        "warning",
+        "an operator paused an instance (`instance`, or `all`), or it is held: no turn of it begins",
     ),
     "pause.ended": Event("info", "the pause of an instance ended: its turns begin again"),
+    "secret.shut": Event(
+        "error", "a stored secret (`key`) of an `instance` cannot be opened: the instance is held (`why`)"
+    ),
+    "secret.opened": Event(
+        "info", "every secret of an `instance` that could not be opened can be, or is gone"
+    ),
     "dead.retried": Event("info", "a dead letter was retried: its messages are queued again"),
     "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and will not be answered"),
     # The sweep of the gateways' records

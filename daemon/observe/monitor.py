@@ -98,6 +98,9 @@ class Monitor:
         self._undelivered, self._old = _Noted(), _Noted()
         self._machines: dict[Conversation, float] = {}
         """When each was noticed."""
+        self._held: set[str] = set()
+        feed.observe("secret.shut", self._note_shut)
+        feed.observe("secret.opened", self._note_opened)
         feed.observe("conversation.busy", self._note_machine)
         feed.observe("conversation.machine", self._note_machine)
         feed.observe("limit.reached", self._note_limit)
@@ -138,6 +141,7 @@ class Monitor:
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
             "refused_for_good": float(self._refusals.add(now, self._feed.counters["webhook.refused"])),
             "budget_reached": float(len(self._over_budget())),
+            "instances_held": float(len(self._held)),
             "undelivered": float(self._undelivered.count()),
             "old_messages": float(self._old.count()),
             "machine_talk": float(len(self._machines_lately())),
@@ -160,6 +164,7 @@ class Monitor:
         providers = _some(_open_providers(vitals.providers))
         return {
             "budget_reached": _some(self._over_budget()),
+            "instances_held": _some(sorted(self._held)),
             "provider_open": providers,
             "refused_for_good": self._refused_lately(),
             "undelivered": _some(self._undelivered.instances()),
@@ -187,6 +192,12 @@ class Monitor:
         for reason, instance in latest:
             of_reason.setdefault(reason, []).append(instance)
         return "; ".join(f"{reason} of {_some(names)}" for reason, names in of_reason.items())
+
+    def _note_shut(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        self._held.add(str(fields.get("instance")))
+
+    def _note_opened(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        self._held.discard(str(fields.get("instance")))
 
     def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
         if conversation is not None:

@@ -31,6 +31,7 @@ from daemon.knowledge.calibration import Calibrator
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
+from daemon.ledger.secret_rows import SecretRows
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
 from daemon.observe.feed import EventFeed
 from daemon.proofs.kept import KeptFacts
@@ -38,6 +39,9 @@ from daemon.proofs.sends_log import SendsLog, boot_id
 from daemon.run import peers
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
+from daemon.tenants.key_file import KeyFile
+from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.secrets import Secrets
 from daemon.web.client import HttpClient
 from daemon.web.tls import tls_context
 
@@ -94,14 +98,16 @@ class Answering:
             partial(_outbox_policy, live),
             partial(secrets.token_hex, 8),
         )
-        self.run_time = RunTime(records, node_id)
-        self.stored_settings = StoredSettings(records, self.run_time, live, feed)
-        self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
+        self.secrets = Secrets(SecretRows(db), secret_keys(settings), self.pauses.hold, feed)
+        self.run_time = RunTime(records, node_id)
+        self.run_time.follow(self.secrets.take)
+        self.stored_settings = StoredSettings(records, self.run_time, live, feed, self.secrets.opened)
+        self.board = StoredFlags(records, self.run_time, live, feed)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry)
         self.late_failures = LateFailures(db, feed)
-        self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
+        self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook, self.pauses.held)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self._calibrator = Calibrator(db, embeddings, feed) if embeddings else None
         self.library = PostgresLibrary(db, embeddings, feed)
@@ -153,6 +159,12 @@ class Answering:
 
     def _links_numbers(self, instance: str) -> bool:
         return self._live.terms(instance).contacts.link_numbers
+
+
+def secret_keys(settings: Settings) -> SecretKeys:
+    """A database of its own has a key of its own."""
+    file = KeyFile(settings.data_dir) if settings.postgres.is_embedded else None
+    return SecretKeys(settings.secrets.read, file)
 
 
 def wall_ms() -> int:

@@ -11,7 +11,7 @@ from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.controls.live_settings import LiveSettings
 from daemon.ingress import inline_media
-from daemon.ingress.access import SharedToken, open_door
+from daemon.ingress.access import DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
@@ -82,13 +82,14 @@ class Daemon:
             self._inside.part(lambda inside: inside.sources),
             self._broke,
         )
-        tokens = settings.ingress.auth.tokens
+        tokens, is_open = settings.ingress.auth.tokens, settings.ingress.auth.mode_in_force == "none"
+        to_all = SharedToken(tokens) if tokens else open_door if is_open else closed_door
         self._ingress = Ingress(
             reader=peers.reader(settings, self._known),
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
-            authorize=SharedToken(tokens) if tokens else open_door,
+            authorize=DoorTokens(to_all, self._live.own_tokens, self._known),
             counters=self._ingress_counters,
             metrics=self._observing.exposition,
             observers=IngressObservers(feed.emit, self._observing.webhook),

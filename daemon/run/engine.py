@@ -45,6 +45,7 @@ from daemon.operate.checks import Check, DoctorReport, contained
 from daemon.operate.doctor import examine
 from daemon.operate.engine_checks import engine_checks
 from daemon.operate.peer_checks import Known
+from daemon.operate.secrets import SealedSecrets
 from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
@@ -258,7 +259,11 @@ class Parts:
         async def engines() -> Iterable[Check]:
             return await engine_checks(self._settings, self._redis, self.db)
 
-        asks = {"redis": redis, "postgres": postgres, "engines": engines}
+        async def secrets() -> Iterable[Check]:
+            await trio.lowlevel.checkpoint()
+            return SealedSecrets(self.answering.secrets).checks()
+
+        asks = {"redis": redis, "postgres": postgres, "engines": engines, "secrets": secrets}
         return [check for name, ask in asks.items() for check in await contained(name, ask)]
 
     def _stored(self, message: Message, receipt: Receipt) -> None:

@@ -28,6 +28,7 @@ from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import LEVELS, Level, Levels, gid_of
 from daemon.operate.login import DashboardLogin, LoginLink, Sessions
+from daemon.operate.secrets import SealedSecrets
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
@@ -101,6 +102,7 @@ def operating(
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants),
+        SealedSecrets(answering.secrets),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),

@@ -79,7 +79,8 @@ class Sweeping:
         if self._default is not None:
             stored = await self._parts.records.stored_instances(declared, MAX_STORED)
             found |= dict.fromkeys(stored.names, self._default)
-        return {name: reader for name, reader in found.items() if reader is not None}
+        held = self._parts.answering.pauses.held  # its key is not there: it is compared when it is again
+        return {name: reader for name, reader in found.items() if reader is not None and not held(name)}
 
     def _is_ready(self) -> bool:
         readiness = self._health.readiness()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from daemon.config.run_time import RunTimeValue
 
 
 class SecretStore(Protocol):
@@ -12,11 +14,8 @@ class SecretStore(Protocol):
     Which there are is in the state of a version: `State.secrets`, by key.
     """
 
-    def put(self, instance: str, key: str, value: str) -> Mapping[str, str]:
+    def put(self, instance: str, key: str, value: object) -> Mapping[str, str]:
         """What is stored of it, as `majlis_keep_secrets` expects it, for JSON. Raises `Conflict` with what to do."""
 
-    def remove(self, instance: str, key: str) -> None:
-        """It is deleted, or about to be: forget what is remembered of it."""
-
-    def names(self, instance: str) -> frozenset[str]:
-        """The keys whose secrets are stored and can be opened here."""
+    def values(self, instance: str) -> Sequence[RunTimeValue]:
+        """Those that are stored and were opened here, as settings."""

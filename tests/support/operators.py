@@ -44,6 +44,7 @@ from daemon.ingress.counters import IngressCounters
 from daemon.ingress.known_instances import KnownInstances
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
+from daemon.ledger.secret_rows import SecretRows
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.mirror.arrivals import Arrival
 from daemon.mirror.survey import Pending, Totals
@@ -68,6 +69,7 @@ from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
+from daemon.operate.secrets import SealedSecrets
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
@@ -82,6 +84,8 @@ from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
 from daemon.tenants import Changes, Tenants
 from daemon.tenants.rows import TenantRows
+from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.secrets import Secrets
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, nothing_waits, open_postgres, prepare
 
@@ -89,6 +93,8 @@ T = TypeVar("T")
 
 INSTALL = "test install"
 NODE = "node-a"
+SEALING_KEYS = (bytes(32), bytes([1]) * 32)
+"""The first one seals."""
 LINK = "http://127.0.0.1:8089/#login=token"
 
 
@@ -214,8 +220,14 @@ class Operators:
         self.mirror = ListedMirror()
         self.fences: Mapping[int, int] = {}
         self.live = LiveSettings(self.settings)
+        self.pauses = PauseBoard(self.records, self.feed)
+        self.secrets = Secrets(SecretRows(self.db), SecretKeys(SEALING_KEYS), self.pauses.hold, self.feed)
         self.run_time = RunTime(self.records, NODE)
-        self.stored_settings = StoredSettings(self.records, self.run_time, self.live, self.feed)
+        self.pauses.hold({})  # as after the first reading
+        self.run_time.follow(self.secrets.take)
+        self.stored_settings = StoredSettings(
+            self.records, self.run_time, self.live, self.feed, self.secrets.opened
+        )
         self.stored_flags = StoredFlags(self.records, self.run_time, self.live, self.feed)
         self.known = KnownInstances(self.settings.instances)
         self.lookups_dropped: set[str] = set()
@@ -223,8 +235,9 @@ class Operators:
         self.changes = Changes(
             rows, cast(Any, SilentRedis()), self.run_time, self.known, self.lookups_dropped.update, self.feed
         )
-        self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known)
-        self.pauses = PauseBoard(self.records, self.feed)
+        self.tenants = Tenants(
+            rows, self.changes, self.live, self.stored_flags, self.known, self.secrets
+        )
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []
         self.alerts: list[AlertView] = []
@@ -302,7 +315,7 @@ class Operators:
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, self.book, Doctor(self._examine),
+            TaskTree(self.feed.label), self.in_force, self.book, SealedSecrets(self.secrets), Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)
