@@ -21,6 +21,7 @@ from daemon.cli import (
     dead_letters,
     explain,
     feature_flags,
+    instance_files,
     instances,
     knowledge,
     leases,
@@ -136,6 +137,8 @@ instance_commands.command("set")(instances.set_values)
 instance_commands.command("history")(instances.history)
 instance_commands.command("rollback")(instances.rollback)
 instance_commands.command("remove")(instances.remove)
+instance_commands.command("apply")(instance_files.apply)
+instance_commands.command("export")(instance_files.export)
 app.add_typer(instance_commands, name="instance", rich_help_panel=_START)
 
 secret_commands = typer.Typer(invoke_without_command=True)

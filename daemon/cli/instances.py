@@ -97,7 +97,7 @@ def show_instance(
 
     Example: majlis instance show acme prompt --full
     """
-    page = view(client_of(config, set_).get(_path(name), {"reveal": reveal}), InstancePage)
+    page = view(client_of(config, set_).get(instance_path(name), {"reveal": reveal}), InstancePage)
     found = [
         one for one in page.values if one.key.startswith(key) and not (changed and one.origin == "default")
     ]
@@ -142,7 +142,7 @@ def add(
     Example: majlis instance add acme mode=shadow 'hours=[sun-thu 09:00-22:00]'
     """
     body = {"set": _values(values or ()), "why": why}
-    _print_change(client_of(config, set_).post(f"{_path(name)}/add", body=body), json)
+    _print_change(client_of(config, set_).post(f"{instance_path(name)}/add", body=body), json)
 
 
 def set_values(
@@ -168,7 +168,7 @@ def set_values(
     Example: majlis instance set acme flags.cache=off 'contacts.ignore=["+55 11 90000-0099"]'
     """
     body = {"set": _values(values or ()), "unset": unset or [], "why": why}
-    _print_change(client_of(config, set_).post(f"{_path(name)}/set", body=body), json)
+    _print_change(client_of(config, set_).post(f"{instance_path(name)}/set", body=body), json)
 
 
 def remove(
@@ -188,8 +188,8 @@ def remove(
     """
     client = client_of(config, set_)
     if not yes:
-        _ask(f"Remove {name}? Its settings and secrets are deleted; conversations and history stay.")
-    document = client.post(f"{_path(name)}/remove", body={"why": why})
+        ask(f"Remove {name}? Its settings and secrets are deleted; conversations and history stay.")
+    document = client.post(f"{instance_path(name)}/remove", body={"why": why})
     if json:
         print_json(document)
         return
@@ -213,7 +213,9 @@ def history(
 
     Example: majlis instance history acme
     """
-    document = client_of(config, set_).get(f"{_path(name)}/history", {"limit": limit, "reveal": reveal})
+    document = client_of(config, set_).get(
+        f"{instance_path(name)}/history", {"limit": limit, "reveal": reveal}
+    )
     if json:
         print_json(document)
         return
@@ -247,13 +249,14 @@ def rollback(
             f"say which version: --to previous, or a number of `majlis instance history {name}`", USAGE_ERROR
         )
     query = {} if to == "previous" else {"version": to}
-    _print_change(client_of(config, set_).post(f"{_path(name)}/restore", query), json)
+    _print_change(client_of(config, set_).post(f"{instance_path(name)}/restore", query), json)
 
 
 _WHAT = {"add": "added", "change": "changed", "restore": "restored", "remove": "removed"}
 
 
-def _path(name: str) -> str:
+def instance_path(name: str) -> str:
+    """The route of an instance."""
     if not name:
         raise Failure("name an instance; `majlis instance list` lists them", USAGE_ERROR)
     return f"/v1/instances/{quote(name, safe='')}"
@@ -293,7 +296,8 @@ def _asked(key: str) -> str:
     return sys.stdin.read(2 * MAX_PROMPT_CHARS).rstrip("\r\n")
 
 
-def _ask(question: str) -> None:
+def ask(question: str) -> None:
+    """Go on only if somebody says yes."""
     if not sys.stdin.isatty():
         raise Failure("this asks before it acts, and nobody is there to answer: add --yes", USAGE_ERROR)
     if not typer.confirm(question):

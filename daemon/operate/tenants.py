@@ -77,6 +77,7 @@ class ValueChanged(msgspec.Struct, frozen=True, kw_only=True):
     before: str | None
     """None: it was not set. Of a secret, only whether it was set."""
     after: str | None
+    secret: bool = False
 
 
 class InstanceVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +165,7 @@ class InstanceBook:
                     origin=self._origin(one.instance),
                     gateway=self._live.for_instance(one.instance).gateway.kind,
                     has_prompt=one.has_prompt,
+                    held=self._pauses.held(one.instance),
                     last_message_at=iso(one.last_message_at) if one.last_message_at else "",
                 )
                 for one in await self._tenants.list()
@@ -267,12 +269,18 @@ def _version(version: Version, changes: Sequence[Difference], reveal: bool) -> I
     )
 
 
+def value_changes(changes: Iterable[Difference]) -> list[ValueChanged]:
+    """As everybody may see them."""
+    return _differences(changes, reveal=False)
+
+
 def _differences(changes: Iterable[Difference], reveal: bool) -> list[ValueChanged]:
     return [
         ValueChanged(
             key=one.key,
             before=_spelled(one, one.before, reveal),
             after=_spelled(one, one.after, reveal),
+            secret=one.secret,
         )
         for one in changes
     ]

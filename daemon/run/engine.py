@@ -133,7 +133,7 @@ class Parts:
         rows, answering = TenantRows(self.db), self.answering
         self.changes = Changes(rows, self._redis, answering.run_time, known, answering.lookups.drop, feed)
         self.changes.follow(self._end_what_waits)
-        self.tenants = Tenants(rows, self.changes, live, answering.board, known)
+        self.tenants = Tenants(rows, self.changes, live, answering.board, known, answering.secrets)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)

@@ -19,6 +19,7 @@ from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
+from daemon.operate.declared import DeclaredInstances
 from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
 from daemon.operate.explain import Explainer
@@ -107,6 +108,7 @@ def operating(
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
         InstanceBook(parts.tenants, live, pauses),
+        DeclaredInstances(parts.tenants),
         control,
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags, parts.tenants),

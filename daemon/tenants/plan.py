@@ -48,13 +48,18 @@ def planned(
     settings: dict[str, Any] = {}
     columns: dict[str, Any] = {}
     flags: dict[str, bool] = {}
-    sealed: dict[str, Any] = {}
+    plain: dict[str, object] = {}
+    stored_before = () if secrets is None else tuple(secrets.values(instance))
+    known = {value.key: value.value for value in stored_before if value.key in state.secrets}
     for written, value in changes.items():
         key = canonical(written)
         try:
             kind, found = kind_of(key), read(key, value)
             if kind == "secret":
-                sealed[key] = _sealed(instance, key, found, secrets)
+                if secrets is None:
+                    raise ConfigError(f"{key}: {NO_SECRETS}")
+                if key not in known or known[key] != _as_json(found):
+                    plain[key] = _secret(instance, key, found)
             elif kind == "flag":
                 flags[key.removeprefix(FLAG_PREFIX)] = flag_value(key, found)
             elif kind == "column" and _in_column(key, state):
@@ -66,11 +71,34 @@ def planned(
     gone = _gone(state, {canonical(key) for key in unset}, changes, faults)
     if columns.get("active") is True and state.columns.get(CONFIGS) is False:
         columns[CONFIGS] = True
-    stored = _judged(state, settings, gone.unset_settings, judge, faults)
+    kept = [value for value in stored_before if value.key not in (*plain, *gone.unset_secrets)]
+    added = [RunTimeValue(key, value, COMMAND) for key, value in plain.items()]
+    stored = _judged(state, settings, gone.unset_settings, judge, faults, (stored_before, [*kept, *added]))
     if faults:
         raise ConfigError("\n".join(dict.fromkeys(faults)))
+    sealed = (
+        {} if secrets is None else {key: secrets.put(instance, key, value) for key, value in plain.items()}
+    )
     return msgspec.structs.replace(
         gone, settings=stored, columns={**gone.columns, **columns}, flags=flags, secrets=sealed
+    )
+
+
+def applied(state: State, change: SqlChange) -> State:
+    """The state after a change; a secret that is set has another word than before."""
+    columns = {**state.columns, **change.columns}
+    settings = {**state.settings, **change.settings}
+    flags, secrets = (
+        {**state.flags, **change.flags},
+        {**state.secrets, **dict.fromkeys(change.secrets, "new")},
+    )
+    return State(
+        there=True,
+        row=state.row,
+        columns={key: value for key, value in columns.items() if value is not None},
+        settings={key: value for key, value in settings.items() if key not in change.unset_settings},
+        flags={key: value for key, value in flags.items() if key not in change.unset_flags},
+        secrets={key: value for key, value in secrets.items() if key not in change.unset_secrets},
     )
 
 
@@ -118,14 +146,22 @@ _ALSO_SETTINGS = frozenset({*KEYS, "responder.fallback_message"}) & COLUMNS.keys
 _NONE = object()
 
 
-def _sealed(instance: str, key: str, value: object, secrets: SecretStore | None) -> Mapping[str, str]:
-    if secrets is None:
-        raise ConfigError(f"{key}: {NO_SECRETS}")
-    if not isinstance(value, str) or not value:
+def _secret(instance: str, key: str, value: object) -> object:
+    """Of its type the schema is the judge, together with all else."""
+    if value in (None, "", [], {}):
         raise ConfigError(
             f"{key}: must be a text, not empty; `majlis instance set {instance} {key}=-` asks for it"
         )
-    return secrets.put(instance, key, str(value))
+    return _as_json(value)
+
+
+def _as_json(value: object) -> object:
+    """Text keeps the spelling that it was typed in."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def _gone(
@@ -173,15 +209,25 @@ def _not_set(key: str) -> str:
 
 
 def _judged(
-    state: State, new: Mapping[str, Any], gone: Iterable[str], judge: Judge, faults: list[str]
+    state: State,
+    new: Mapping[str, Any],
+    gone: Iterable[str],
+    judge: Judge,
+    faults: list[str],
+    secrets: tuple[Sequence[RunTimeValue], Sequence[RunTimeValue]] = ((), ()),
 ) -> dict[str, Any]:
-    """The new settings as the schema understands them, judged together with the others that stay."""
+    """The new settings as the schema understands them, judged together with the others that stay.
+
+    Args:
+      secrets: those before and after the change.
+    """
     before = tuple(_values(state.settings))
     others = tuple(value for value in before if value.key not in new and value.key not in gone)
     added = tuple(RunTimeValue(key, value, COMMAND) for key, value in new.items())
-    then = judge((*others, *added))
-    known = {left.key for left in judge(before).left_out} if then.left_out else set()
-    faults += [left.sentence for left in _of_the_change(then.left_out, new, known)]
+    then = judge((*others, *added, *secrets[1]))
+    known = {left.key for left in judge((*before, *secrets[0])).left_out} if then.left_out else set()
+    changed = {*new, *(value.key for value in secrets[1] if value not in secrets[0])}
+    faults += [left.sentence for left in _of_the_change(then.left_out, changed, known)]
     if faults:
         return {}
     # Null is stored as such: the instance has what applies without it.
@@ -189,7 +235,7 @@ def _judged(
 
 
 def _of_the_change(
-    left_out: Iterable[LeftOut], new: Mapping[str, Any], known: Collection[str]
+    left_out: Iterable[LeftOut], new: Collection[str], known: Collection[str]
 ) -> Iterator[LeftOut]:
     """What did not fit before does not fit by this change."""
     return (left for left in left_out if left.key in new or left.key not in known)

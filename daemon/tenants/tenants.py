@@ -24,9 +24,9 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.ingress.known_instances import MAX_STORED, KnownInstances
 from daemon.stores.postgres import LedgerError, LedgerMisconfigured
 from daemon.tenants.changes import Changes, Follow
-from daemon.tenants.history import Difference, with_differences
+from daemon.tenants.history import Difference, differences, with_differences
 from daemon.tenants.keys import name_problem
-from daemon.tenants.plan import Judge, emptied, planned, restored
+from daemon.tenants.plan import Judge, applied, emptied, planned, restored
 from daemon.tenants.rows import Listed, SqlChange, State, TenantRows, Version, What
 from daemon.tenants.secret_store import SecretStore
 from daemon.tenants.view import InstanceValues, values_of
@@ -52,6 +52,15 @@ class Changed(msgspec.Struct, frozen=True):
     instance: str
     version: int
     differences: tuple[Difference, ...]
+
+
+class Planned(NamedTuple):
+    """What applying a file would do to one instance."""
+
+    instance: str
+    what: What
+    differences: tuple[Difference, ...]
+    """Of a secret, only whether it is set or changed."""
 
 
 class Tenants:
@@ -95,14 +104,8 @@ class Tenants:
         now = await self._rows.current(name)
         if now is not None and now.state.there:
             raise Conflict(f"{name} exists already: change it with `majlis instance set {name} KEY=VALUE`.")
-        alike = next(
-            (known for known in self._changes.names if known != name and self._known.alike(known, name)), ""
-        )
-        if alike:
-            raise Conflict(
-                f"There is {alike}, which differs in case alone: two such names would get each other's messages. "
-                f"Change that one with `majlis instance set {alike} KEY=VALUE`, or choose another name."
-            )
+        if problem := self._alike(name):
+            raise Conflict(problem)
 
         def plan(state: State) -> SqlChange:
             return self._planned(name, state, {**NEW, **changes}, ())
@@ -129,6 +132,44 @@ class Tenants:
             return self._planned(name, state, changes, unset)
 
         return await self._made(name, "change", Deed(by, why, record), plan)
+
+    async def plan(self, name: str, values: Mapping[str, object]) -> Planned:
+        """What `apply` would do; nothing is done.
+
+        Raises:
+          Conflict: something does not fit; the text names each key, why, and what is allowed.
+        """
+        now = await self._rows.current(name)
+        is_there = now is not None and now.state.there
+        state = now.state if now is not None and is_there else State()
+        if not is_there and (problem := name_problem(name) or self._alike(name)):
+            raise Conflict(problem)
+        try:
+            change = self._planned(name, state, values if is_there else {**NEW, **values}, ())
+        except ConfigError as error:
+            raise Conflict(str(error)) from None
+        found = differences(state, applied(state, change))
+        return Planned(name, "change" if is_there else "add", found)
+
+    async def apply(
+        self,
+        name: str,
+        values: Mapping[str, object],
+        by: str,
+        why: str = "",
+        record: Before = trio.lowlevel.checkpoint,
+    ) -> Changed:
+        """Add the instance, or change what is said of it; all other values stay as they are.
+
+        Raises:
+          Conflict: something does not fit; nothing is changed.
+        """
+        planned = await self.plan(name, values)
+        if planned.what == "add":
+            return await self.add(name, values, by, why, record)
+        if not planned.differences:
+            return Changed(name, (await self._there(name)).version, ())
+        return await self.change(name, values, (), by, why, record)
 
     async def remove(
         self, name: str, by: str, why: str = "", record: Before = trio.lowlevel.checkpoint
@@ -195,6 +236,15 @@ class Tenants:
     async def state(self, name: str) -> Version:
         """All that is set for an instance, as it is stored. Raises `Missing`."""
         return await self._there(name)
+
+    def _alike(self, name: str) -> str:
+        """Why an instance of this name cannot be added beside another one."""
+        names = self._changes.names
+        alike = next((known for known in names if known != name and self._known.alike(known, name)), "")
+        return alike and (
+            f"There is {alike}, which differs in case alone: two such names would get each other's messages. "
+            f"Change that one with `majlis instance set {alike} KEY=VALUE`, or choose another name."
+        )
 
     async def _there(self, name: str, removed_too: bool = False) -> Version:
         now = await self._rows.current(name)

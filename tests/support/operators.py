@@ -60,6 +60,7 @@ from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
+from daemon.operate.declared import DeclaredInstances
 from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
 from daemon.operate.explain import Explainer
@@ -235,9 +236,7 @@ class Operators:
         self.changes = Changes(
             rows, cast(Any, SilentRedis()), self.run_time, self.known, self.lookups_dropped.update, self.feed
         )
-        self.tenants = Tenants(
-            rows, self.changes, self.live, self.stored_flags, self.known, self.secrets
-        )
+        self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known, self.secrets)
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []
         self.alerts: list[AlertView] = []
@@ -315,7 +314,8 @@ class Operators:
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, self.book, SealedSecrets(self.secrets), Doctor(self._examine),
+            TaskTree(self.feed.label), self.in_force, self.book, SealedSecrets(self.secrets),
+            DeclaredInstances(self.tenants), Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)

@@ -27,3 +27,31 @@ BEGIN
     ON CONFLICT (instance, key) DO UPDATE
     SET sealed = excluded.sealed, key_id = excluded.key_id, set_at = excluded.set_at;
 END $$;
+
+-- As before, with the secrets.
+CREATE OR REPLACE FUNCTION majlis_instance_marks() RETURNS TABLE (kind text, buckets integer[], marks bigint[])
+LANGUAGE sql STABLE AS $$
+    SELECT x.kind, array_agg(x.bucket), array_agg(x.mark)
+    FROM (
+        SELECT 'names' AS kind, majlis_bucket(i.instance_name::text) AS bucket,
+               sum(hashint8(i.xmin::text::bigint)::bigint) + count(*) AS mark
+        FROM whatsapp_instances i WHERE i.instance_name IS NOT NULL GROUP BY 2
+        UNION ALL
+        SELECT 'ids', majlis_bucket(c.whatsapp_instance_id::text), sum(hashint8(c.xmin::text::bigint)::bigint) + count(*)
+        FROM whatsapp_ai_config c WHERE c.whatsapp_instance_id IS NOT NULL GROUP BY 2
+        UNION ALL
+        SELECT 'webhooks', majlis_bucket(w.whatsapp_instance_id::text),
+               sum(hashint8(w.xmin::text::bigint)::bigint) + count(*)
+        FROM whatsapp_webhook_config w WHERE w.whatsapp_instance_id IS NOT NULL GROUP BY 2
+        UNION ALL
+        SELECT 'settings', majlis_bucket(s.scope), sum(hashint8(s.xmin::text::bigint)::bigint) + count(*)
+        FROM majlis_settings s GROUP BY 2
+        UNION ALL
+        SELECT 'flags', majlis_bucket(f.scope), sum(hashint8(f.xmin::text::bigint)::bigint) + count(*)
+        FROM majlis_flags f GROUP BY 2
+        UNION ALL
+        SELECT 'secrets', majlis_bucket('instance:' || s.instance),
+               sum(hashint8(s.xmin::text::bigint)::bigint) + count(*)
+        FROM majlis_secrets s GROUP BY 2) AS x
+    GROUP BY x.kind
+$$;
