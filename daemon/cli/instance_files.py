@@ -36,8 +36,8 @@ from daemon.cli.instances import WhyOption, YesOption, ask, instance_path
 from daemon.cli.render import cell, count, display, print_json
 from daemon.config import ConfigError
 from daemon.config.sources import MAX_CREDENTIAL_BYTES, read_document
-from daemon.operate.declared import MAX_INSTANCES, Applied, AppliedInstance, ExportPage
-from daemon.operate.tenants import InstanceList, ValueChanged
+from daemon.operate.declared import MAX_INSTANCES, Applied, AppliedInstance, DeclaredChange, ExportPage
+from daemon.operate.tenants import InstanceList
 from daemon.tenants.documents import nested
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -287,7 +287,7 @@ def _print_plan(planned: Sequence[AppliedInstance], gone: Sequence[str]) -> None
     display(cell(words, "dim"))
 
 
-def _lines(change: ValueChanged) -> Iterator[str]:
+def _lines(change: DeclaredChange) -> Iterator[str]:
     """`batching.window_seconds: 8 → 5`; a long text line by line; a secret only as what happens to it."""
     before, after = change.before, change.after
     if change.secret:

@@ -26,7 +26,7 @@ EXPORTED = 50
 MAX_FAULTS = 50
 """Named in one refusal."""
 
-Word = Literal["added", "changed", "unchanged"]
+Effect = Literal["added", "changed", "unchanged"]
 
 
 class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,12 +42,17 @@ class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=1_000, description="Kept with the versions.")] = ""
 
 
+class DeclaredChange(ValueChanged, frozen=True, kw_only=True):
+    secret: bool
+    """Then only whether it was set says anything."""
+
+
 class AppliedInstance(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
-    what: Word
+    what: Effect
     version: int = 0
     """The version that was made; 0: none."""
-    changes: list[ValueChanged]
+    changes: list[DeclaredChange]
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,9 +138,12 @@ class DeclaredInstances:
 
 
 def _view(planned: Planned, version: int) -> AppliedInstance:
-    word: Word = "added" if planned.what == "add" else "changed" if planned.differences else "unchanged"
-    changes = value_changes(planned.differences)
-    return AppliedInstance(instance=planned.instance, what=word, version=version, changes=changes)
+    effect: Effect = "added" if planned.what == "add" else "changed" if planned.differences else "unchanged"
+    changes = [
+        DeclaredChange(key=shown.key, before=shown.before, after=shown.after, secret=one.secret)
+        for one, shown in zip(planned.differences, value_changes(planned.differences), strict=True)
+    ]
+    return AppliedInstance(instance=planned.instance, what=effect, version=version, changes=changes)
 
 
 async def _apply(declared: DeclaredInstances, call: AdminCall, asked: Parameters) -> Response:

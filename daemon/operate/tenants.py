@@ -77,7 +77,6 @@ class ValueChanged(msgspec.Struct, frozen=True, kw_only=True):
     before: str | None
     """None: it was not set. Of a secret, only whether it was set."""
     after: str | None
-    secret: bool = False
 
 
 class InstanceVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,7 +279,6 @@ def _differences(changes: Iterable[Difference], reveal: bool) -> list[ValueChang
             key=one.key,
             before=_spelled(one, one.before, reveal),
             after=_spelled(one, one.after, reveal),
-            secret=one.secret,
         )
         for one in changes
     ]

@@ -43,11 +43,11 @@ def names(majlis: Typed) -> set[str]:
 def stored(door: DoorInThread) -> str:
     """Everything in the tables of instances."""
     tables = ("majlis_secrets", "majlis_settings", "majlis_instance_versions", "majlis_audit")
-    rows = [
-        door.do(lambda table=table: door.operators.db.fetch(f"SELECT t::text FROM {table} t"))
-        for table in tables
-    ]
-    return repr(rows)
+
+    async def read() -> str:
+        return repr([await door.operators.db.fetch(f"SELECT t::text FROM {table} t") for table in tables])
+
+    return door.do(read)
 
 
 def test_a_file_is_shown_applied_once_and_comes_back_unchanged(

@@ -99,7 +99,7 @@ REFUSED = (
     (("set", "acme", "prompt=@nowhere.txt"), "nowhere.txt: cannot be read: No such file or directory"),
     (("set", "acme"), "Name what to change"),
     (("set", "acme", "batching.window_seconds=soon", "hurs=x"), "hurs: unknown key; did you mean hours"),
-    (("set", "acme", "gateway.api_key=s3cret"), "secrets of instances cannot be stored here yet"),
+    (("set", "acme", "gateway.api_key="), "gateway.api_key: must be a text, not empty"),
     (("set", "nobody", "hours=[]"), "There is no instance called nobody"),
     (("add", "ACME"), "There is acme, which differs in case alone"),
     (("remove", "demo", "--yes"), "demo is declared in config.yaml"),
