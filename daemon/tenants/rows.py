@@ -38,7 +38,7 @@ _LIST = """
                WHERE t.id > (SELECT coalesce(max(id), 0) FROM majlis_turns) - $2 GROUP BY 1) l
            ON l.instance = h.instance
     LEFT JOIN LATERAL (SELECT max(x.day) AS day FROM majlis_usage x WHERE x.instance = h.instance) u ON true
-    WHERE (v.state ->> 'there')::boolean ORDER BY h.instance LIMIT $1
+    WHERE h.there ORDER BY h.instance LIMIT $1
 """
 _CHANGE = "SELECT majlis_change_instance($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7)"
 
@@ -129,8 +129,11 @@ class TenantRows:
     async def names(self, limit: int) -> tuple[str, ...]:
         """Every instance in the database that was not removed, also those that are not answered."""
         sql = """
-            SELECT DISTINCT i.instance_name::text AS name FROM whatsapp_instances i
-            WHERE i.instance_name IS NOT NULL AND NOT majlis_is_removed(i.instance_name::text) ORDER BY 1 LIMIT $1
+            SELECT i.instance_name::text AS name
+            FROM whatsapp_instances i LEFT JOIN majlis_instance_heads h ON h.instance = i.instance_name
+            WHERE i.instance_name IS NOT NULL
+            GROUP BY 1, h.removed
+            HAVING NOT coalesce(h.removed, false) OR bool_or(coalesce(i.is_active, true)) ORDER BY 1 LIMIT $1
         """
         return tuple(row["name"] for row in await self._db.fetch(sql, limit))
 

@@ -15,11 +15,14 @@ CREATE TABLE IF NOT EXISTS majlis_instance_versions (
     PRIMARY KEY (instance, version)
 );
 
--- The last version of each. `removed`: Majlis took the instance out of use; its rows stay, for what was said belongs to them.
+-- The last version of each. `mark`: a digest of its state. `removed`: Majlis took the instance out of use; its rows stay, for
+-- what was said belongs to them.
 CREATE TABLE IF NOT EXISTS majlis_instance_heads (
     instance text PRIMARY KEY,
     version  bigint NOT NULL,
-    removed  boolean NOT NULL DEFAULT false
+    mark     text NOT NULL,
+    there    boolean NOT NULL,
+    removed  boolean NOT NULL
 );
 
 -- Secrets of instances: a later migration fills these two in. Of a secret, a version holds only that it is there, and a word
@@ -109,39 +112,42 @@ BEGIN
 END $$;
 
 -- The version of the state as it is now: the last one, or a new one if something has changed since. The newest thousand of each
--- instance are kept.
+-- instance are kept. Every table is asked by a key here; plans made while the tables were small must not read them whole.
 CREATE OR REPLACE FUNCTION majlis_note_version(p_instance text, p_by text, p_why text, p_what text) RETURNS bigint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     v_state jsonb;
-    v_known jsonb;
-    v_version bigint;
-    v_removed boolean;
+    v_mark text;
+    v_head majlis_instance_heads;
 BEGIN
     FOR v_round IN 1 .. 2 LOOP
         v_state := majlis_instance_state(p_instance);
-        SELECT h.version, h.removed, s.state INTO v_version, v_removed, v_known
-        FROM majlis_instance_heads h LEFT JOIN majlis_instance_versions s
-          ON s.instance = h.instance AND s.version = h.version
-        WHERE h.instance = p_instance;
-        IF v_known - 'row' = v_state - 'row' AND p_what = 'change' THEN
-            RETURN v_version;
+        v_mark := md5((v_state - 'row')::text);
+        SELECT * INTO v_head FROM majlis_instance_heads h WHERE h.instance = p_instance;
+        IF v_head.mark = v_mark AND p_what = 'change' THEN
+            RETURN v_head.version;
         END IF;
         IF v_round = 1 THEN  -- whoever waits here compares again: another daemon may have made this version
             PERFORM majlis_lock_instance(p_instance);
         END IF;
     END LOOP;
-    v_version := coalesce(v_version, 0) + 1;
-    v_removed := p_what = 'remove' OR p_what = 'change' AND coalesce(v_removed, false) AND NOT (v_state ->> 'there')::boolean;
-    INSERT INTO majlis_instance_heads (instance, version, removed) VALUES (p_instance, v_version, v_removed)
-    ON CONFLICT (instance) DO UPDATE SET version = excluded.version, removed = excluded.removed;
-    IF p_what IN ('remove', 'add', 'restore') THEN
-        v_state := majlis_instance_state(p_instance);  -- whether it is there depends on the line above
+    v_head.version := coalesce(v_head.version, 0) + 1;
+    v_head.removed := p_what = 'remove'
+        OR p_what = 'change' AND coalesce(v_head.removed, false) AND NOT (v_state ->> 'there')::boolean;
+    IF p_what <> 'change' THEN  -- whether it is there depends on it
+        UPDATE majlis_instance_heads SET removed = v_head.removed WHERE instance = p_instance;
+        v_state := majlis_instance_state(p_instance);
     END IF;
+    INSERT INTO majlis_instance_heads AS h (instance, version, mark, there, removed)
+    VALUES (p_instance, v_head.version, md5((v_state - 'row')::text), (v_state ->> 'there')::boolean, v_head.removed)
+    ON CONFLICT (instance) DO UPDATE
+    SET version = excluded.version, mark = excluded.mark, there = excluded.there, removed = excluded.removed;
     INSERT INTO majlis_instance_versions (instance, version, made_by, what, why, state)
-    VALUES (p_instance, v_version, p_by, CASE v_version WHEN 1 THEN 'add' ELSE p_what END, p_why, v_state);
-    DELETE FROM majlis_instance_versions WHERE instance = p_instance AND version <= v_version - 1000;
-    RETURN v_version;
+    VALUES (p_instance, v_head.version, p_by, CASE v_head.version WHEN 1 THEN 'add' ELSE p_what END, p_why, v_state);
+    IF v_head.version > 1000 THEN
+        DELETE FROM majlis_instance_versions WHERE instance = p_instance AND version <= v_head.version - 1000;
+    END IF;
+    RETURN v_head.version;
 END $$;
 
 -- How a value is written in a column, whatever the type of that: as the text that its input function takes. A list in a
@@ -304,6 +310,12 @@ LANGUAGE sql STABLE AS $$
     GROUP BY x.kind
 $$;
 
+CREATE OR REPLACE FUNCTION majlis_is_there(p_instance text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+    RETURN (SELECT h.there FROM majlis_instance_heads h WHERE h.instance = p_instance);
+END $$;
+
 -- Looks at the instances in these buckets again; makes versions of what SQL has changed.
 CREATE OR REPLACE FUNCTION majlis_look_again(p_names integer[], p_ids integer[], p_scopes integer[])
 RETURNS TABLE (instance text, there boolean, version bigint) LANGUAGE plpgsql AS $$
@@ -319,8 +331,7 @@ BEGIN
         ORDER BY 1
     LOOP
         version := majlis_note_version(instance, 'SQL', '', 'change');
-        there := (SELECT s.state ->> 'there' FROM majlis_instance_versions s
-                  WHERE s.instance = majlis_look_again.instance AND s.version = majlis_look_again.version);
+        there := majlis_is_there(instance);
         RETURN NEXT;
     END LOOP;
 END $$;
