@@ -116,7 +116,8 @@ def settings_exist(text: str, path: str) -> Iterator[str]:
     refused = set(re.findall(r"majlis: ([a-z_.]+): unknown key", text))
     for key in keys:
         ours = key.partition(".")[0] in Settings.model_fields and key not in (*EVENTS, *refused)
-        if ours and not _is_setting(key.split(".")):
+        steps = key.split(".")
+        if ours and not _is_setting(steps) and not _is_setting(["instances", "acme", *steps]):
             yield f"{key}: there is no such setting"
     for variable in _VARIABLE.findall(text):
         if not _is_setting(variable.removeprefix("MAJLIS_").lower().split("__")):

@@ -239,6 +239,7 @@ DECODERS = {
     "daemon.lookups.pace._run": "what our own functions in Postgres wrote, cut there",
     "daemon.lookups.takeover._run": "what our own functions in Postgres wrote",
     "daemon.operate.api._body": "itself",
+    "daemon.tenants.sealing.open": "what our own encoder wrote: a box that others made does not open",
     "daemon.realtime.frames._decoders": "daemon.realtime.frames.read",
     "daemon.realtime.frames._kind": "daemon.realtime.frames.read",
     "daemon.realtime.session._acknowledgement": "an answer of our own door",

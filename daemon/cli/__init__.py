@@ -24,11 +24,14 @@ from daemon.cli import (
     explain,
     feature_flags,
     forwards,
+    instance_files,
+    instances,
     knowledge,
     kpi,
     leases,
     lifecycle,
     response_cache,
+    secrets,
     service,
     settings,
     shadow,
@@ -139,6 +142,25 @@ forward_commands.callback()(forwards.list_forwards)
 forward_commands.command("retry")(forwards.retry)
 forward_commands.command("drop")(forwards.drop)
 app.add_typer(forward_commands, name="forwards", rich_help_panel=_OPERATE)
+
+instance_commands = typer.Typer(
+    help="Add instances, set what each does, and undo it: no SQL, no restart.", no_args_is_help=True
+)
+instance_commands.command("list")(instances.list_instances)
+instance_commands.command("show")(instances.show_instance)
+instance_commands.command("add")(instances.add)
+instance_commands.command("set")(instances.set_values)
+instance_commands.command("history")(instances.history)
+instance_commands.command("rollback")(instances.rollback)
+instance_commands.command("remove")(instances.remove)
+instance_commands.command("apply")(instance_files.apply)
+instance_commands.command("export")(instance_files.export)
+app.add_typer(instance_commands, name="instance", rich_help_panel=_START)
+
+secret_commands = typer.Typer(invoke_without_command=True)
+secret_commands.callback()(secrets.show_keys)
+secret_commands.command("rotate")(secrets.rotate)
+app.add_typer(secret_commands, name="secrets", rich_help_panel=_INSPECT)
 
 knowledge_commands = typer.Typer(
     help="Manage an instance's knowledge files, which its answers may use.", no_args_is_help=True

@@ -41,7 +41,7 @@ def list_flags(
 
     A value set for an instance overrides one set for this daemon, which overrides config.yaml. A change applies from
     the next turn on, survives restarts, and lasts until it is cleared. Other daemons on the same database follow
-    within 30 s.
+    within a second.
 
     Example: majlis flags
 

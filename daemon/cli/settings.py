@@ -103,8 +103,9 @@ def set_setting(
 
     A value set for an instance overrides one set for this daemon, which overrides config.yaml, also what that says of
     one instance. A change applies at once, survives restarts, and lasts until `majlis unset`. Other daemons on the same
-    database follow within 30 s. What may be changed is what `majlis config --instance NAME` lists, without the
-    responder, the gateway and the addresses of webhooks; on and off of whole features is `majlis flags`.
+    database follow within a second. What may be changed for a daemon is what `majlis config --instance NAME` lists,
+    without the responder, the gateway and the addresses of webhooks; for an instance all of it may, as with `majlis
+    instance set`, and each change is a version. On and off of whole features is `majlis flags`.
 
     Example: majlis set batching.window_seconds 5 --instance acme
 
@@ -154,8 +155,8 @@ def _print_change(document: object, json: bool) -> None:
 def reload(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
     """Reload instances, feature flags and run-time settings from the database now.
 
-    For rows that were changed in the database. The daemon would notice them by itself within 30 s. config.yaml is not
-    reloaded: restart the daemon for that.
+    For rows that were changed in the database. The daemon would notice them by itself within two seconds. config.yaml
+    is not reloaded: restart the daemon for that.
 
     Example: majlis reload
     """

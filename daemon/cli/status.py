@@ -101,6 +101,8 @@ def _partitions(now: Status) -> str:
 
 
 def _pause(pause: InstancePause) -> Text:
+    if pause.held:
+        return cell(f"{pause.instance or 'all instances'} held: {pause.held}", "bold red")
     whom = f"--instance {pause.instance}" if pause.instance else "--all"
     until = f" until {moment(pause.until)} UTC" if pause.until else ""
     return cell(

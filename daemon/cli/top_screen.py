@@ -96,6 +96,9 @@ def _warnings(page: TopPage) -> list[Text]:
     lines = [cell(reason, "bold red") for reason in page.reasons]
     lines += [cell(f"⚑ {alert_line(alert)}", "bold red") for alert in page.alerts]
     for pause in page.pauses:
+        if pause.held:
+            lines.append(cell(f"‖ {pause.instance or 'all instances'} held: {pause.held}", "bold red"))
+            continue
         option = f"--instance {pause.instance}" if pause.instance else "--all"
         lines.append(cell(f"‖ {pause.instance or 'all instances'} paused: majlis resume {option}", "yellow"))
     if len(lines) <= MAX_WARNINGS:

@@ -134,8 +134,13 @@ def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> Fault:
         return Fault(path, "unknown key", _unknown(path, details["input"], layers))
     if details["type"] == "missing":
         return Fault(path, "must be set", f"{'.'.join(path)}: must be set{_origin(path[:-1], layers)}")
-    words = _WORDS.get(details["type"]) or _SUBJECT.sub("must", details["msg"])
+    words = words_of(details)
     return Fault(path, words, _sentence(path, details["input"], words, layers))
+
+
+def words_of(details: ErrorDetails) -> str:
+    """What is allowed, without the value."""
+    return _WORDS.get(details["type"]) or _SUBJECT.sub("must", details["msg"])
 
 
 def _sentence(path: KeyPath, value: object, allowed: str, layers: Sequence[Layer]) -> str:
@@ -168,7 +173,12 @@ def _shown(path: KeyPath, value: object) -> str:
         return "[" + ", ".join(_shown((*path, str(place)), item) for place, item in enumerate(value)) + "]"
     if isinstance(value, Raw):
         return str(value)
-    return _QUERY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", repr(value)))
+    return without_keys(repr(value))
+
+
+def without_keys(address: str) -> str:
+    """An address without a user's part and a query: where a key was put that belongs elsewhere."""
+    return _QUERY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", address))
 
 
 def is_private(path: KeyPath) -> bool:

@@ -61,7 +61,7 @@ def _found(settings: Settings, listening: Listening) -> Iterator[OpenDoor]:
         if auth.mode_in_force == "none":
             yield OpenDoor(
                 "ingress",
-                f"anyone who reaches {at} can post messages, as any instance",
+                f"anyone who reaches {at} can post messages, as any instance without a token of its own",
                 "set ingress.auth.token (in the environment: MAJLIS_INGRESS__AUTH__TOKEN) and give it to the gateway "
                 "as the header apikey, also in a container or behind a proxy; or set ingress.listen to 127.0.0.1:8080",
             )

@@ -20,6 +20,7 @@ from actors.response_cache import CACHE
 from actors.text import normalised, words
 from actors.triage import ESCALATION, FALLBACK, OPT_OUT
 from daemon.config.schema import Settings
+from daemon.config.secret_keys import BadKey, read_key
 from daemon.config.sections import (
     BatchingSettings,
     ContactsSettings,
@@ -27,6 +28,7 @@ from daemon.config.sections import (
     PassthroughSettings,
     RealtimeSettings,
     ResponderSettings,
+    SecretsSettings,
     TakeoverSettings,
 )
 from daemon.gateways.kind import GatewaySettings
@@ -47,6 +49,7 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     """Every broken relation, defaults first, then each instance as it will run."""
     yield from _ingress(settings)
     yield from _admin(settings)
+    yield from _secret_keys(settings.secrets)
     yield from _stores(settings)
     yield from _batching(("batching",), settings.batching)
     yield from _responder(("responder",), settings.responder)
@@ -103,8 +106,10 @@ def _ingress(settings: Settings) -> Iterator[Misfit]:
     except ValueError:
         allowed = "must be host:port, e.g. 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
         yield Misfit(("ingress", "listen"), ingress.listen, allowed)
-    if ingress.auth.mode == "token" and not ingress.auth.tokens:
-        yield Misfit(("ingress", "auth", "token"), None, "must be set when ingress.auth.mode is token")
+    has_own = any(overrides.ingress.token for overrides in settings.instances.values())
+    if ingress.auth.mode == "token" and not ingress.auth.tokens and not has_own:
+        allowed = "must be set when ingress.auth.mode is token, or ingress.token of an instance"
+        yield Misfit(("ingress", "auth", "token"), None, allowed)
     if ingress.max_bytes_in_flight < ingress.max_body_bytes:
         allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
         yield Misfit(("ingress", "max_bytes_in_flight"), ingress.max_bytes_in_flight, allowed)
@@ -121,6 +126,21 @@ def _admin(settings: Settings) -> Iterator[Misfit]:
     if admin.group is not None and admin.open_to == "owner":
         allowed = "must be group (or everyone) where admin.group is set, or the group cannot connect"
         yield Misfit(("admin", "open_to"), admin.open_to, allowed)
+
+
+def _secret_keys(secrets: SecretsSettings) -> Iterator[Misfit]:
+    """A key is never shown."""
+    seen: set[bytes] = set()
+    for index, written in enumerate(secrets.keys or ()):
+        here = ("secrets", "keys", str(index))
+        try:
+            key = read_key(written.get_secret_value())
+        except BadKey as bad:
+            yield Misfit(here, "(hidden)", str(bad))
+            continue
+        if key in seen:
+            yield Misfit(here, "(hidden)", "must differ from the other key: the first one seals, both open")
+        seen.add(key)
 
 
 def _stores(settings: Settings) -> Iterator[Misfit]:

@@ -114,8 +114,11 @@ def full_key(written: str) -> str:
 
 @lru_cache(1024)
 def is_secret(key: str) -> bool:
-    """Whether the value of this key must not lie in clear."""
-    return SecretStr in classes_in(type_at(("instances", "", *key.split("."))))
+    """Whether its value is secret, by its type; so is what is below such a key."""
+    path = key.split(".")
+    found = (type_at(("instances", "", *path[:length])) for length in range(len(path), 0, -1))
+    nearest = next((annotation for annotation in found if annotation is not None), None)
+    return nearest is not None and SecretStr in classes_in(nearest)
 
 
 @lru_cache(1024)

@@ -26,6 +26,7 @@ from actors.instance import (
 from actors.machines import MAX_REPLIES
 from actors.messages import WindowPolicy
 from daemon.config.embedding_models import Prefixes, prefixes, vector_key
+from daemon.config.secret_keys import read_key
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kind import ProviderSettings
@@ -109,7 +110,7 @@ class AuthSettings(Section):
     @property
     def mode_in_force(self) -> Literal["token", "none"]:
         """A token that is set is asked for, whatever `mode` says: a forgotten word must not open a door."""
-        return "token" if self.token else "none"
+        return "token" if self.token or self.mode == "token" else "none"
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -343,6 +344,11 @@ class PassthroughSettings(Section):
 
 class SecretsSettings(Section):
     keys: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+
+    @property
+    def read(self) -> tuple[bytes, ...]:
+        """The keys themselves; the first one seals. `load` refuses what is none."""
+        return tuple(read_key(key.get_secret_value()) for key in self.keys or ())
 
 
 class TargetsSettings(Section):

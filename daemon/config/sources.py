@@ -138,6 +138,22 @@ def _parse_value(text: str) -> Any:
     return yaml.load(text, Loader=_ValueLoader)
 
 
+def read_document(text: str) -> Any:
+    """A file of declarations: no key twice, and nothing that refers to another part of it, which could be endless.
+
+    Raises:
+      ConfigError: it is not such YAML; the text names the line and quotes nothing.
+    """
+    try:
+        return _parse_value(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{line}is not valid YAML; check indentation and quotes there") from None
+    except RecursionError:
+        raise ConfigError("is nested too deeply") from None
+
+
 def file_layer(path: Path) -> Layer:
     """Read a config file.
 

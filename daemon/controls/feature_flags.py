@@ -73,17 +73,17 @@ class StoredFlags:
         """What is on for `instance` now."""
         return self._apart.get(instance, self._general)
 
-    async def set(self, flag: str, value: bool, instance: str | None = None) -> None:
-        """For one instance, or for this daemon. Raises `LedgerUnavailable`."""
-        await self._records.set_flag(FlagRow(self._run_time.scope(instance), flag, value))
+    async def set(self, flag: str, value: bool) -> None:
+        """For this daemon. Raises `LedgerUnavailable`."""
+        await self._records.set_flag(FlagRow(self._run_time.daemon_scope, flag, value))
         await self._run_time.refresh()
 
-    async def clear(self, flag: str, instance: str | None = None) -> bool:
-        """Let the wider scope apply again; False when nothing was set. Raises `LedgerUnavailable`."""
+    async def clear(self, flag: str) -> bool:
+        """Let the configuration apply again; False when nothing was set. Raises `LedgerUnavailable`."""
         await self._run_time.refresh()
-        if not self.is_set(flag, instance):
+        if not self.is_set(flag, None):
             return False
-        await self._records.clear_flag(self._run_time.scope(instance), flag)
+        await self._records.clear_flag(self._run_time.daemon_scope, flag)
         await self._run_time.refresh()
         return True
 

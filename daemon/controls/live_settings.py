@@ -10,14 +10,23 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from actors.instance import Terms
 from actors.messages import WindowPolicy
 from daemon.config import InstanceSettings, Settings
-from daemon.config.run_time import ForDaemon, ForInstance, all_together, for_daemon
+from daemon.config.run_time import (
+    ForDaemon,
+    ForInstance,
+    RunTimeValue,
+    all_together,
+    for_daemon,
+    for_instance,
+)
 from daemon.config.sections import AnyGatewaySettings
+from daemon.ingress.access import OwnTokens
 
+TOKEN = "ingress.token"
 _ANY_INSTANCE = ""
 """No instance has this name: its settings are those of every instance without settings of its own."""
 
@@ -29,10 +38,25 @@ class LiveSettings:
         self.configured = configured
         """As they were read at the start."""
         self._followers: list[Callable[[], None]] = []
-        self.put(for_daemon(configured, ()), {})
+        self.put(for_daemon(configured, ()), {}, are_read=False)
 
-    def put(self, for_all: ForDaemon, apart: Mapping[str, ForInstance]) -> None:
-        """Have these in force from now on; `apart` are the instances with run-time settings of their own."""
+    def put(
+        self,
+        for_all: ForDaemon,
+        apart: Mapping[str, ForInstance],
+        shut: Mapping[str, Collection[str]] = {},
+        are_read: bool = True,
+    ) -> None:
+        """Have these in force from now on.
+
+        Args:
+          apart: the instances with run-time settings of their own.
+          shut: their secrets that cannot be opened, by their keys.
+          are_read: False: what is stored is not known yet.
+        """
+        self._shut = shut
+        self._are_read = are_read
+        self._own_tokens: OwnTokens | None = None
         self._for_all = for_all
         self._apart = apart
         settings = for_all.settings
@@ -54,9 +78,24 @@ class LiveSettings:
         """The instances with settings of their own, of the start or since."""
         return frozenset(self._windows)
 
+    def own_tokens(self) -> OwnTokens:
+        """The tokens that open the door for one instance; the same object until something changes."""
+        if self._own_tokens is None:
+            found = {name: self.for_instance(name).ingress.token for name in self._windows}
+            tokens = {
+                name: tuple(token.get_secret_value() for token in own) for name, own in found.items() if own
+            }
+            shut = frozenset(name for name, keys in self._shut.items() if TOKEN in keys)
+            self._own_tokens = OwnTokens(tokens, shut, self._are_read)
+        return self._own_tokens
+
     def for_instance(self, name: str) -> InstanceSettings:
         own = self._apart.get(name)
         return self._for_all.settings.for_instance(name) if own is None else own.settings
+
+    def tried(self, name: str, values: Sequence[RunTimeValue]) -> ForInstance:
+        """What would be in force for an instance with these settings of its own; changes nothing."""
+        return for_instance(self.configured, self._for_all.layer, name, values)
 
     def every(self) -> Iterator[InstanceSettings]:
         """All that differ, and those of every other instance."""

@@ -90,6 +90,7 @@ class Notifier:
     Args:
       http: a client for nothing else: a webhook that answers slowly keeps its connections.
       webhook: the address of an instance's webhook by its reference; None where it is not configured.
+      held: why Majlis holds an instance; empty: it does not. One that is held sends nothing.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Notifier:
         http: HttpClient,
         feed: Feed,
         webhook: Callable[[str, str], str | None],
+        held: Callable[[str], str] = lambda _: "",
         *,
         poll_seconds: float = POLL_SECONDS,
         draw: Callable[[], float] = random.random,
@@ -108,6 +110,7 @@ class Notifier:
         self._http = http
         self._feed = feed
         self._address = webhook
+        self._held = held
         self._poll_seconds = poll_seconds
         self._draw = draw
         self._wake = {kind: trio.Event() for kind in KINDS}
@@ -150,7 +153,10 @@ class Notifier:
 
     async def _send(self, kind: NoticeKind, notice: Row) -> None:
         try:
-            result = await (self._whatsapp(notice) if kind == "whatsapp" else self._webhook(notice))
+            if self._held(notice["instance"]):
+                result = NoticeResult("away", "instance_held")
+            else:
+                result = await (self._whatsapp(notice) if kind == "whatsapp" else self._webhook(notice))
         except Exception as error:  # a bug, met by one notice: the others are sent all the same
             self._problem(error)
             result = NoticeResult("doubtful", "crashed")

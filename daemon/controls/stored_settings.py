@@ -1,20 +1,22 @@
 """Settings that are changed while the daemon runs: kept in Postgres, judged as those of the start, put in force.
 
+Those of this daemon are changed here, those of instances in `daemon/tenants`; all are put in force here.
+
 Laws of this file:
-1. A change is in force here when `set` or `unset` returns, and within `REFRESH_SECONDS` on every other daemon.
+1. A change is in force when `set` or `unset` returns.
 2. What would put itself or another setting out of force is refused, and nothing is stored.
 3. What is stored and does not fit (another version wrote it, or SQL, or config.yaml was changed since) is left out and
    named. It never keeps the daemon from its work, nor the other settings from being in force.
 4. No value is ever in an event: it may be a text or a phone number.
 5. What a reading costs is bounded: in rows, in rows of one scope, in the size of a value. Only what changed is read
    anew and judged anew.
-6. Values of instances that are kept elsewhere (sealed, or in other tables) are joined to those of `majlis_settings`:
-   whatever is in force was judged here, together.
+6. Secrets of instances, which are stored apart, are joined to those of `majlis_settings`: whatever is in force was
+   judged here, together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ from actors.errors import Conflict
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.ports import Feed
 from daemon.config import ConfigError
+from daemon.config.opened import Opened
 from daemon.config.run_time import (
     ForDaemon,
     ForInstance,
@@ -42,6 +45,8 @@ from daemon.ledger.records import Records
 from daemon.ledger.rows import RunTimeRows, SettingRow
 
 COMMAND = "majlis set"
+FOR_INSTANCES = "majlis instance set"
+SQL = "SQL"
 MAX_VALUE_CHARS = 16_000
 """Of a value as it is typed."""
 MAX_OF_SCOPE = 200
@@ -54,9 +59,6 @@ _Stored = _Scalar | list[_Within] | dict[str, _Scalar | list[_Within] | dict[str
 _STORED = msgspec.json.Decoder(_Stored)
 Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
-Elsewhere = Callable[[RunTimeRows], Mapping[str, Sequence[RunTimeValue]]]
-"""Gives values by instance, for each reading. They win over what `majlis_settings` or an earlier source says of
-the same key; only those that are `sealed` may be secrets."""
 
 
 class _InForce(NamedTuple):
@@ -71,21 +73,31 @@ class _InForce(NamedTuple):
 
 
 class StoredSettings:
-    """Puts them into `live`."""
+    """Puts them into `live`.
 
-    def __init__(self, records: Records, run_time: RunTime, live: LiveSettings, feed: Feed) -> None:
+    Args:
+      secrets: those of instances, which are stored apart.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        run_time: RunTime,
+        live: LiveSettings,
+        feed: Feed,
+        secrets: Callable[[], Opened] = Opened,
+    ) -> None:
         self._records = records
         self._run_time = run_time
         self._live = live
         self._feed = feed
+        self._secrets = secrets
+        self._opened = Opened()
         self._changing = trio.Lock()
         self._rows: dict[tuple[str, str], SettingRow] | None = None
         """By scope and key; None: never read."""
         self._read: dict[str | None, tuple[list[SettingRow], Sequence[RunTimeValue]]] = {}
         """What the rows of each scope were read as."""
-        self._sources: list[Elsewhere] = []
-        self._joined: list[Mapping[str, Sequence[RunTimeValue]]] = []
-        """What each source said last."""
         self._in_force = _InForce({}, for_daemon(live.configured, ()), {})
         run_time.follow(self._take)
 
@@ -103,32 +115,8 @@ class StoredSettings:
             if name and (name, key) not in left_out and any(value.key == key for value in values)
         )
 
-    def join(self, elsewhere: Elsewhere) -> None:
-        """Have values in force that are kept elsewhere than in `majlis_settings`; see `Elsewhere`.
-
-        Before the first reading: else an instance is without them for a moment, e.g. without its gateway's key. What
-        changes there is in force with the next reading (`RunTime.refresh`).
-        """
-        self._sources.append(elsewhere)
-
-    async def judge(
-        self, instance: str, changes: Sequence[RunTimeValue], unset: Collection[str] = ()
-    ) -> ForInstance:
-        """What would be in force for an instance, had it all these values and none of `unset`. Nothing is changed.
-
-        Raises:
-          ConfigError: one of them would not fit, or would put another setting out of force.
-        """
-        changed = {value.key for value in changes}.union(unset)
-        others = [value for value in self._in_force.values.get(instance, ()) if value.key not in changed]
-        then = await self._judged(instance, changed, [*others, *changes])
-        own = then.apart.get(instance)
-        return own or for_instance(self._live.configured, then.for_all.layer, instance, ())
-
-    async def set(
-        self, key: str, text: str, instance: str | None, by: str, record: Callable[[Any], Awaitable[None]]
-    ) -> None:
-        """Set it for one instance on every daemon, or for this daemon. `record` is told the value before it is stored.
+    async def set(self, key: str, text: str, by: str, record: Callable[[Any], Awaitable[None]]) -> None:
+        """Set it for this daemon. `record` is told the value before it is stored.
 
         Raises:
           ConfigError: it would not fit; the text says why, and what is allowed.
@@ -141,16 +129,14 @@ class StoredSettings:
         new = RunTimeValue(key, read_value(text, tuple(key.split(".")), COMMAND), COMMAND)
         async with self._changing:
             await self._run_time.refresh()
-            others = [value for value in self._in_force.values.get(instance, ()) if value.key != key]
-            then = await self._judged(instance, {key}, [*others, new])
-            value = None
-            if new.value is not None:  # else an instance has what applies without it
-                value = value_in(then.for_all if instance is None else then.apart[instance], key)
+            others = [value for value in self._in_force.values.get(None, ()) if value.key != key]
+            then = await self._judged(key, [*others, new])
+            value = None if new.value is None else value_in(then.for_all, key)
             await record(value)
-            await self._records.set_setting(self._run_time.scope(instance), key, value, by)
+            await self._records.set_setting(self._run_time.scope(None), key, value, by)
             await self._run_time.refresh()
 
-    async def unset(self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]) -> None:
+    async def unset(self, key: str, record: Callable[[], Awaitable[None]]) -> None:
         """Let the wider scope apply again. `record` is called before it is deleted.
 
         Raises:
@@ -160,22 +146,19 @@ class StoredSettings:
         """
         async with self._changing:
             await self._run_time.refresh()
-            scope = self._run_time.scope(instance)
+            scope = self._run_time.scope(None)
             if (scope, key) not in (self._rows or {}):
-                option, place = (f" --instance {instance}", instance) if instance else ("", "this daemon")
-                raise Conflict(f"{key} is not set at run time for {place}: see `majlis config{option}`.")
-            values = self._in_force.values.get(instance, ())
-            await self._judged(instance, {key}, [value for value in values if value.key != key])
+                raise Conflict(f"{key} is not set at run time for this daemon: see `majlis config`.")
+            values = self._in_force.values.get(None, ())
+            await self._judged(key, [value for value in values if value.key != key])
             await record()
             await self._records.clear_setting(scope, key)
             await self._run_time.refresh()
 
-    async def _judged(
-        self, instance: str | None, changed: Collection[str], values: Sequence[RunTimeValue]
-    ) -> _InForce:
-        """What would be in force with these values of one scope, of which `changed` differ. Raises: ConfigError."""
-        then = await self._settled({**self._in_force.values, instance: tuple(values)})
-        before = {(left.instance, left.key) for left in self.left_out} - {(instance, key) for key in changed}
+    async def _judged(self, key: str, values: Sequence[RunTimeValue]) -> _InForce:
+        """What would be in force with these values of the daemon, of which `key` changes. Raises: ConfigError."""
+        then = await self._settled({**self._in_force.values, None: tuple(values)})
+        before = {(left.instance, left.key) for left in self.left_out} - {(None, key)}
         for left in then.left_out:
             if (left.instance, left.key) not in before:
                 raise ConfigError(left.sentence)
@@ -184,13 +167,13 @@ class StoredSettings:
     async def _take(self, rows: RunTimeRows) -> None:
         """Put in force what was read, and what is joined to it."""
         found = {(row.scope, row.key): row for row in rows.settings}
-        joined = [elsewhere(rows) for elsewhere in self._sources]
-        if self._rows is None or (found, joined) != (self._rows, self._joined):
-            before = self.left_out
-            self._in_force = await self._settled(_together(self._values(rows.settings), joined))
-            self._live.put(self._in_force.for_all, self._in_force.apart)
+        opened = self._secrets()
+        if self._rows is None or found != self._rows or opened != self._opened:
+            before, self._opened = self.left_out, opened
+            self._in_force = await self._settled(_together(self._values(rows.settings), opened.values))
+            self._live.put(self._in_force.for_all, self._in_force.apart, opened.shut, opened.are_read)
             self._announce(found, before)
-            self._rows, self._joined = found, joined
+            self._rows = found
         await trio.lowlevel.checkpoint()
 
     async def _settled(self, values: Values) -> _InForce:
@@ -227,9 +210,9 @@ class StoredSettings:
         return tuple(RunTimeValue(row.key, _decoded(row.value), self._origin(row)) for row in rows)
 
     def _origin(self, row: SettingRow) -> str:
-        instance = self._run_time.instance(row.scope)
-        command = COMMAND if instance is None else f"{COMMAND} --instance {instance}"
-        return ", ".join((command, *filter(None, (row.set_by,)), _moment(row.set_at)))
+        command = COMMAND if self._run_time.instance(row.scope) is None else FOR_INSTANCES
+        words = (command, row.set_by) if row.set_by else (SQL,)
+        return ", ".join((*words, _moment(row.set_at)))
 
     def _announce(self, found: Mapping[tuple[str, str], SettingRow], before: Sequence[LeftOut]) -> None:
         """The first reading is no change."""
@@ -246,13 +229,13 @@ class StoredSettings:
                 self._feed.emit("settings.left_out", key=left.key, scope=scope, why=left.why)
 
 
-def _together(stored: Values, joined: Sequence[Mapping[str, Sequence[RunTimeValue]]]) -> Values:
+def _together(stored: Values, secrets: Mapping[str, Sequence[RunTimeValue]]) -> Values:
+    """Secrets come last: one of an entry of a list needs the list."""
     values = dict(stored)
-    for each in joined:
-        for name, own in each.items():
-            keys = {value.key for value in own}
-            below = (value for value in values.get(name, ()) if value.key not in keys)
-            values[name] = (*below, *own)
+    for name, own in secrets.items():
+        keys = {value.key for value in own}
+        below = (value for value in values.get(name, ()) if value.key not in keys)
+        values[name] = (*below, *own)
     return values
 
 

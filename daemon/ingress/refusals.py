@@ -33,8 +33,9 @@ ADVICE: dict[LossReason, str] = {
         "(POST /webhook/set/<instance>); its global webhook sends no headers"
     ),
     "instance_not_allowed": (
-        "a client of the realtime door pushed for an instance that is not its own: add it to the client's instances "
-        "in realtime.clients, or mend the client"
+        "a gateway shows the ingress.token of another instance, or none for an instance that has one: mend the headers "
+        "of its webhook; or a client of the realtime door pushed for an instance that is not its own: add it to the "
+        "client's instances in realtime.clients, or mend the client"
     ),
     "no_such_route": "the address in the gateway's webhook is wrong: it must end in /webhook/<instance>",
     "body_too_large": (

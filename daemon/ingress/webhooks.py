@@ -36,7 +36,7 @@ from actors.errors import (
     Unavailable,
 )
 from actors.messages import Message, Receipt
-from daemon.ingress.access import UNBOUNDED, Allows, Authorize, any_instance, anybody
+from daemon.ingress.access import UNBOUNDED, Allows, Authorize, TokensUnknown, any_instance, anybody
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.forwards import HOPS_HEADER, Came, Forwards, NoForwards, Parcel
 from daemon.ingress.inbound import (
@@ -199,9 +199,15 @@ class Ingress:
         """Count what may have been a webhook; of any other path, where its sender may post."""
         if names is not None:
             self._lose("no_such_route", self._meant(names))
-        elif looks_like_a_payload(request.body) and self._authorize(request) is not None:
+        elif looks_like_a_payload(request.body) and self._may_post(request):
             meant = map(self._reader.known.meant, request.segments[:MAX_LOOKED_AT])
             self._lose("no_such_route", next((one for one in meant if one in self._reader.known), None))
+
+    def _may_post(self, request: Request) -> bool:
+        try:
+            return self._authorize(request) is not None
+        except TokensUnknown:
+            return False
 
     def _meant(self, names: Sequence[str]) -> str | None:
         """The instance that a webhook's path names; None: it names none."""
@@ -231,11 +237,17 @@ class Ingress:
             self._lose("forwarded_in_a_circle", instance)
             return error_response(508, "forwarded_in_a_circle")
         came = Came(request.headers, request.whole)
-        return await self.receive(request.body, instance, event, entered, came=came)
+        try:
+            return await self.receive(request.body, instance, event, entered, came=came)
+        except TokensUnknown:
+            return self._refuse("tokens_unknown")
 
     def _enter(self, request: Request) -> Allows | Response:
         """For which instances the sender of a webhook may post, or the refusal."""
-        allows = self._authorize(request)
+        try:
+            allows = self._authorize(request)
+        except TokensUnknown:
+            return self._not_now() or self._refuse("tokens_unknown")
         if allows is not None:
             return allows
         self.counters.unauthorized += 1

@@ -36,7 +36,7 @@ _WORLD = f"""
               AND r.oid IN (SELECT m.roleid FROM pg_auth_members m JOIN pg_roles a ON a.oid = m.member
                             WHERE a.rolname = 'authenticator')
     ), named (oid, ours, wants) AS (
-        SELECT c.oid, coalesce(o.ours, true), coalesce(w.needed, '{{SELECT,INSERT,UPDATE,DELETE}}')
+        SELECT c.oid, coalesce(o.ours, true), coalesce(w.granted, w.needed, '{{SELECT,INSERT,UPDATE,DELETE}}')
         FROM place JOIN pg_class c ON c.relnamespace = place.nsp
         LEFT JOIN majlis_own_tables o ON o.name = c.relname LEFT JOIN wanted w ON w.name = c.relname
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (c.relname LIKE 'majlis\\_%' OR o.name IS NOT NULL)

@@ -82,7 +82,8 @@ class LedgerFitness:
             if problem is not None:
                 return problem
             found = await install(self._db, self._partitions)
-            await self._records.register_instances(self._instances)
+            if new := await self._records.register_instances(self._instances):
+                await self._records.note_registered(new)
         except LedgerUnavailable:
             return await self.problem() or "Postgres went away for a moment."
         return found

@@ -178,10 +178,6 @@ class Records:
     async def knows_instance(self, name: str) -> bool:
         return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
 
-    async def instance_names(self, limit: int) -> tuple[str, ...]:
-        """Every instance in the database, also those that are not answered."""
-        return tuple(row["name"] for row in await self._db.fetch(_SQL["instance_names"], limit))
-
     async def stored_instances(self, known: Collection[str], limit: int) -> StoredInstances:
         """Instances in the database that Majlis may answer, without the `known` ones."""
         rows = await self._db.fetch(_SQL["stored_instances"], sorted(map(storable, known)), limit)
@@ -203,6 +199,10 @@ class Records:
         """Insert a row for each configured instance that has none; returns the new ones."""
         rows = await self._db.fetch(_SQL["register_instances"], sorted(set(names)))
         return tuple(row["instance_name"] for row in rows)
+
+    async def note_registered(self, names: Iterable[str]) -> None:
+        """Make the first versions of instances that were just registered."""
+        await self._db.fetch(_SQL["note_registered"], sorted(names))
 
     async def audit(self, uid: int, pid: int, action: str, target: str, detail: Mapping[str, object]) -> int:
         """Record what an operator is about to do; returns the entry's number."""

@@ -12,20 +12,24 @@ from collections.abc import Sequence
 from daemon.stores.postgres import Postgres, PostgresSession
 
 WANTED = """
-    wanted (name, needed) AS (
-        VALUES ('whatsapp_instances', '{SELECT,INSERT}'::text[]),
-               ('whatsapp_conversations', '{SELECT,INSERT,UPDATE}'),
-               ('whatsapp_messages', '{SELECT,INSERT,UPDATE}'),
-               ('whatsapp_ai_interactions', '{SELECT,INSERT}'),
-               ('whatsapp_escalated_conversations', '{SELECT,INSERT,UPDATE}'),
-               ('whatsapp_ai_config', '{SELECT}'),
-               ('whatsapp_webhook_config', '{SELECT}'),
-               ('majlis_migrations', '{SELECT}'),
-               ('majlis_own_tables', '{SELECT}'),
-               ('majlis_install', '{SELECT,INSERT}')
+    wanted (name, needed, granted) AS (
+        VALUES ('whatsapp_instances', '{SELECT,INSERT}'::text[], '{SELECT,INSERT,UPDATE}'::text[]),
+               ('whatsapp_conversations', '{SELECT,INSERT,UPDATE}', NULL),
+               ('whatsapp_messages', '{SELECT,INSERT,UPDATE}', NULL),
+               ('whatsapp_ai_interactions', '{SELECT,INSERT}', NULL),
+               ('whatsapp_escalated_conversations', '{SELECT,INSERT,UPDATE}', NULL),
+               ('whatsapp_ai_config', '{SELECT}', '{SELECT,INSERT,UPDATE}'),
+               ('whatsapp_webhook_config', '{SELECT}', '{SELECT,INSERT,UPDATE}'),
+               ('majlis_migrations', '{SELECT}', NULL),
+               ('majlis_own_tables', '{SELECT}', NULL),
+               ('majlis_install', '{SELECT,INSERT}', NULL)
     )
 """
-"""The rights that the daemon needs on tables; on all others of `majlis_…` it needs all four."""
+"""The rights that the daemon needs on tables; on all others of `majlis_…` it needs all four.
+
+`granted`: what `majlis migrate --role` gives it, where that is more: without it, only `majlis instance set` and its kin
+cannot write there.
+"""
 
 _OURS = f"""
     {WANTED}, ours AS (
@@ -76,6 +80,17 @@ _ASKS = f"""
 """
 """What the user lacks: kind, name of the object, and the rights. `rows`: row-level security lets nothing through."""
 
+_FOR_INSTANCES = f"""
+    WITH {WANTED}
+    SELECT format('%I.%I', n.nspname, c.relname) AS name, array_agg(r.word ORDER BY r.place) AS words,
+           quote_ident(current_user) AS role
+    FROM wanted w JOIN pg_class c ON c.relname = w.name JOIN pg_namespace n ON n.oid = c.relnamespace,
+         unnest(w.granted) WITH ORDINALITY AS r (word, place)
+    WHERE n.nspname = ANY (current_schemas(false)) AND pg_table_is_visible(c.oid)
+      AND NOT has_any_column_privilege(c.oid, r.word)
+    GROUP BY 1 ORDER BY 1
+"""
+
 HAS_CONDITIONS = f"""
     WITH {_OURS}
     SELECT EXISTS (
@@ -110,6 +125,18 @@ async def check_rights(db: Postgres) -> str | None:
         f"{', '.join(words)} on {_WHAT[kind]}{_names(names)}" for (kind, words), names in grouped.items()
     )
     return f"{user}, the user of postgres.dsn, lacks {lacks}: {what_to_run(user)}."
+
+
+async def missing_for_instances(db: Postgres) -> str | None:
+    """Which right to change instances the user lacks, and the GRANT for it; None if it has all."""
+    rows = await db.fetch(_FOR_INSTANCES)
+    if not rows:
+        return None
+    grants = " ".join(f"GRANT {', '.join(row['words'])} ON {row['name']} TO {row['role']};" for row in rows)
+    return (
+        f"{rows[0]['role']}, the user of postgres.dsn, may not change instances: as the owner of the tables run "
+        f"`{grants}`, or `majlis migrate --role {rows[0]['role']}`."
+    )
 
 
 def what_to_run(user: str) -> str:

@@ -231,11 +231,25 @@ class RunTimeRows(msgspec.Struct, frozen=True):
     """The earlier set first."""
 
 
+class SecretRow(msgspec.Struct, frozen=True):
+    """A sealed key or token of an instance."""
+
+    instance: str
+    key: str
+    """Of the setting."""
+    sealed: bytes
+    key_id: str
+    """Names the key that opens it."""
+    set_at: datetime
+
+
 class Pause(msgspec.Struct, frozen=True):
-    """An operator's pause: no turn of the instance begins while it lasts."""
+    """An operator's pause, or that an instance is held: no turn of it begins while it lasts."""
 
     instance: str
     """Empty: every instance."""
     since: datetime
     until: datetime | None
     """None: until it is resumed."""
+    held: str = ""
+    """Why Majlis itself holds the instance, and what ends that; empty: an operator paused it."""

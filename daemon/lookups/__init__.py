@@ -7,7 +7,7 @@ May import the ledger's spelling of texts, the knowledge's vectors and search wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -66,6 +66,11 @@ class PostgresLookups:
             )
             for spec in self._specs
         }
+
+    def drop(self, names: Collection[str]) -> None:
+        """Read the settings of these instances again at their next turn."""
+        for name in names:
+            self._instances.drop(name)
 
     def forget(self) -> None:
         """Read the settings of every instance again at its next turn."""

@@ -57,8 +57,9 @@ class Remembered(Generic[ValueT]):
                 return in_progress.values[0]
 
     def drop(self, name: str) -> None:
-        """Fetch this value again at the next call."""
+        """Fetch this value again at the next call; the result of a fetch in progress is not kept either."""
         self._kept.pop(name, None)
+        self._in_progress.pop(name, None)
 
     def forget(self) -> None:
         """Fetch every value again; the result of a fetch in progress is not kept either."""

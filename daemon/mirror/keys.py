@@ -17,6 +17,9 @@ INSTALL = "majlis:{install}"
 ANY_PARTITION = "majlis:{p*"
 """A pattern: the keys of all partitions."""
 
+CHANGES = "majlis:{install}:changes"
+"""Counts changes of what is set for instances: another number than before means that there is something new."""
+
 
 class PartitionKeys(NamedTuple):
     """Keys shared by the conversations of one partition."""

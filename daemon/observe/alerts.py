@@ -125,6 +125,7 @@ def rules(settings: MonitorSettings, targets: TargetsSettings) -> tuple[AlertRul
             cleared,
             "install",
         ),
+        rule("instances_held", "instances held: a secret of theirs cannot be opened", 0, 0, 0),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
         *_target_rules(targets, raised, cleared),
     )

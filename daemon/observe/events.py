@@ -288,6 +288,15 @@ EVENTS: dict[str, Event] = {
         "a setting was set or unset at run time (`change`), here or by another daemon (`key`, `scope`, `by`)",
         "change",
     ),
+    "instance.added": Event(
+        "info", "an instance is there that was not before (`instance`, `version`)", "instance"
+    ),
+    "instance.changed": Event(
+        "info",
+        "what is set for an instance was changed, here, by another daemon or in SQL (`version`)",
+        "instance",
+    ),
+    "instance.removed": Event("info", "an instance was removed, and is not answered any more", "instance"),
     "settings.left_out": Event(
         "warning",
         "a setting that was made at run time does not fit and is not in force (`key`, `scope`, `why`)",
@@ -306,9 +315,16 @@ EVENTS: dict[str, Event] = {
     ),
     "instance.mode": Event("info", "an instance is in another mode from now on (`mode`)", counted_by="mode"),
     "pause.began": Event(
-        "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"
+        "warning",
+        "an operator paused an instance (`instance`, or `all`), or it is held: no turn of it begins",
     ),
     "pause.ended": Event("info", "the pause of an instance ended: its turns begin again"),
+    "secret.shut": Event(
+        "error", "a stored secret (`key`) of an `instance` cannot be opened: the instance is held (`why`)"
+    ),
+    "secret.opened": Event(
+        "info", "every secret of an `instance` that could not be opened can be, or is gone"
+    ),
     "dead.retried": Event("info", "a dead letter was retried: its messages are queued again"),
     "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and will not be answered"),
     # The sweep of the gateways' records

@@ -101,6 +101,9 @@ class Monitor:
         self._undelivered, self._old = _Noted(), _Noted()
         self._machines: dict[Conversation, float] = {}
         """When each was noticed."""
+        self._held: set[str] = set()
+        feed.observe("secret.shut", self._note_shut)
+        feed.observe("secret.opened", self._note_opened)
         feed.observe("conversation.busy", self._note_machine)
         feed.observe("conversation.machine", self._note_machine)
         feed.observe("limit.reached", self._note_limit)
@@ -143,6 +146,7 @@ class Monitor:
             "refused_for_good": float(self._refusals.add(now, self._feed.counters["webhook.refused"])),
             "unknown_instance": float(self._unknown.add(now, self._feed.counters["instance.unknown"])),
             "budget_reached": float(len(self._over_budget())),
+            "instances_held": float(len(self._held)),
             "undelivered": float(self._undelivered.count()),
             "old_messages": float(self._old.count()),
             "machine_talk": float(len(self._machines_lately())),
@@ -169,6 +173,7 @@ class Monitor:
         providers = _some(_open_providers(vitals.providers))
         return {
             "budget_reached": _some(self._over_budget()),
+            "instances_held": _some(sorted(self._held)),
             "provider_open": providers,
             "refused_for_good": self._refused_lately(),
             "unknown_instance": self._unknown_lately(),
@@ -207,6 +212,12 @@ class Monitor:
         since = trio.current_time() - self._settings.window_seconds
         self._unknown_names = {name: at for name, at in self._unknown_names.items() if at > since}
         return _some(sorted(self._unknown_names))
+
+    def _note_shut(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        self._held.add(str(fields.get("instance")))
+
+    def _note_opened(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        self._held.discard(str(fields.get("instance")))
 
     def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
         if conversation is not None:

@@ -14,7 +14,7 @@ from actors.identity import Conversation
 from actors.messages import Aside, Message, Swept
 from actors.supervisor import Supervisor
 from daemon.config import Settings
-from daemon.controls.pauses import PAUSED, PauseBoard, ended_by
+from daemon.controls.pauses import PAUSED, PauseBoard, ended_by, why_paused
 from daemon.ledger.rows import OwnMessageRow
 from daemon.ledger.stored_turns import StoredTurn, StoredTurns, original_id
 from daemon.observe.feed import EventFeed
@@ -222,6 +222,8 @@ class Explainer:
         pause = self._pauses.of(instance)
         if pause is None:
             return ""
+        if pause.held:
+            return why_paused(pause)
         until = f" until {iso(pause.until)}" if pause.until else " until it is resumed"
         return f"{PAUSED}{until}: {ended_by(pause)}"
 

@@ -13,6 +13,8 @@ from daemon.ledger.records import Records
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
+from daemon.tenants import Tenants
+from daemon.tenants.keys import FLAG_PREFIX
 from daemon.web.http1 import Response, json_response
 
 if TYPE_CHECKING:
@@ -38,24 +40,32 @@ class FlagChange(Parameters, frozen=True, kw_only=True):
 class FlagBoard:
     """A flag set by hand overrides the configuration; one set for an instance overrides the daemon's."""
 
-    def __init__(self, records: Records, stored: StoredFlags) -> None:
+    def __init__(self, records: Records, stored: StoredFlags, tenants: Tenants) -> None:
         self._records = records
         self._stored = stored
+        self._tenants = tenants
 
     async def page(self) -> FlagPage:
         await trio.lowlevel.checkpoint()
         return self._stored.page()
 
-    async def set(self, flag: str, value: bool, instance: str | None) -> FlagPage:
+    async def set(self, flag: str, value: bool, instance: str | None, by: str) -> FlagPage:
         """Set it for one instance on every daemon, or for this daemon. Raises `Missing` for an unknown instance."""
-        if instance is not None and not await self._records.knows_instance(instance):
+        if instance is None:
+            await self._stored.set(flag, value)
+            return self._stored.page()
+        if not await self._records.knows_instance(instance):
             raise Missing(f"The database has no instance called {instance}: check the spelling.")
-        await self._stored.set(flag, value, instance)
+        await self._tenants.change(instance, {f"{FLAG_PREFIX}{flag}": value}, (), by)
         return self._stored.page()
 
-    async def clear(self, flag: str, instance: str | None) -> FlagPage:
+    async def clear(self, flag: str, instance: str | None, by: str) -> FlagPage:
         """Raises `Conflict` when it was not set."""
-        if not await self._stored.clear(flag, instance):
+        if instance is None:
+            was_set = await self._stored.clear(flag)
+        elif was_set := self._stored.is_set(flag, instance):
+            await self._tenants.change(instance, {}, (f"{FLAG_PREFIX}{flag}",), by)
+        if not was_set:
             scope = f"for {instance}" if instance else "for this daemon"
             raise Conflict(f"{flag} is not set {scope}: there is nothing to clear, see `majlis flags`.")
         return self._stored.page()
@@ -73,8 +83,8 @@ async def _change(flags: FlagBoard, call: AdminCall, asked: FlagChange) -> Respo
     action = "flags.clear" if asked.change == "clear" else "flags.set"
     await call.audit(action, f"{asked.flag} {asked.change}, {place}")
     if asked.change == "clear":
-        return json_response(200, await flags.clear(asked.flag, instance))
-    return json_response(200, await flags.set(asked.flag, asked.change == "on", instance))
+        return json_response(200, await flags.clear(asked.flag, instance, call.who))
+    return json_response(200, await flags.set(asked.flag, asked.change == "on", instance, call.who))
 
 
 ROUTES = (

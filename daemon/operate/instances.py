@@ -26,6 +26,8 @@ class InstancePause(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     until: str = ""
     """Empty: until an operator resumes it."""
+    held: str = ""
+    """Why Majlis itself holds the instance, and what ends that; empty: an operator paused it."""
     stood_until: str | None = None
     """In the answer to a change: when the pause ended before, empty as above. None: it was not paused before."""
 
@@ -97,6 +99,8 @@ class Instances:
             raise Conflict(
                 "All instances are not paused together; `majlis status` shows pauses of single instances."
             )
+        if held := self._pauses.held(instance):
+            raise Conflict(f"{instance} is held by Majlis itself, and nobody paused it: {held}.")
         if self._pauses.of(instance) is not None:
             raise Conflict(
                 f"{instance} itself is not paused, all instances are: end that with `majlis resume --all`."
@@ -109,7 +113,7 @@ class Instances:
 
 
 def instance_pause(pause: Pause) -> InstancePause:
-    return InstancePause(instance=pause.instance, since=iso(pause.since), until=_end(pause))
+    return InstancePause(instance=pause.instance, since=iso(pause.since), until=_end(pause), held=pause.held)
 
 
 def _end(pause: Pause) -> str:

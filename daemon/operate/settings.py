@@ -12,15 +12,19 @@ from msgspec import Meta
 from actors.errors import Conflict, Missing
 from daemon.config import ConfigError
 from daemon.config.in_force import InForce, in_force, in_force_for
+from daemon.config.load import without_keys
 from daemon.config.run_time import full_key
 from daemon.config.schema import FLAG_OF
+from daemon.config.sources import read_value
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
-from daemon.controls.stored_settings import MAX_VALUE_CHARS, StoredSettings
+from daemon.controls.stored_settings import COMMAND, MAX_VALUE_CHARS, StoredSettings
 from daemon.ledger.records import Records
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
+from daemon.tenants import Tenants
+from daemon.tenants.keys import canonical
 from daemon.web.http1 import Response, json_response
 
 _NUMBERS = ("escalation.notify_numbers", "contacts.ignore", "contacts.allow")
@@ -103,8 +107,14 @@ class SettingsInForce:
     """Shows them, and changes those that may change at run time."""
 
     def __init__(
-        self, live: LiveSettings, stored: StoredSettings, flags: StoredFlags, records: Records
+        self,
+        live: LiveSettings,
+        stored: StoredSettings,
+        flags: StoredFlags,
+        records: Records,
+        tenants: Tenants,
     ) -> None:
+        self._tenants = tenants
         self._live = live
         self._stored = stored
         self._flags = flags
@@ -120,7 +130,7 @@ class SettingsInForce:
             await self._check_instance(instance)
         return ConfigPage(
             values=[
-                ConfigValue(key=row.key, value=_shown(row, reveal), origin=row.origin)
+                ConfigValue(key=row.key, value=shown(row, reveal), origin=row.origin)
                 for row in self._rows(instance)
             ],
             left_out=[
@@ -137,39 +147,52 @@ class SettingsInForce:
 
         Raises `Missing` for an unknown instance, `Conflict` for what does not fit.
         """
-        key = full_key(key)
-        if instance is not None:
-            await self._check_instance(instance)
         try:
-            await self._stored.set(key, text, instance, by, record)
+            if instance is None:
+                await self._stored.set(key, text, by, record)
+                return self._changed(key)
+            await self._check_instance(instance)
+            value = read_value(text, tuple(key.split(".")), COMMAND)
         except ConfigError as error:
             raise Conflict(str(error)) from None
-        return self._changed(key, instance)
+        plain = getattr(value, "parsed", value)
+
+        async def write_down() -> None:
+            await record(plain)
+
+        await self._tenants.change(instance, {key: value}, (), by, record=write_down)
+        return await self._changed_for(key, instance)
 
     async def unset(
-        self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]
+        self, key: str, instance: str | None, by: str, record: Callable[[], Awaitable[None]]
     ) -> SettingChanged:
         """Raises `Conflict` when it was not set, or another setting needs it."""
         key = full_key(key)
         try:
-            await self._stored.unset(key, instance, record)
+            if instance is None:
+                await self._stored.unset(key, record)
+                return self._changed(key)
         except ConfigError as error:
             raise Conflict(str(error)) from None
-        return self._changed(key, instance)
+        await self._check_instance(instance)
+        await self._tenants.change(instance, {}, (key,), by, record=record)
+        return await self._changed_for(key, instance)
 
     async def _check_instance(self, instance: str) -> None:
         if not await self._records.knows_instance(instance):
             raise Missing(f"The database has no instance called {instance}: check the spelling.")
 
-    def _changed(self, key: str, instance: str | None) -> SettingChanged:
-        row = _whole(key, self._rows(instance))
+    def _changed(self, key: str) -> SettingChanged:
+        row = _whole(key, self._rows(None))
+        exceptions = self._stored.holders(key)
         return SettingChanged(
-            key=key,
-            instance=instance or "",
-            value=_shown(row, reveal=False),
-            origin=row.origin,
-            exceptions=self._stored.holders(key) if instance is None else [],
+            key=key, instance="", value=shown(row, reveal=False), origin=row.origin, exceptions=exceptions
         )
+
+    async def _changed_for(self, key: str, instance: str) -> SettingChanged:
+        values = (await self._tenants.view(instance)).values
+        row = _whole(canonical(key), [InForce(value.key, value.value, value.origin) for value in values])
+        return SettingChanged(key=key, instance=instance, value=shown(row, reveal=False), origin=row.origin)
 
     def _rows(self, instance: str | None) -> list[InForce]:
         settings = self._live.with_origins(instance)
@@ -207,7 +230,10 @@ def _whole(key: str, rows: Sequence[InForce]) -> InForce:
     return entries[0]._replace(key=key, value=f"{{{listed}}}")
 
 
-def _shown(row: InForce, reveal: bool) -> str:
+def shown(row: InForce, reveal: bool) -> str:
+    """The value without phone numbers, unless `reveal`; a key in an address is never shown."""
+    if row.key == "webhook_url":
+        return without_keys(row.value)
     return row.value if reveal or not row.key.endswith(_NUMBERS) else _masked(row.value)
 
 
@@ -249,7 +275,7 @@ async def _unset(settings: SettingsInForce, call: AdminCall, asked: SettingChang
     async def record() -> None:
         await call.audit("settings.unset", f"{full_key(asked.key)}, {_place(instance)}")
 
-    return json_response(200, await settings.unset(asked.key, instance, record))
+    return json_response(200, await settings.unset(asked.key, instance, call.who, record))
 
 
 def _place(instance: str | None) -> str:

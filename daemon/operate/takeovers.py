@@ -172,6 +172,8 @@ class OperatorTakeovers:
     ) -> Exception:
         pause = self._pauses.of(conversation.instance)
         if view is not None and view.held_by == "pause" and pause is not None:
+            if pause.held:
+                return Conflict(f"{label} waits because its instance is held: {pause.held}.")
             return Conflict(f"{label} waits because of a pause: `{ended_by(pause)}` ends it.")
         if opted_out:
             return Conflict(

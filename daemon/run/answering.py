@@ -34,6 +34,7 @@ from daemon.knowledge.calibration import Calibrator
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
+from daemon.ledger.secret_rows import SecretRows
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
 from daemon.lookups.drafts import DraftPrompts
 from daemon.observe.feed import EventFeed
@@ -42,6 +43,9 @@ from daemon.proofs.sends_log import SendsLog, boot_id
 from daemon.run import peers
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
+from daemon.tenants.key_file import KeyFile
+from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.secrets import Secrets
 from daemon.web.client import HttpClient
 from daemon.web.tls import tls_context
 
@@ -98,17 +102,19 @@ class Answering:
             partial(_outbox_policy, live),
             partial(secrets.token_hex, 8),
         )
-        self.run_time = RunTime(records, node_id, feed)
-        self.stored_settings = StoredSettings(records, self.run_time, live, feed)
-        self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
+        self.secrets = Secrets(SecretRows(db), secret_keys(settings), self.pauses.hold, feed)
+        self.run_time = RunTime(records, node_id)
+        self.run_time.follow(self.secrets.take)
+        self.stored_settings = StoredSettings(records, self.run_time, live, feed, self.secrets.opened)
+        self.board = StoredFlags(records, self.run_time, live, feed)
         self.responder = peers.responders(live, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(
             db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry, self._mode
         )
         self.modes = Modes(db, self._mode, lambda: live.names, feed)
         self.late_failures = LateFailures(db, feed)
-        self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook)
+        self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook, self.pauses.held)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self._calibrator = Calibrator(db, embeddings, feed) if embeddings else None
         self.library = PostgresLibrary(db, embeddings, feed)
@@ -144,8 +150,7 @@ class Answering:
         )
 
     async def start(self, work: trio.Nursery) -> None:
-        """Read what was set at run time and begin to send notices; returns when all that runs."""
-        await work.start(self.run_time.run)
+        """Begin to send notices; returns when all that runs."""
         await work.start(self.pauses.run)
         await work.start(self.modes.run)
         await work.start(self.notifier.run)
@@ -168,6 +173,12 @@ class Answering:
 
     def _links_numbers(self, instance: str) -> bool:
         return self._live.terms(instance).contacts.link_numbers
+
+
+def secret_keys(settings: Settings) -> SecretKeys:
+    """A database of its own has a key of its own."""
+    file = KeyFile(settings.data_dir) if settings.postgres.is_embedded else None
+    return SecretKeys(settings.secrets.read, file)
 
 
 def wall_ms() -> int:

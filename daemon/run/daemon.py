@@ -13,7 +13,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.forwarding.spool import Spools
 from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
-from daemon.ingress.access import SharedToken, open_door
+from daemon.ingress.access import DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
@@ -53,7 +53,7 @@ from daemon.web.http1 import (
 
 SPOOLED_BODIES = 4
 """So many of the largest webhooks may be on their way in at once, where they are to be forwarded whole."""
-ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
+ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=512 * 1024)
 
 
 class Daemon:
@@ -88,13 +88,14 @@ class Daemon:
             self._broke,
         )
         self._taking = self._made_taking()
-        tokens = settings.ingress.auth.tokens
+        tokens, is_open = settings.ingress.auth.tokens, settings.ingress.auth.mode_in_force == "none"
+        to_all = SharedToken(tokens) if tokens else open_door if is_open else closed_door
         self._ingress = Ingress(
             reader=peers.reader(self._live, self._known),
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
-            authorize=SharedToken(tokens) if tokens else open_door,
+            authorize=DoorTokens(to_all, self._live.own_tokens, self._known),
             metrics=self._observing.exposition,
             observers=IngressObservers(feed.emit, self._observing.webhook, self._ingress_counters),
             forwards=self._taking,

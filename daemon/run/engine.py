@@ -20,7 +20,7 @@ from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.controls.amended_messages import MAX_RECENT, AmendedMessages
 from daemon.controls.early_messages import EarlyMessages
-from daemon.controls.instance_names import InstanceNames
+from daemon.controls.instance_numbers import InstanceNumbers
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
 from daemon.forwarding.forwarder import MAX_AT_ONCE, Forwarder, Outside
@@ -51,6 +51,7 @@ from daemon.operate.checks import Check, DoctorReport, contained
 from daemon.operate.doctor import examine
 from daemon.operate.engine_checks import engine_checks
 from daemon.operate.peer_checks import Known
+from daemon.operate.secrets import SealedSecrets
 from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
@@ -62,6 +63,8 @@ from daemon.run.lifecycle import CannotStart
 from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
+from daemon.tenants import Changes, Tenants
+from daemon.tenants.rows import TenantRows
 from daemon.web.client import HttpClient
 from daemon.web.tls import tls_context
 
@@ -144,7 +147,11 @@ class Parts:
             hop=lambda: hop_name(feed.install_id),
         )
         self.forwarder = Forwarder(self.forwards, self._forwards_http, around, feed)
-        self._names = InstanceNames(self.records, known, feed)
+        self._numbers = InstanceNumbers(self.records, known, feed)
+        rows, answering = TenantRows(self.db), self.answering
+        self.changes = Changes(rows, self._redis, answering.run_time, known, answering.lookups.drop, feed)
+        self.changes.follow(self._end_what_waits)
+        self.tenants = Tenants(rows, self.changes, live, answering.board, known, answering.secrets)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
@@ -176,9 +183,10 @@ class Parts:
         self._redis.expect(install_id)
         self._feed.set_install_id(install_id)
         reach("recovering")
+        await work.start(self.changes.run)
         await self.answering.start(work)
-        await work.start(self._names.run)
         await work.start(self.forwarder.run)
+        work.start_soon(self._numbers.run, name="numbers of instances")
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
@@ -249,7 +257,16 @@ class Parts:
     async def forget(self) -> None:
         """Rows of instances were changed: have them read again. Raises `LedgerUnavailable`."""
         self.answering.lookups.forget()
-        await self._names.refresh()
+        await self.changes.look()
+
+    async def _end_what_waits(self, changed: frozenset[str], _added: frozenset[str]) -> None:
+        """What waits in an instance that was removed ends now, by the rule that it is inactive."""
+        await trio.lowlevel.checkpoint()
+        gone = changed - self.changes.names
+        if gone:
+            for view in self.supervisor.views():
+                if view.conversation.instance in gone:
+                    self.supervisor.flush(view.conversation)
 
     async def doctor(self, doors: Sequence[OpenDoor], feeds: Sequence[FeedView]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""
@@ -271,7 +288,11 @@ class Parts:
         async def engines() -> Iterable[Check]:
             return await engine_checks(self._settings, self._redis, self.db)
 
-        asks = {"redis": redis, "postgres": postgres, "engines": engines}
+        async def secrets() -> Iterable[Check]:
+            await trio.lowlevel.checkpoint()
+            return SealedSecrets(self.answering.secrets).checks()
+
+        asks = {"redis": redis, "postgres": postgres, "engines": engines, "secrets": secrets}
         return [check for name, ask in asks.items() for check in await contained(name, ask)]
 
     def _stored(self, message: Message, receipt: Receipt) -> None:

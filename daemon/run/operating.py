@@ -22,6 +22,7 @@ from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
+from daemon.operate.declared import DeclaredInstances
 from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
 from daemon.operate.drafts import Drafts
@@ -34,6 +35,7 @@ from daemon.operate.kpi import Kpis
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import LEVELS, Level, Levels, gid_of
 from daemon.operate.login import DashboardLogin, LoginLink, Sessions
+from daemon.operate.secrets import SealedSecrets
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.shadow import ShadowBoard
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
@@ -41,6 +43,7 @@ from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
+from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.run.engine import Parts
@@ -109,15 +112,18 @@ def operating(
         Kpis(targets),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
-        SettingsInForce(live, answering.stored_settings, flags, records),
+        SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants),
+        SealedSecrets(answering.secrets),
         Audit(records),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
+        InstanceBook(parts.tenants, live, pauses),
+        DeclaredInstances(parts.tenants),
         ShadowBoard(Shadows(parts.db), lambda name: live.terms(name).mode, label),
         control,
         DashboardLogin(new_link, sessions),
-        FlagBoard(records, flags),
+        FlagBoard(records, flags, parts.tenants),
         DeadLetters(records, append, label, feed),
         ForwardDesk(parts.forwards, feed, parts.forwarder.nudge),
         KnowledgeFiles(answering.library, control.reload),

@@ -84,7 +84,8 @@ class Sweeping:
         if of_others is not None:
             stored = await self._parts.records.stored_instances(own, MAX_STORED)
             found |= dict.fromkeys(stored.names, of_others)
-        return {name: reader for name, reader in found.items() if reader is not None}
+        held = self._parts.answering.pauses.held  # its key is not there: it is compared when it is again
+        return {name: reader for name, reader in found.items() if reader is not None and not held(name)}
 
     def _is_ready(self) -> bool:
         readiness = self._health.readiness()

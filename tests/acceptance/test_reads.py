@@ -16,11 +16,11 @@ QUICK = {
     "daemon.controls.notifier.POLL_SECONDS": 0.2,
     "daemon.controls.pauses.REFRESH_SECONDS": 0.2,
     "daemon.controls.replays.POLL_SECONDS": 0.2,
-    "daemon.controls.run_time.REFRESH_SECONDS": 0.2,
     "daemon.knowledge.housekeeping.EVERY_SECONDS": 0.2,
     "daemon.observe.store_watch.CHECK_SECONDS": 0.2,
     "daemon.partitions.due_poll.DUE_SECONDS": 0.2,
     "daemon.run.watchdog.STATUS_SECONDS": 0.2,
+    "daemon.tenants.changes.POLL_SECONDS": 0.2,
 }
 """So often the loops come round, many times between two renewals of the leases."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from daemon.tenants.key_file import KeyFile
+from daemon.tenants.sealing import Sealer
 from tests.acceptance.harness import DaemonUnderTest, Tree, daemon_under_test, merged
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
@@ -19,6 +22,8 @@ CANARY = "canary7391"
 PHONES = [f"5598877665{number:02d}" for number in range(6)]
 TOKEN, GATEWAY_KEY, MODEL_KEY = f"token-{CANARY}", f"gateway-{CANARY}", f"model-{CANARY}"
 PROMPT = f"prompt {CANARY}"
+SEALED = {"gateway.api_key": GATEWAY_KEY, "alerts.webhook": f"http://127.0.0.1:9/sealed-{CANARY}"}
+"""Stored for the instance."""
 DIGITS = "5598877665"
 """The prefix of all the phone numbers."""
 
@@ -64,6 +69,12 @@ def send(daemon: DaemonUnderTest, payload: Tree, token: str = TOKEN) -> int:
 
 
 def suffer(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    sealer = Sealer([KeyFile(daemon.data_dir).read_or_make()])
+    for key, value in SEALED.items():
+        sealed = sealer.seal("demo", key, value)
+        put = "INSERT INTO majlis_secrets (instance, key, sealed, key_id) VALUES ($1, $2, $3, $4)"
+        daemon.rows(put, "demo", key, sealed.box, sealed.key_id)
+    daemon.majlis("reload")
     assert send(daemon, said(0, "well", "S-1")) == 200
     model.order("status", 2, lambda text: "model-500" in text)
     assert send(daemon, said(1, "model-500", "S-2")) == 200
@@ -140,6 +151,7 @@ def test_no_response_to_a_webhook_contains_them(seen: DaemonUnderTest) -> None:
         ("show", f"demo/{PHONES[0]}"),
         ("show", f"demo/{PHONES[1]}"),
         ("doctor",),
+        ("secrets",),
     ],
     ids=" ".join,
 )
@@ -147,6 +159,12 @@ def test_no_command_shows_them_unless_asked(command: tuple[str, ...], seen: Daem
     ended = seen.majlis(*command, "--json")
     assert json.loads(ended.stdout), ended
     assert_clean(ended.stdout + ended.stderr, " ".join(command[:1]))
+
+
+def test_a_stored_secret_is_in_force_and_masked(seen: DaemonUnderTest) -> None:
+    rows = json.loads(seen.majlis("config", "--instance", "demo", "--json").stdout)["values"]
+    stored = {row["key"]: row["value"] for row in rows if "majlis instance set" in row["origin"]}
+    assert stored == dict.fromkeys(SEALED, "****")
 
 
 def test_no_metadata_of_a_process_contains_them(seen: DaemonUnderTest) -> None:
@@ -168,14 +186,17 @@ def test_quarantined_bodies_contain_no_key(seen: DaemonUnderTest) -> None:
 
 
 def test_no_key_is_stored(seen: DaemonUnderTest) -> None:
-    """The key in every webhook is in no file of Redis and no table of Postgres."""
+    """The key in every webhook, and those that are stored sealed, are in no file of Redis and no table of Postgres."""
     aof = b"".join(path.read_bytes() for path in (seen.data_dir / "redis").rglob("*") if path.is_file())
     assert CANARY.encode() in aof
-    assert f"apikey-{CANARY}".encode() not in aof
+    assert seen.rows("SELECT count(*) AS n FROM majlis_secrets")[0]["n"] == len(SEALED)
+    secret = [f"apikey-{CANARY}", *SEALED.values()]
+    assert not [word for word in secret if word.encode() in aof]
     tables = seen.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
     for table in [row["table_name"] for row in tables]:
+        written = [*secret, *(word.encode().hex() for word in secret)]  # so is the text of a bytea
         found = seen.rows(
-            f'SELECT count(*) AS n FROM "{table}" t WHERE t::text LIKE $1', f"%apikey-{CANARY}%"
+            f'SELECT count(*) AS n FROM "{table}" t WHERE t::text ~ $1', "|".join(map(re.escape, written))
         )
         assert found[0]["n"] == 0, table
 

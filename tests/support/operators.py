@@ -43,8 +43,10 @@ from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.forwarding.store import ForwardStore
 from daemon.ingress.counters import IngressCounters
+from daemon.ingress.known_instances import KnownInstances
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
+from daemon.ledger.secret_rows import SecretRows
 from daemon.ledger.shadows import Shadows
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.ledger.target_records import TargetRecords
@@ -68,6 +70,7 @@ from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
+from daemon.operate.declared import DeclaredInstances
 from daemon.operate.directory import Directory
 from daemon.operate.doctor import Doctor
 from daemon.operate.drafts import Drafts
@@ -80,6 +83,7 @@ from daemon.operate.kpi import Kpis
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
+from daemon.operate.secrets import SealedSecrets
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.shadow import ShadowBoard
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
@@ -87,11 +91,16 @@ from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
+from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
+from daemon.tenants import Changes, Tenants
+from daemon.tenants.rows import TenantRows
+from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.secrets import Secrets
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, nothing_waits, open_postgres, prepare
 
@@ -99,6 +108,8 @@ T = TypeVar("T")
 
 INSTALL = "test install"
 NODE = "node-a"
+SEALING_KEYS = (bytes(32), bytes([1]) * 32)
+"""The first one seals."""
 LINK = "http://127.0.0.1:8089/#login=token"
 NOW_MS = 1_800_000_000_000
 
@@ -205,6 +216,13 @@ class ListedBrowsers:
         return gone
 
 
+class SilentRedis:
+    """Nobody listens to notices here."""
+
+    async def command(self, *_arguments: object) -> None:
+        await trio.lowlevel.checkpoint()
+
+
 class Operators:
     """Every topic by name, what it looks at, and `api`, which answers with all of them."""
 
@@ -227,10 +245,22 @@ class Operators:
         self.sizes = ListedSizes()
         self.fences: Mapping[int, int] = {}
         self.live = LiveSettings(self.settings)
-        self.run_time = RunTime(self.records, NODE, self.feed)
-        self.stored_settings = StoredSettings(self.records, self.run_time, self.live, self.feed)
-        self.stored_flags = StoredFlags(self.records, self.run_time, self.live, self.feed)
         self.pauses = PauseBoard(self.records, self.feed)
+        self.secrets = Secrets(SecretRows(self.db), SecretKeys(SEALING_KEYS), self.pauses.hold, self.feed)
+        self.run_time = RunTime(self.records, NODE)
+        self.pauses.hold({})  # as after the first reading
+        self.run_time.follow(self.secrets.take)
+        self.stored_settings = StoredSettings(
+            self.records, self.run_time, self.live, self.feed, self.secrets.opened
+        )
+        self.stored_flags = StoredFlags(self.records, self.run_time, self.live, self.feed)
+        self.known = KnownInstances(self.settings.instances)
+        self.lookups_dropped: set[str] = set()
+        rows = TenantRows(self.db)
+        self.changes = Changes(
+            rows, cast(Any, SilentRedis()), self.run_time, self.known, self.lookups_dropped.update, self.feed
+        )
+        self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known, self.secrets)
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []
         self.alerts: list[AlertView] = []
@@ -238,6 +268,11 @@ class Operators:
         self.counters = IngressCounters()
         self.library = PostgresLibrary(self.db, None, self.feed)
         self.report = DoctorReport(checks=[Check(name="redis", state="ok", detail="answers")])
+        self._stand_in()
+        self._wire()
+
+    def _stand_in(self) -> None:
+        """What is there in place of a browser, the audit log, the responder and the door."""
         self.links: list[str] = []
         """Of a dashboard: other names of the page."""
         self.no_dashboard = ""
@@ -255,7 +290,6 @@ class Operators:
         self.open_doors: Sequence[OpenDoor] = ()
         self.forgotten = 0
         self.stop = Stop()
-        self._wire()
 
     def _wire(self) -> None:
         feed, health, records, label = self.feed, self.health, self.records, self.feed.label
@@ -315,8 +349,11 @@ class Operators:
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
-        self.flags = FlagBoard(records, self.stored_flags)
-        self.in_force = SettingsInForce(self.live, self.stored_settings, self.stored_flags, records)
+        self.flags = FlagBoard(records, self.stored_flags, self.tenants)
+        self.in_force = SettingsInForce(
+            self.live, self.stored_settings, self.stored_flags, records, self.tenants
+        )
+        self.book = InstanceBook(self.tenants, self.live, self.pauses)
         self.letters = DeadLetters(records, self._append, label, feed)
         self.forwards = ForwardDesk(ForwardStore(self.db, NODE), feed, lambda: None)
         self.api = self.with_levels(None)
@@ -326,7 +363,8 @@ class Operators:
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters, self.forwards,
-            EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
+            EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, self.book,
+            SealedSecrets(self.secrets), DeclaredInstances(self.tenants), Doctor(self._examine),
             Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip

@@ -135,6 +135,7 @@ function showBanners(root) {
 export function pauseWords(pause) {
   const until = pause.until ? `until ${format.moment(pause.until)}` : "until it is resumed";
   const subject = pause.instance ? `Instance ${pause.instance} is` : "All instances are";
+  if (pause.held) return [`${subject} held: ${pause.held}.`, "Messages are acknowledged and stored, and answered afterwards."];
   return [`${subject} paused ${until}.`, "Messages are acknowledged and stored, and answered afterwards."];
 }
 

@@ -83,9 +83,6 @@ FROM (SELECT t.instance, o.state, coalesce(o.reason, '') AS reason,
 WHERE p.place <= $2
 ORDER BY p.instance, p.place
 
--- instance_names --
-SELECT DISTINCT instance_name::text AS name FROM whatsapp_instances WHERE instance_name IS NOT NULL ORDER BY 1 LIMIT $1
-
 -- register_instances --
 -- Inserts a row for each configured instance that has none. An existing table may lack a unique key on the name, so
 -- a lock keeps two daemons from inserting the same one.
@@ -147,6 +144,10 @@ ORDER BY t.batch_number DESC
 
 -- opt_in --
 SELECT majlis_opt_in($1, $2, 'operator')
+
+-- note_registered --
+-- Their first versions.
+SELECT majlis_note_version(n, 'config.yaml', '', 'change') FROM unnest($1::text[]) AS n
 
 -- instance_numbers --
 -- The gateway named the number of each of these instances; $1: the names, $2: the numbers.
@@ -210,7 +211,7 @@ ON CONFLICT (instance) DO UPDATE SET until = excluded.until,
 DELETE FROM majlis_pauses WHERE instance = $1
 
 -- knows_instance --
-SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)
+SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1) AND NOT majlis_is_removed($1)
 
 -- audit --
 INSERT INTO majlis_audit (uid, pid, action, target, detail) VALUES ($1, $2, $3, $4, $5) RETURNING id

@@ -92,7 +92,7 @@ async def _silenced(operators: Operators, conversation: Conversation, heeded: bo
     await operators.takeovers.begin(conversation, 60)
     await operators.db.fetch(_TAKEOVER)
     for flag in () if heeded else ("takeover", "escalation"):
-        await operators.flags.set(flag, False, conversation.instance)
+        await operators.flags.set(flag, False, conversation.instance, "uid 7")
 
 
 def suppressed(door: DoorInThread) -> int:

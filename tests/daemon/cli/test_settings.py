@@ -58,7 +58,7 @@ def test_a_setting_is_set_shown_and_unset(door: DoorInThread, majlis: Typed) -> 
     set_here = majlis("set", key, "5").out
     assert set_here.startswith(f"{key} is 5.0 for this daemon (majlis set, uid ")
     assert majlis("set", key, "2", "--instance", "acme").out.startswith(
-        f"{key} is 2.0 for acme (majlis set --inst"
+        f"{key} is 2.0 for acme (majlis instance set, uid "
     )
     assert majlis("set", key, "6").out.splitlines()[1] == "set for themselves: acme"
     majlis("set", "escalation.message", words, "--instance", "acme")
@@ -70,7 +70,7 @@ def test_a_setting_is_set_shown_and_unset(door: DoorInThread, majlis: Typed) -> 
         shown = json.loads(majlis("config", *arguments, "--json").out)["values"]
         return {row["key"]: (row["value"], row["origin"].partition(", uid ")[0]) for row in shown}
 
-    of_acme = "majlis set --instance acme"
+    of_acme = "majlis instance set"
     here, own = rows(), rows("--instance", "acme")
     assert here[key] == ("6.0", "majlis set") and here[f"instances.acme.{key}"] == ("2.0", of_acme)
     assert here["cache.enabled"] == ("true", "default")

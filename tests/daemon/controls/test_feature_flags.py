@@ -13,7 +13,7 @@ from actors.errors import LedgerUnavailable
 from daemon.config import Settings, load
 from daemon.controls.feature_flags import FLAGS, StoredFlags
 from daemon.controls.live_settings import LiveSettings
-from daemon.controls.run_time import REFRESH_SECONDS, RunTime
+from daemon.controls.run_time import RunTime
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow, RunTimeRows
 from daemon.observe.feed import EventFeed
@@ -71,9 +71,20 @@ def feed() -> EventFeed:
     return EventFeed(strict=True)
 
 
+async def set_for(
+    run_time: RunTime, records: RecordsInMemory, flag: str, value: bool | None, name: str
+) -> None:
+    """As `Tenants` does it, or another daemon."""
+    if value is None:
+        records.rows.pop((f"instance:{name}", flag))
+    else:
+        records.rows[f"instance:{name}", flag] = value
+    await run_time.refresh()
+
+
 @pytest.fixture
-def run_time(records: RecordsInMemory, feed: EventFeed) -> RunTime:
-    return RunTime(records, "node-a", feed)
+def run_time(records: RecordsInMemory) -> RunTime:
+    return RunTime(records, "node-a")
 
 
 @pytest.fixture
@@ -87,23 +98,28 @@ def test_without_stored_flags_the_configuration_applies(board: StoredFlags) -> N
     assert board.of("nobody knows it") == board.of("acme")
 
 
-async def test_the_flag_with_the_narrower_scope_wins(board: StoredFlags) -> None:
+async def test_the_flag_with_the_narrower_scope_wins(
+    board: StoredFlags, run_time: RunTime, records: RecordsInMemory
+) -> None:
     """Instance before daemon before configuration, each as long as it is set."""
     await board.set("cache", False)
     assert not board.of("acme").cache and not board.of("a stranger").cache
-    await board.set("cache", True, "acme")
+    await set_for(run_time, records, "cache", True, "acme")
     assert board.of("acme").cache and not board.of("frugal").cache
     await board.set("cache", True)
     assert board.of("frugal").cache, "what is set for the daemon wins over an instance's configuration"
-    assert await board.clear("cache") and await board.clear("cache", "acme")
+    assert await board.clear("cache")
+    await set_for(run_time, records, "cache", None, "acme")
     assert board.of("acme").cache and not board.of("frugal").cache
     assert not await board.clear("cache"), "it is clear already"
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-async def test_each_flag_can_be_set_and_changes_no_other(board: StoredFlags, flag: str) -> None:
+async def test_each_flag_can_be_set_and_changes_no_other(
+    board: StoredFlags, run_time: RunTime, records: RecordsInMemory, flag: str
+) -> None:
     before = board.of("acme")
-    await board.set(flag, not getattr(before, flag), "acme")
+    await set_for(run_time, records, flag, not getattr(before, flag), "acme")
     after = board.of("acme")
     assert [name for name in FLAGS if getattr(after, name) != getattr(before, name)] == [flag]
     assert board.of("shop") == before
@@ -123,11 +139,11 @@ async def test_each_change_is_announced_once(
 ) -> None:
     with trio.fail_after(10):
         async with feed.tail() as tail:
-            await board.set("cache", False, "acme")
-            await board.set("cache", False, "acme")
+            await set_for(run_time, records, "cache", False, "acme")
+            await set_for(run_time, records, "cache", False, "acme")
             records.rows["instance:shop", "parallel"] = False  # another daemon did it
             await run_time.refresh()
-            await board.clear("cache", "acme")
+            await set_for(run_time, records, "cache", None, "acme")
             told = [await tail.receive() for _ in range(3)]
     assert feed.counters["flags.changed"] == 3
     assert [(one["scope"], one["flag"], one["value"]) for one in told] == [
@@ -135,38 +151,6 @@ async def test_each_change_is_announced_once(
         ("instance:shop", "parallel", "off"),
         ("instance:acme", "cache", "cleared"),
     ]
-
-
-async def test_flags_that_other_daemons_set_are_read_periodically(
-    board: StoredFlags, run_time: RunTime, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
-) -> None:
-    records.rows["instance:acme", "parallel"] = False
-    async with trio.open_nursery() as nursery:
-        await nursery.start(run_time.run)
-        assert not board.of("acme").parallel, "it is read before it is started"
-        records.rows["instance:acme", "parallel"] = True
-        await trio.sleep(REFRESH_SECONDS + 1)
-        assert board.of("acme").parallel
-        nursery.cancel_scope.cancel()
-
-
-async def test_while_postgres_is_away_the_last_known_flags_apply(
-    board: StoredFlags, run_time: RunTime, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
-) -> None:
-    """Law 3. A start without Postgres uses the configuration."""
-    records.away = True
-    async with trio.open_nursery() as nursery:
-        await nursery.start(run_time.run)
-        assert board.of("acme").parallel
-        records.rows["daemon:node-a", "parallel"] = False
-        records.away = False
-        await trio.sleep(REFRESH_SECONDS + 1)
-        records.away = True
-        await trio.sleep(3 * REFRESH_SECONDS)
-        assert not board.of("acme").parallel
-        with pytest.raises(LedgerUnavailable):
-            await run_time.refresh()
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: EventFeed) -> None:
@@ -185,7 +169,7 @@ async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: Even
             return rows
 
     records = Slow()
-    run_time = RunTime(records, "node-a", feed)
+    run_time = RunTime(records, "node-a")
     board = StoredFlags(records, run_time, LiveSettings(settings), feed)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -197,8 +181,10 @@ async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: Even
     assert not board.of("acme").cache
 
 
-async def test_the_page_shows_the_values_in_force_and_the_instances_that_differ(board: StoredFlags) -> None:
-    await board.set("cache", True, "frugal")
+async def test_the_page_shows_the_values_in_force_and_the_instances_that_differ(
+    board: StoredFlags, run_time: RunTime, records: RecordsInMemory
+) -> None:
+    await set_for(run_time, records, "cache", True, "frugal")
     await board.set("parallel", False)
     page = board.page()
     by_name = {flag.flag: flag for flag in page.flags}
@@ -214,14 +200,15 @@ async def test_flags_survive_in_postgres_and_reach_other_daemons(
     migrated_postgres_dsn: str, settings: Settings, feed: EventFeed
 ) -> None:
     async with open_world(migrated_postgres_dsn) as world:
-        nodes = [RunTime(world.records, node, feed) for node in ("node-a", "node-b")]
+        nodes = [RunTime(world.records, node) for node in ("node-a", "node-b")]
         first, second = (StoredFlags(world.records, node, LiveSettings(settings), feed) for node in nodes)
         await first.set("cache", False)
-        await first.set("knowledge", False, "acme")
-        await first.set("knowledge", False, "acme")
+        row = FlagRow("instance:acme", "knowledge", False)
+        await world.records.set_flag(row)
+        await world.records.set_flag(row)
         assert [len((await node.refresh()).flags) for node in nodes] == [2, 1]
         assert not first.of("shop").cache and second.of("shop").cache
         assert not second.of("acme").knowledge
-        assert await second.clear("knowledge", "acme")
+        await world.records.clear_flag(row.scope, row.flag)
         await nodes[0].refresh()
         assert first.of("acme").knowledge and not first.of("acme").cache

@@ -101,13 +101,13 @@ async def test_a_silence_without_effect_is_listed_as_such(operators: Operators) 
     await answered(operators, escalation="asks_for_human")
     await operators.takeovers.begin(DEMO, 60)
     for flag in ("takeover", "escalation"):
-        await operators.flags.set(flag, False, "demo")
+        await operators.flags.set(flag, False, "demo", "uid 7")
     [listed] = (await operators.conversations.silent(None, 10)).conversations
     assert listed.taken_over and not listed.taken_over.heeded
     assert listed.escalated and not listed.escalated.heeded
     assert (await operators.conversations.silent("silent", 10)).matching == 0
     assert (await operators.conversations.silent("demo", 0)).matching == 1
-    await operators.flags.set("takeover", True, "demo")
+    await operators.flags.set("takeover", True, "demo", "uid 7")
     shown = await operators.conversations.show(DEMO)
     assert shown.taken_over and shown.taken_over.heeded
     assert shown.escalated and not shown.escalated.heeded

@@ -10,6 +10,7 @@ import trio
 from actors.errors import LedgerUnavailable
 from daemon.ledger.records import Records
 from daemon.operate.instance_directory import InstanceDirectory
+from daemon.tenants.rows import TenantRows
 from tests.support.ledgers import open_world
 
 
@@ -40,8 +41,9 @@ async def test_instances_of_the_database_are_added(fresh_postgres_dsn: str) -> N
         await world.db.fetch(
             "INSERT INTO whatsapp_instances (instance_name, is_active) VALUES ('closed', false)"
         )
-        assert await world.records.instance_names(10) == ("closed", "demo")
-        assert await world.records.instance_names(1) == ("closed",)
+        rows = TenantRows(world.db)
+        assert await rows.names(10) == ("closed", "demo")
+        assert await rows.names(1) == ("closed",)
         assert await whole.knows("demo") and not await whole.knows("nobody")
 
 

@@ -223,7 +223,7 @@ def _example(schema: Schema) -> Any:
         return _example(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     match schema["type"]:
         case "object":
-            return {name: _example(one) for name, one in schema["properties"].items()}
+            return {name: _example(one) for name, one in schema.get("properties", {}).items()}
         case "array":
             return [_example(schema["items"])]
         case "integer":

@@ -48,7 +48,7 @@ async def test_a_takeover_without_effect_is_refused(operators: Operators) -> Non
     silent = Conversation("silent", DEMO.contact)
     with pytest.raises(Conflict, match="majlis flags set takeover on --instance silent"):
         await operators.takeovers.begin(silent, None)
-    await operators.flags.set("takeover", True, "silent")
+    await operators.flags.set("takeover", True, "silent", "uid 7")
     await operators.takeovers.begin(silent, None)
     left = await operators.db.value("SELECT extract(epoch FROM until - now())::int FROM majlis_takeovers")
     assert TAKEOVER_SECONDS - 60 < left <= TAKEOVER_SECONDS

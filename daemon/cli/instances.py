@@ -1,0 +1,334 @@
+"""`majlis instance`: which instances there are, what is set for each, and changing it without SQL or a restart."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from daemon.cli.client import (
+    USAGE_ERROR,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    RevealOption,
+    SetOption,
+    client_of,
+    option,
+    view,
+)
+from daemon.cli.render import cell, count, display, moment, print_json, table
+from daemon.operate.tenants import (
+    HistoryQuery,
+    InstanceChanged,
+    InstanceHistory,
+    InstanceList,
+    InstancePage,
+    ValueChanged,
+)
+from daemon.tenants.keys import MAX_PROMPT_CHARS
+
+SHOWN_CHARS = 60
+"""Of a value in a list, unless all of it is asked for."""
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name of the instance.")]
+ValuesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE…",
+        help="A setting, e.g. prompt, model, batching.window_seconds or flags.cache. KEY=@FILE reads the value from a "
+        "file; KEY=- asks for it without showing it, or reads it from standard input.",
+    ),
+]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Kept with the version.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def list_instances(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
+    """List the instances: mode, version, gateway, and when each was changed last.
+
+    Example: majlis instance list
+    """
+    document = client_of(config, set_).get("/v1/instances")
+    if json:
+        print_json(document)
+        return
+    page = view(document, InstanceList)
+    shown = table(
+        "instance", "mode", "gateway", "prompt", "version", "changed (UTC)", "by", right=("version",)
+    )
+    for one in page.instances:
+        mode = one.mode if one.active else "inactive"
+        cells = (one.instance, mode, one.gateway, "yes" if one.has_prompt else "-", one.version)
+        shown.add_row(*map(cell, cells), cell(moment(one.changed_at)), cell(one.changed_by))
+    display(shown)
+    for one in page.instances:
+        if one.held:
+            display(cell(f"{one.instance} is held: {one.held}", "yellow"))
+    display(cell(count(len(page.instances), "instance"), "dim"))
+
+
+def show_instance(
+    name: NameArgument,
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="Only settings whose key starts with this, e.g. batching.")
+    ] = "",
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only settings that differ from the default.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Do not shorten the prompt and other long values.")
+    ] = False,
+    reveal: RevealOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what is set for an instance, and where each value comes from.
+
+    Secrets are never shown, not even with --reveal.
+
+    Example: majlis instance show acme --changed
+
+    Example: majlis instance show acme prompt --full
+    """
+    page = view(client_of(config, set_).get(instance_path(name), {"reveal": reveal}), InstancePage)
+    found = [
+        one for one in page.values if one.key.startswith(key) and not (changed and one.origin == "default")
+    ]
+    if json:
+        print_json(
+            InstancePage(
+                instance=page.instance,
+                version=page.version,
+                changed_at=page.changed_at,
+                changed_by=page.changed_by,
+                origin=page.origin,
+                values=found,
+            )
+        )
+        return
+    if found:
+        shown = table("key", "value", "source", roomy=("key", "value", "source"))
+        for one in found:
+            style = "dim" if one.origin == "default" else ""
+            value = one.value if full else _shortened(one.value)
+            shown.add_row(cell(one.key), cell(value, style), cell(one.origin, style))
+        display(shown)
+    unknown = f"; no key starts with {key}" if key and not found and not changed else ""
+    words = f"{page.instance}: version {page.version}, {moment(page.changed_at)} UTC, by {page.changed_by}{unknown}"
+    display(cell(words, "dim"))
+
+
+def add(
+    name: NameArgument,
+    values: ValuesArgument = None,
+    why: WhyOption = "",
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add an instance, named as the gateway names it. Its customers are answered from now on.
+
+    Customers who ask for a person are escalated; escalation.enabled=false switches that off.
+
+    Example: majlis instance add acme prompt=@acme.txt model=gpt-4.1-mini
+
+    Example: majlis instance add acme mode=shadow 'hours=[sun-thu 09:00-22:00]'
+    """
+    body = {"set": _values(values or ()), "why": why}
+    _print_change(client_of(config, set_).post(f"{instance_path(name)}/add", body=body), json)
+
+
+def set_values(
+    name: NameArgument,
+    values: ValuesArgument = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="KEY", help="A key that is not to be set any more. Repeatable."),
+    ] = None,
+    why: WhyOption = "",
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change what is set for an instance: all of it or, if one value does not fit, nothing.
+
+    It is in force at once on every daemon, without a restart, and is a version: `majlis instance rollback` undoes it.
+
+    Example: majlis instance set acme batching.window_seconds=5 reply.max_parts=3 --why "short answers"
+
+    Example: majlis instance set acme prompt=@acme.txt --unset hours
+
+    Example: majlis instance set acme flags.cache=off 'contacts.ignore=["+55 11 90000-0099"]'
+    """
+    body = {"set": _values(values or ()), "unset": unset or [], "why": why}
+    _print_change(client_of(config, set_).post(f"{instance_path(name)}/set", body=body), json)
+
+
+def remove(
+    name: NameArgument,
+    why: WhyOption = "",
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remove an instance: nobody is answered there any more, and its settings and secrets are deleted.
+
+    Conversations and history stay, and so do its versions: `majlis instance rollback NAME --to previous` brings it
+    back, without its secrets. `majlis instance export NAME` keeps its settings in a file.
+
+    Example: majlis instance remove acme --why "left us"
+    """
+    client = client_of(config, set_)
+    if not yes:
+        ask(f"Remove {name}? Its settings and secrets are deleted; conversations and history stay.")
+    document = client.post(f"{instance_path(name)}/remove", body={"why": why})
+    if json:
+        print_json(document)
+        return
+    done = view(document, InstanceChanged)
+    words = f"{done.instance} is removed (version {done.version}): its conversations and history stay in the database"
+    display(cell(words))
+
+
+def history(
+    name: NameArgument,
+    limit: Annotated[int, option(HistoryQuery, "limit", "--limit", "-n", metavar="N")] = 20,
+    full: Annotated[bool, typer.Option("--full", help="Do not shorten long values.")] = False,
+    reveal: RevealOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the versions of an instance: who changed what, when and why; the latest first.
+
+    By SQL: it was found changed in the database.
+
+    Example: majlis instance history acme
+    """
+    document = client_of(config, set_).get(
+        f"{instance_path(name)}/history", {"limit": limit, "reveal": reveal}
+    )
+    if json:
+        print_json(document)
+        return
+    page = view(document, InstanceHistory)
+    shown = table("version", "when (UTC)", "by", "what", right=("version",), roomy=("what",))
+    for one in page.versions:
+        lines = [_change_line(change, full) for change in one.changes] or ["nothing that is in force"]
+        if one.what != "change" or one.why:
+            lines.insert(0, ": ".join(filter(None, (_WHAT[one.what], one.why))))
+        shown.add_row(cell(one.version), cell(moment(one.at)), cell(one.by), cell("\n".join(lines)))
+    display(shown)
+
+
+def rollback(
+    name: NameArgument,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="A version's number, or `previous`.")
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Set everything as it was in an earlier version. This is a new version; secrets stay as they are.
+
+    Example: majlis instance rollback acme --to previous
+
+    Example: majlis instance rollback acme --to 12
+    """
+    if to is None or not (to == "previous" or (to.isascii() and to.isdigit())):
+        raise Failure(
+            f"say which version: --to previous, or a number of `majlis instance history {name}`", USAGE_ERROR
+        )
+    query = {} if to == "previous" else {"version": to}
+    _print_change(client_of(config, set_).post(f"{instance_path(name)}/restore", query), json)
+
+
+_WHAT = {"add": "added", "change": "changed", "restore": "restored", "remove": "removed"}
+
+
+def instance_path(name: str) -> str:
+    """The route of an instance."""
+    if not name:
+        raise Failure("name an instance; `majlis instance list` lists them", USAGE_ERROR)
+    return f"/v1/instances/{quote(name, safe='')}"
+
+
+def _values(written: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in written:
+        key, equals, value = one.partition("=")
+        if not equals or not key:
+            raise Failure(f"{one!r} must be written KEY=VALUE, e.g. batching.window_seconds=5", USAGE_ERROR)
+        if key in found:
+            raise Failure(f"{key} is given twice", USAGE_ERROR)
+        found[key] = _value(key, value)
+    return found
+
+
+def _value(key: str, written: str) -> str:
+    if written == "-":
+        return _asked(key)
+    if not written.startswith("@"):
+        return written
+    path = Path(written[1:])
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(2 * MAX_PROMPT_CHARS)  # more would be refused anyway
+    except OSError as error:
+        raise Failure(f"{path}: cannot be read: {error.strerror}", USAGE_ERROR) from None
+    except UnicodeDecodeError:
+        raise Failure(f"{path}: is not UTF-8 text", USAGE_ERROR) from None
+    return text.rstrip("\r\n")
+
+
+def _asked(key: str) -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{key}: ")
+    return sys.stdin.read(2 * MAX_PROMPT_CHARS).rstrip("\r\n")
+
+
+def ask(question: str) -> None:
+    """Go on only if somebody says yes."""
+    if not sys.stdin.isatty():
+        raise Failure("this asks before it acts, and nobody is there to answer: add --yes", USAGE_ERROR)
+    if not typer.confirm(question):
+        raise Failure("nothing was done")
+
+
+def _print_change(document: object, json: bool) -> None:
+    if json:
+        print_json(document)
+        return
+    done = view(document, InstanceChanged)
+    if not done.changes:
+        display(cell(f"{done.instance}: everything was so already, version {done.version} stays", "dim"))
+        return
+    for change in done.changes:
+        display(cell(_change_line(change, full=False)))
+    display(cell(f"{done.instance} is at version {done.version}", "dim"))
+
+
+def _change_line(change: ValueChanged, full: bool) -> str:
+    """`batching.window_seconds: 8 → 5`."""
+    before, after = (
+        "not set" if value is None else value if full else _shortened(value)
+        for value in (change.before, change.after)
+    )
+    return f"{change.key}: {before} → {after}"
+
+
+def _shortened(value: str) -> str:
+    """One line, with its length where something is left out."""
+    line = " ".join(value.split())
+    if len(line) <= SHOWN_CHARS:
+        return line
+    return f"{line[:SHOWN_CHARS].rstrip()}… ({len(value):,} characters)"

@@ -1,0 +1,86 @@
+"""`majlis secrets`: the keys that seal the keys and tokens of instances."""
+
+from __future__ import annotations
+
+import typer
+
+from daemon.cli.client import (
+    USAGE_ERROR,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    SetOption,
+    client_of,
+    view,
+)
+from daemon.cli.render import cell, count, display, print_json, table
+from daemon.operate.secrets import SecretsPage, SecretsRotated, ShutSecret
+
+
+def show_keys(
+    context: typer.Context,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the keys that seal the secrets of instances, and the secrets that cannot be opened.
+
+    A key is shown by an id that says nothing about it. One that seals no secret any more may be forgotten.
+
+    Example: majlis secrets
+
+    Example: majlis secrets rotate
+    """
+    if context.invoked_subcommand is not None:
+        if config or set_ or json:
+            command = f"majlis secrets {context.invoked_subcommand}"
+            raise Failure(f"write options after the subcommand: {command} … --config FILE", USAGE_ERROR)
+        return
+    document = client_of(config, set_).get("/v1/secrets")
+    if json:
+        print_json(document)
+        return
+    page = view(document, SecretsPage)
+    shown = table("key", "seals", "this daemon", right=("seals",))
+    for key in page.keys:
+        here = "seals with it" if key.seals else "opens with it" if key.is_here else "does not have it"
+        shown.add_row(
+            cell(key.id), cell(count(key.secrets, "secret")), cell(here, "" if key.is_here else "red")
+        )
+    if page.keys:
+        display(shown)
+    else:
+        display(cell("no key, and no secret", "dim"))
+    _print_shut(page.shut)
+
+
+def rotate(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
+    """Seal every secret with the first key of secrets.keys.
+
+    Put the new key first and the old one second on every daemon, restart them, run this, and then take the old key
+    away. It may be ended at any moment and run again; nothing is ever without a key that opens it.
+
+    Example: majlis secrets rotate
+    """
+    client = client_of(config, set_)
+    resealed, shut = 0, list[ShutSecret]()
+    while True:
+        step = view(client.post("/v1/secrets/rotate", {"skip": len(shut)}), SecretsRotated)
+        resealed, shut = resealed + step.resealed, [*shut, *step.shut]
+        if not step.resealed and not step.shut:
+            break
+        if not json and step.left:
+            display(cell(f"{count(resealed, 'secret')} sealed anew, {step.left} left", "dim"))
+    if json:
+        print_json({"key": step.key, "resealed": resealed, "left": step.left, "shut": shut})
+    else:
+        display(cell(f"{count(resealed, 'secret')} sealed anew with key {step.key}"))
+        _print_shut(shut)
+    if shut:
+        raise Failure(f"{count(len(shut), 'secret')} could not be opened and stay as they are")
+
+
+def _print_shut(shut: list[ShutSecret]) -> None:
+    for secret in shut:
+        why = f": {secret.why}" if secret.why else ""
+        display(cell(f"{secret.instance}: {secret.key} cannot be opened{why}", "bold red"))

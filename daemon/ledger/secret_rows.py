@@ -1,0 +1,34 @@
+"""The sealed secrets of instances, as rows. What is in them, nothing here knows."""
+
+from __future__ import annotations
+
+from daemon.ledger.rows import SecretRow
+from daemon.ledger.sql import statements
+from daemon.stores.postgres import Postgres
+
+_SQL = statements("secrets.sql")
+
+
+class SecretRows:
+    """Every method may raise `LedgerUnavailable`."""
+
+    def __init__(self, db: Postgres) -> None:
+        self._db = db
+
+    async def read(self, limit: int) -> tuple[SecretRow, ...]:
+        """All of them, in the order of their names."""
+        return tuple(SecretRow(**row) for row in await self._db.fetch(_SQL["read"], limit))
+
+    async def sealed_otherwise(self, key_id: str, limit: int, skip: int) -> tuple[SecretRow, ...]:
+        """Those that another key sealed, without the first `skip` of them."""
+        rows = await self._db.fetch(_SQL["sealed_otherwise"], key_id, limit, skip)
+        return tuple(SecretRow(**row) for row in rows)
+
+    async def count(self) -> dict[str, int]:
+        """How many each key seals, by its id."""
+        return {row["key_id"]: row["secrets"] for row in await self._db.fetch(_SQL["count"])}
+
+    async def reseal(self, row: SecretRow, sealed: bytes, key_id: str) -> bool:
+        """Store it under another key; False when it was changed or removed in between."""
+        found = await self._db.fetch(_SQL["reseal"], row.instance, row.key, row.sealed, sealed, key_id)
+        return bool(found)

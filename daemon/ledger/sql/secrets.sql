@@ -1,0 +1,15 @@
+-- read --
+-- $1: limit.
+SELECT instance, key, sealed, key_id, set_at FROM majlis_secrets ORDER BY instance, key LIMIT $1
+
+-- sealed_otherwise --
+-- What the key $1 did not seal. $2: limit, $3: how many are left out, of the first ones.
+SELECT instance, key, sealed, key_id, set_at FROM majlis_secrets WHERE key_id <> $1 ORDER BY instance, key LIMIT $2 OFFSET $3
+
+-- count --
+-- How many each key seals.
+SELECT key_id, count(*) AS secrets FROM majlis_secrets GROUP BY key_id ORDER BY key_id
+
+-- reseal --
+-- The same secret under another key; false: it was changed in between. $3: as it was.
+UPDATE majlis_secrets SET sealed = $4, key_id = $5 WHERE instance = $1 AND key = $2 AND sealed = $3 RETURNING true

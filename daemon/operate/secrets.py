@@ -1,0 +1,131 @@
+"""The secrets of instances: which keys seal them, which of them stay shut, and sealing all of them with another key.
+
+Nothing here shows a secret or a key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from daemon.operate.call import AdminCall
+from daemon.operate.checks import Check
+from daemon.operate.parameters import Parameters
+from daemon.operate.route import Route
+from daemon.tenants.secrets import Secrets
+from daemon.web.http1 import Response, json_response
+
+MAX_NAMED = 10
+
+
+class SealingKey(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    """Names the key and says nothing about it."""
+    secrets: int
+    """How many it seals, of all daemons."""
+    is_here: bool
+    """Whether this daemon has it."""
+    seals: bool
+    """Whether this daemon seals with it now."""
+
+
+class ShutSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """One that cannot be opened: its instance is held."""
+
+    instance: str
+    key: str
+    """Of the setting."""
+    why: str = ""
+
+
+class SecretsPage(msgspec.Struct, frozen=True, kw_only=True):
+    keys: list[SealingKey]
+    shut: list[ShutSecret]
+
+
+class SecretsRotated(msgspec.Struct, frozen=True, kw_only=True):
+    """One step; it is asked for again until `resealed` and `shut` are both empty."""
+
+    key: str
+    """The key that seals now, by its id."""
+    resealed: int
+    shut: list[ShutSecret]
+    """Found in this step, and left as they are."""
+    left: int
+    """How many other keys seal still, those that cannot be opened among them."""
+
+
+class RotateQuery(Parameters, frozen=True, kw_only=True):
+    skip: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="How many secrets that cannot be opened were found in earlier steps.",
+        ),
+    ] = 0
+
+
+class SealedSecrets:
+    """Every method may raise `Unavailable`."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    async def page(self) -> SecretsPage:
+        here, counted = await self._secrets.keys(), await self._secrets.by_key()
+        keys = [
+            SealingKey(id=name, secrets=counted.get(name, 0), is_here=name in here, seals=here[:1] == (name,))
+            for name in dict.fromkeys((*here, *counted))
+        ]
+        return SecretsPage(keys=keys, shut=self.shut())
+
+    async def rotate(self, skip: int) -> SecretsRotated:
+        """Raises: Conflict, there is no key to seal with."""
+        step = await self._secrets.rotate(skip)
+        shut = [ShutSecret(instance=instance, key=key) for instance, key in step.shut]
+        return SecretsRotated(key=step.key_id, resealed=step.resealed, shut=shut, left=step.left)
+
+    def shut(self) -> list[ShutSecret]:
+        return [
+            ShutSecret(instance=instance, key=key, why=why)
+            for instance, keys in sorted(self._secrets.shut().items())
+            for key, why in sorted(keys.items())
+        ]
+
+    def checks(self) -> list[Check]:
+        """For `majlis doctor`; nothing where all is well."""
+        shut = self._secrets.shut()
+        if not shut:
+            return []
+        names = ", ".join(sorted(shut)[:MAX_NAMED])
+        more = f" and {len(shut) - MAX_NAMED} more" if len(shut) > MAX_NAMED else ""
+        reasons = "; ".join(sorted({why for keys in shut.values() for why in keys.values()})[:MAX_NAMED])
+        return [
+            Check(
+                name="secrets",
+                state="problem",
+                detail=f"held, because a secret of theirs cannot be opened: {names}{more} ({reasons})",
+                advice="Messages are kept meanwhile. `majlis secrets` names the keys and the settings.",
+            )
+        ]
+
+
+async def _page(secrets: SealedSecrets, call: AdminCall, asked: Parameters) -> Response:
+    """Which keys seal the secrets of instances, and which secrets cannot be opened."""
+    return json_response(200, await secrets.page())
+
+
+async def _rotate(secrets: SealedSecrets, call: AdminCall, asked: RotateQuery) -> Response:
+    """Seal with the first key of secrets.keys some of what another key sealed."""
+    if not asked.skip:
+        await call.audit("secrets.rotate", "all instances")
+    return json_response(200, await secrets.rotate(asked.skip))
+
+
+ROUTES = (
+    Route("GET", "/v1/secrets", SealedSecrets, _page, "read", SecretsPage),
+    Route("POST", "/v1/secrets/rotate", SealedSecrets, _rotate, "admin", SecretsRotated, RotateQuery),
+)

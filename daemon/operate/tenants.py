@@ -1,0 +1,340 @@
+"""The book of instances: which there are, what is set for each and by whom, and changing all of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from actors.errors import Conflict
+from daemon.config import ConfigError
+from daemon.config.in_force import InForce
+from daemon.config.load import MASK
+from daemon.controls.live_settings import LiveSettings
+from daemon.controls.pauses import PauseBoard
+from daemon.operate.call import AdminCall, iso
+from daemon.operate.parameters import InstanceName, Parameters
+from daemon.operate.route import Route
+from daemon.operate.settings import shown
+from daemon.tenants import Tenants
+from daemon.tenants.history import Difference
+from daemon.tenants.keys import KeyKind, canonical, kind_of
+from daemon.tenants.rows import Version, What
+from daemon.tenants.tenants import Changed
+from daemon.tenants.view import InstanceValues, spelled
+from daemon.web.http1 import Response, json_response
+
+MAX_KEYS = 200
+"""In one change."""
+
+
+class InstanceListed(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    mode: str
+    active: bool
+    version: int
+    changed_at: str
+    changed_by: str
+    """`SQL`: it was found changed in the database."""
+    origin: str
+    """`declared` in config.yaml, or `stored` in the database alone."""
+    gateway: str
+    """Its kind."""
+    has_prompt: bool
+    held: str = ""
+    """Why nothing is sent for it now; empty: it is not held."""
+    last_message_at: str = ""
+    """Of the latest ones; of one that was quiet for long, the day."""
+
+
+class InstanceList(msgspec.Struct, frozen=True, kw_only=True):
+    instances: list[InstanceListed]
+
+
+class InstanceValue(msgspec.Struct, frozen=True, kw_only=True):
+    key: str
+    value: str
+    """As YAML would spell it; `****` for what is secret."""
+    origin: str
+    """`default`, the path of config.yaml, `majlis instance set, …`, `SQL, …`, `column whatsapp_….…`."""
+    kind: KeyKind
+
+
+class InstancePage(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    version: int
+    changed_at: str
+    changed_by: str
+    origin: str
+    """`declared` in config.yaml, or `stored` in the database alone."""
+    values: list[InstanceValue]
+
+
+class ValueChanged(msgspec.Struct, frozen=True, kw_only=True):
+    key: str
+    before: str | None
+    """None: it was not set. Of a secret, only whether it was set."""
+    after: str | None
+
+
+class InstanceVersion(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    at: str
+    by: str
+    """`SQL`: it was found changed in the database."""
+    what: What
+    why: str
+    changes: list[ValueChanged]
+
+
+class InstanceHistory(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    versions: list[InstanceVersion]
+    """The latest first."""
+
+
+class InstanceChanged(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    version: int
+    changes: list[ValueChanged]
+    """Empty: everything was so already, and there is no new version."""
+
+
+class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    set: Annotated[
+        dict[str, Any],
+        Meta(max_length=MAX_KEYS, description="Values by key, as JSON, or as text that is read as YAML."),
+    ] = {}
+    unset: Annotated[
+        list[str], Meta(max_length=MAX_KEYS, description="Keys that are not to be set any more.")
+    ] = []
+    why: Annotated[str, Meta(max_length=1_000, description="Kept with the version.")] = ""
+
+
+class InstanceRemoval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    why: Annotated[str, Meta(max_length=1_000, description="Kept with the version.")] = ""
+
+
+class OneBook(Parameters, frozen=True, kw_only=True):
+    instance: InstanceName
+
+
+class BookQuery(OneBook, frozen=True, kw_only=True):
+    reveal: Annotated[
+        bool, Meta(description="Show phone numbers. Needs level admin; the audit log records who asked.")
+    ] = False
+
+
+class HistoryQuery(BookQuery, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Maximum number of versions.")] = 20
+
+
+class Restoring(OneBook, frozen=True, kw_only=True):
+    version: (
+        Annotated[
+            int,
+            Meta(
+                ge=1, le=2**53, description="The version to be as again. Without it: the one before the last."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class InstanceBook:
+    """Shows instances to operators, and changes them for them."""
+
+    def __init__(self, tenants: Tenants, live: LiveSettings, pauses: PauseBoard) -> None:
+        self._tenants = tenants
+        self._live = live
+        self._pauses = pauses
+
+    async def list(self) -> InstanceList:
+        return InstanceList(
+            instances=[
+                InstanceListed(
+                    instance=one.instance,
+                    mode=self._live.terms(one.instance).mode,
+                    active=one.active,
+                    version=one.version,
+                    changed_at=iso(one.made_at),
+                    changed_by=one.made_by,
+                    origin=self._origin(one.instance),
+                    gateway=self._live.for_instance(one.instance).gateway.kind,
+                    has_prompt=one.has_prompt,
+                    held=self._pauses.held(one.instance),
+                    last_message_at=iso(one.last_message_at) if one.last_message_at else "",
+                )
+                for one in await self._tenants.list()
+            ]
+        )
+
+    async def page(self, name: str, reveal: bool) -> InstancePage:
+        found: InstanceValues = await self._tenants.view(name)
+        return InstancePage(
+            instance=name,
+            version=found.version.version,
+            changed_at=iso(found.version.made_at),
+            changed_by=found.version.made_by,
+            origin=self._origin(name),
+            values=[
+                InstanceValue(
+                    key=one.key,
+                    value=shown(InForce(one.key, one.value, one.origin), reveal),
+                    origin=one.origin,
+                    kind=one.kind,
+                )
+                for one in found.values
+            ],
+        )
+
+    async def history(self, name: str, limit: int, reveal: bool) -> InstanceHistory:
+        found = await self._tenants.history(name, limit)
+        return InstanceHistory(
+            instance=name, versions=[_version(version, changes, reveal) for version, changes in found]
+        )
+
+    async def add(self, call: AdminCall, name: str) -> InstanceChanged:
+        body: InstanceChange = call.body
+        if body.unset:
+            raise Conflict("A new instance has nothing that could be unset.")
+
+        async def record() -> None:
+            await call.audit("instance.add", _target(name, body.set, ()))
+
+        return _changed(await self._tenants.add(name, body.set, call.who, body.why, record))
+
+    async def change(self, call: AdminCall, name: str) -> InstanceChanged:
+        body: InstanceChange = call.body
+        if not body.set and not body.unset:
+            raise Conflict(f"Name what to change: `majlis instance set {name} KEY=VALUE`.")
+
+        async def record() -> None:
+            await call.audit("instance.set", _target(name, body.set, body.unset))
+
+        return _changed(await self._tenants.change(name, body.set, body.unset, call.who, body.why, record))
+
+    async def remove(self, call: AdminCall, name: str) -> InstanceChanged:
+        async def record() -> None:
+            await call.audit("instance.remove", f"instance {name}")
+
+        done = await self._tenants.remove(name, call.who, call.body.why, record)
+        if any(pause.instance == name for pause in self._pauses.standing()):
+            await self._pauses.resume(name)  # what waited there is to end, visibly
+        return _changed(done)
+
+    async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:
+        async def record() -> None:
+            words = "the version before" if version is None else f"version {version}"
+            await call.audit("instance.restore", f"instance {name}, {words}")
+
+        return _changed(await self._tenants.restore(name, version, call.who, record=record))
+
+    def _origin(self, name: str) -> str:
+        return "declared" if name in self._live.configured.instances else "stored"
+
+
+def _target(name: str, to_set: Iterable[str], to_unset: Iterable[str]) -> str:
+    """Keys alone: a value may be a text, a number or a secret."""
+    keys = [*map(_known, to_set), *(f"-{_known(key)}" for key in to_unset)]
+    return f"instance {name}, {', '.join(keys)}" if keys else f"instance {name}"
+
+
+def _known(key: str) -> str:
+    """A key that does not exist may be anything."""
+    try:
+        kind_of(canonical(key))
+    except ConfigError:
+        return "(unknown key)"
+    return canonical(key)
+
+
+def _changed(done: Changed) -> InstanceChanged:
+    return InstanceChanged(
+        instance=done.instance, version=done.version, changes=_differences(done.differences, reveal=False)
+    )
+
+
+def _version(version: Version, changes: Sequence[Difference], reveal: bool) -> InstanceVersion:
+    return InstanceVersion(
+        version=version.version,
+        at=iso(version.made_at),
+        by=version.made_by,
+        what=version.what,
+        why=version.why,
+        changes=_differences(changes, reveal),
+    )
+
+
+def value_changes(changes: Iterable[Difference]) -> list[ValueChanged]:
+    """As everybody may see them."""
+    return _differences(changes, reveal=False)
+
+
+def _differences(changes: Iterable[Difference], reveal: bool) -> list[ValueChanged]:
+    return [
+        ValueChanged(
+            key=one.key,
+            before=_spelled(one, one.before, reveal),
+            after=_spelled(one, one.after, reveal),
+        )
+        for one in changes
+    ]
+
+
+def _spelled(one: Difference, value: object, reveal: bool) -> str | None:
+    if value is None:
+        return None
+    return MASK if one.secret else shown(InForce(one.key, spelled(value), ""), reveal)
+
+
+async def _list(book: InstanceBook, call: AdminCall, asked: Parameters) -> Response:
+    """Every instance: its mode, version, gateway, and when it was changed last."""
+    return await call.answer(await book.list(), "instances")
+
+
+async def _show(book: InstanceBook, call: AdminCall, asked: BookQuery) -> Response:
+    """Every value in force for an instance, and where it comes from; secrets are always masked."""
+    return await call.answer(await book.page(asked.instance, call.reveal), f"instance {asked.instance}")
+
+
+async def _history(book: InstanceBook, call: AdminCall, asked: HistoryQuery) -> Response:
+    """The versions of an instance: who changed what, when and why; the latest first."""
+    found = await book.history(asked.instance, asked.limit, call.reveal)
+    return await call.answer(found, f"history of instance {asked.instance}")
+
+
+async def _add(book: InstanceBook, call: AdminCall, asked: OneBook) -> Response:
+    """Add an instance, with all that is said of it, as one version."""
+    return json_response(200, await book.add(call, asked.instance))
+
+
+async def _change(book: InstanceBook, call: AdminCall, asked: OneBook) -> Response:
+    """Set and unset values of an instance, all of them or none, as one version."""
+    return json_response(200, await book.change(call, asked.instance))
+
+
+async def _remove(book: InstanceBook, call: AdminCall, asked: OneBook) -> Response:
+    """Take an instance out of use: inactive, its settings and secrets deleted; what was said there stays."""
+    return json_response(200, await book.remove(call, asked.instance))
+
+
+async def _restore(book: InstanceBook, call: AdminCall, asked: Restoring) -> Response:
+    """Make a new version that is as an earlier one was; secrets stay as they are."""
+    return json_response(200, await book.restore(call, asked.instance, asked.version))
+
+
+_ONE = "/v1/instances/{instance}"
+ROUTES = (
+    Route("GET", "/v1/instances", InstanceBook, _list, "read", InstanceList),
+    Route("GET", _ONE, InstanceBook, _show, "read", InstancePage, BookQuery),
+    Route("GET", f"{_ONE}/history", InstanceBook, _history, "read", InstanceHistory, HistoryQuery),
+    Route("POST", f"{_ONE}/add", InstanceBook, _add, "admin", InstanceChanged, OneBook, InstanceChange),
+    Route("POST", f"{_ONE}/set", InstanceBook, _change, "operate", InstanceChanged, OneBook, InstanceChange),
+    Route(
+        "POST", f"{_ONE}/remove", InstanceBook, _remove, "admin", InstanceChanged, OneBook, InstanceRemoval
+    ),
+    Route("POST", f"{_ONE}/restore", InstanceBook, _restore, "operate", InstanceChanged, Restoring),
+)

@@ -1,0 +1,82 @@
+"""What operators see and do about secrets: ids of keys, what stays shut, and sealing everything anew."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from daemon.config.secret_keys import key_id
+from daemon.ledger.secret_rows import SecretRows
+from daemon.ledger.wire import encoded
+from daemon.operate.call import Caller
+from daemon.operate.secrets import SealedSecrets
+from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.secrets import Secrets
+from daemon.web.http1 import Peer, Request
+from tests.support.operators import SEALING_KEYS, Operators, open_operators
+
+(OURS, OLD), LOST = SEALING_KEYS, bytes([2]) * 32
+PLAIN = "canary-secret-7391"
+KEEP = "SELECT majlis_keep_secrets($1, $2::jsonb, '[]')"
+
+
+async def ask(operators: Operators, method: str, path: str, level: Any = "admin") -> tuple[int, Any]:
+    segments = tuple(path.partition("?")[0].removeprefix("/").split("/"))
+    request = Request(method, path, segments, {}, {}, b"", Peer("", uid=0, pid=7))
+    answer = await operators.api.answer(request, Caller(level))
+    assert PLAIN.encode() not in answer.body
+    return answer.status, json.loads(answer.body)
+
+
+async def store(operators: Operators, key: bytes, instance: str, setting: str = "gateway.api_key") -> None:
+    secrets = Secrets(SecretRows(operators.db), SecretKeys([key]), lambda _: None, operators.feed)
+    await operators.db.fetch(KEEP, instance, encoded({setting: secrets.put(instance, setting, PLAIN)}))
+
+
+async def test_keys_are_named_and_what_stays_shut_is_held_until_it_opens(migrated_postgres_dsn: str) -> None:
+    async with open_operators(migrated_postgres_dsn) as operators:
+        for key, instance in ((OURS, "acme"), (OURS, "shop"), (LOST, "lost")):
+            await store(operators, key, instance)
+        await operators.run_time.refresh()
+        status, page = await ask(operators, "GET", "/v1/secrets", "read")
+        assert status == 200
+        assert page["keys"] == [
+            {"id": key_id(OURS), "secrets": 2, "is_here": True, "seals": True},
+            {"id": key_id(OLD), "secrets": 0, "is_here": True, "seals": False},
+            {"id": key_id(LOST), "secrets": 1, "is_here": False, "seals": False},
+        ]
+        assert [(one["instance"], one["key"]) for one in page["shut"]] == [("lost", "gateway.api_key")]
+        _, now = await ask(operators, "GET", "/v1/status", "read")
+        assert [pause["instance"] for pause in now["pauses"]] == ["lost"]
+        assert "cannot be opened" in now["pauses"][0]["held"]
+        (check,) = SealedSecrets(operators.secrets).checks()
+        assert check.state == "problem" and "lost" in check.detail and "acme" not in check.detail
+
+        await store(operators, OURS, "lost")
+        await operators.run_time.refresh()
+        assert SealedSecrets(operators.secrets).checks() == []
+        _, now = await ask(operators, "GET", "/v1/status", "read")
+        assert now["pauses"] == []
+
+
+async def test_a_held_instance_is_not_resumed_by_hand(migrated_postgres_dsn: str) -> None:
+    async with open_operators(migrated_postgres_dsn) as operators:
+        await store(operators, LOST, "demo")
+        await operators.run_time.refresh()
+        status, refusal = await ask(operators, "POST", "/v1/instances/demo/resume")
+        assert status == 409 and "is held by Majlis itself" in refusal["message"]
+
+
+async def test_everything_is_sealed_anew_and_the_audit_says_who(migrated_postgres_dsn: str) -> None:
+    async with open_operators(migrated_postgres_dsn) as operators:
+        operators.secrets._keys = SecretKeys([OURS, OLD])
+        for number in range(3):
+            await store(operators, OLD, f"i{number}")
+        assert (await ask(operators, "POST", "/v1/secrets/rotate", "operate"))[0] == 403
+        status, step = await ask(operators, "POST", "/v1/secrets/rotate")
+        assert (status, step["resealed"], step["left"], step["key"]) == (200, 3, 0, key_id(OURS))
+        assert [(entry.action, entry.target) for entry in operators.audited] == [
+            ("secrets.rotate", "all instances")
+        ]
+        _, again = await ask(operators, "POST", "/v1/secrets/rotate")
+        assert (again["resealed"], again["left"]) == (0, 0)

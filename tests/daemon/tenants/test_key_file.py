@@ -1,0 +1,62 @@
+"""A data_dir's own key: made once, whole, for its user alone."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from daemon.config.secret_keys import KEY_BYTES, read_key
+from daemon.tenants.key_file import KeyFile, KeyFileUnfit
+
+
+def test_it_is_made_when_it_is_needed_and_stays(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path)
+    assert file.read() is None and not file.path.exists()
+    key = file.read_or_make()
+    assert len(key) == KEY_BYTES and file.read() == key == file.read_or_make()
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert read_key(file.path.read_text()) == key  # may be written into secrets.keys as it is
+    assert list(tmp_path.iterdir()) == [file.path]
+
+
+def test_many_at_once_get_the_same_key(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: file.read_or_make(), range(32)))
+    assert len(made) == 1 and list(tmp_path.iterdir()) == [file.path]
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 44, b"A" * 43 + b"!"])
+def test_what_is_no_key_is_never_written_over(tmp_path: Path, content: bytes) -> None:
+    file = KeyFile(tmp_path)
+    file.path.write_bytes(content)
+    file.path.chmod(0o600)
+    with pytest.raises(KeyFileUnfit, match="holds no key"):
+        file.read_or_make()
+    assert file.path.read_bytes() == content
+
+
+def test_one_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path)
+    file.read_or_make()
+    for mode in (0o640, 0o604, 0o620):
+        file.path.chmod(mode)
+        with pytest.raises(KeyFileUnfit, match="chmod 600"):
+            file.read()
+    file.path.chmod(0o600)
+    file.read()
+
+
+def test_a_link_and_a_pipe_are_no_key_files(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path)
+    (tmp_path / "elsewhere").write_text("A" * 43)
+    file.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(KeyFileUnfit):
+        file.read()
+    file.path.unlink()
+    os.mkfifo(file.path, 0o600)
+    with pytest.raises(KeyFileUnfit):
+        file.read()

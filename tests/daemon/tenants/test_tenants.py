@@ -1,0 +1,142 @@
+"""Instances over a real Postgres: added, changed, given back, removed; each change is one version."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.errors import Conflict, Missing
+from tests.daemon.tenants.conftest import BY, Nodes
+
+
+async def test_a_new_instance_is_one_version_and_known_everywhere(nodes: Nodes) -> None:
+    here, there, world = nodes
+    await here.changes.look()
+    await there.changes.look()
+    done = await here.tenants.add(
+        "shop",
+        {
+            "prompt": "You sell شاي.",
+            "batching.window_seconds": "5",
+            "flags.cache": False,
+            "escalation.keywords": '["manager", "مدير"]',
+            "model": "big",
+            "mode": "off",
+        },
+        BY,
+        "first customer",
+    )
+    assert done.version == 1
+    await there.changes.look()
+    for node in (here, there):
+        assert "shop" in node.known and node.live.window("shop").window_seconds == 5
+        assert node.live.terms("shop").mode == "off" and not node.flags.of("shop").cache
+        assert node.told == [(frozenset({"shop"}), frozenset({"shop"}))] and "shop" in node.forgotten
+        assert node.live.for_instance("shop").responder.providers[0].model == "big"
+    record = await world.lookups.instance("shop")
+    assert (record.rule, record.system_prompt, record.escalation_enabled) == ("", "You sell شاي.", True)
+    assert record.escalation_keywords == ("manager", "مدير")
+    ((version, changes),) = await here.tenants.history("shop", 10)
+    assert (version.made_by, version.what, version.why) == (BY, "add", "first customer")
+    assert {one.key for one in changes} == {
+        *("prompt", "batching.window_seconds", "flags.cache", "escalation.keywords", "mode", "active"),
+        *("escalation.enabled", "responder.providers.0.model", "escalation.threshold"),
+    }
+    for name in ("shop", "Shop", "demo"):
+        with pytest.raises(Conflict, match=r"exists already|differs in case alone"):
+            await here.tenants.add(name, {}, BY)
+    for name in ("", " x", "a\nb", "x" * 129, "a/b"):
+        with pytest.raises(Conflict, match=r"name must|at most 128"):
+            await here.tenants.add(name, {}, BY)
+
+
+async def test_one_wrong_key_changes_nothing_and_every_fault_is_named(nodes: Nodes) -> None:
+    here, _, world = nodes
+    before = await here.tenants.state("demo")
+    with pytest.raises(Conflict) as refused:
+        await here.tenants.change(
+            "demo",
+            {
+                "prompt": "good",
+                "batching.window_seconds": -1,
+                "batching.windw_seconds": 5,
+                "escalation.threshold": "many",
+                "flags.cach": True,
+                "gateway.api_key": "s3cret-key",
+                "webhook_url": "ftp://user:s3cret-key@x",
+            },
+            ["hours"],
+            BY,
+        )
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 7 and "s3cret-key" not in str(refused.value)
+    for words in (
+        "batching.window_seconds: must be greater than 0; it is -1",
+        "did you mean batching.window_seconds",
+        "escalation.threshold: must be a whole number; it is 'many'",
+        "flags.cach: there is no such feature flag; allowed: parallel",
+        "gateway.api_key: secrets of instances cannot be stored here yet",
+        "webhook_url: must be an http:// or https:// address",
+        "hours: is not set for this instance",
+    ):
+        assert any(words in line for line in lines), (words, lines)
+    assert await here.tenants.state("demo") == before
+    assert (await world.lookups.instance("demo")).system_prompt is None
+    with pytest.raises(Missing, match="There is no instance called nobody"):
+        await here.tenants.change("nobody", {"prompt": "x"}, (), BY)
+    with pytest.raises(Conflict, match="max_messages: must be at most max_batch_messages"):
+        await here.tenants.change("demo", {"batching.max_messages": 60}, (), BY)
+    await here.tenants.change(
+        "demo", {"batching.max_messages": 60, "batching.max_batch_messages": 60}, (), BY
+    )
+
+
+async def test_a_version_is_given_back_whole(nodes: Nodes) -> None:
+    here, _, world = nodes
+    await here.tenants.change("demo", {"prompt": "one", "batching.window_seconds": 5}, (), BY)
+    first = await here.tenants.state("demo")
+    same = await here.tenants.change("demo", {"prompt": "one"}, (), BY)
+    assert (same.version, same.differences) == (first.version, ())
+    await here.tenants.change(
+        "demo", {"prompt": "two", "flags.cache": "off", "active": False}, ["batching.window_seconds"], BY
+    )
+    assert (await world.lookups.instance("demo")).rule == "inactive_instance"
+    done = await here.tenants.restore("demo", None, BY)
+    again = await here.tenants.state("demo")
+    assert again.state == first.state and again.version == done.version == first.version + 2
+    assert (await world.lookups.instance("demo")).rule == ""
+    assert here.live.window("demo").window_seconds == 5 and here.flags.of("demo").cache
+    await here.tenants.restore("demo", 1, BY)
+    assert (await here.tenants.state("demo")).state.settings == {}
+    with pytest.raises(Missing, match="demo has no version 77"):
+        await here.tenants.restore("demo", 77, BY)
+
+
+async def test_a_removed_instance_is_inactive_unknown_and_comes_back_when_it_is_added(nodes: Nodes) -> None:
+    here, there, world = nodes
+    await here.tenants.add("shop", {"prompt": "one", "hours": ["sun-thu 09:00-22:00"]}, BY)
+    await there.changes.look()
+    with pytest.raises(Conflict, match=r"demo is declared in config\.yaml"):
+        await here.tenants.remove("demo", BY)
+    await here.tenants.remove("shop", BY)
+    await there.changes.look()
+    for node in (here, there):
+        assert "shop" not in node.known and node.live.for_instance("shop").hours == ()
+    assert (await world.lookups.instance("shop")).rule == "inactive_instance"
+    assert not await world.records.knows_instance("shop")
+    assert [one.instance for one in await here.tenants.list()] == ["acme", "demo"]
+    with pytest.raises(Missing):
+        await here.tenants.change("shop", {"prompt": "x"}, (), BY)
+    rows = await world.rows("SELECT count(*) AS rows FROM whatsapp_instances WHERE instance_name = 'shop'")
+    done = await here.tenants.add("shop", {"prompt": "two"}, BY)
+    assert done.version == 3 and rows == await world.rows(
+        "SELECT count(*) AS rows FROM whatsapp_instances WHERE instance_name = 'shop'"
+    )
+    record = await world.lookups.instance("shop")
+    assert (record.rule, record.system_prompt) == ("", "two")
+    await here.tenants.remove("shop", BY)
+    await here.tenants.restore("shop", 1, BY)
+    assert here.live.for_instance("shop").hours == ("sun-thu 09:00-22:00",) and "shop" in here.known
+    await here.tenants.remove("shop", BY)
+    await world.rows("UPDATE whatsapp_instances SET is_active = true WHERE instance_name = 'shop'")
+    await there.changes.look()
+    assert "shop" in there.known, "their own software switched it on again"
