@@ -220,8 +220,7 @@ class InstanceBook:
             await call.audit("instance.remove", f"instance {name}")
 
         done = await self._tenants.remove(name, call.who, call.body.why, record)
-        if any(pause.instance == name for pause in self._pauses.standing()):
-            await self._pauses.resume(name)  # what waited there is to end, visibly
+        await self._pauses.resume(name)  # what waited there is to end, visibly
         return _changed(done)
 
     async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:
