@@ -23,6 +23,7 @@ from actors.escalation import RULES
 from daemon.cli import app
 from daemon.config import Settings
 from daemon.observe.events import EVENTS
+from daemon.tenants.keys import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -108,7 +109,7 @@ def settings_exist(text: str, path: str) -> Iterator[str]:
     # A README may show what an unknown key is answered with: the answer stands below it.
     refused = set(re.findall(r"majlis: ([a-z_.]+): unknown key", text))
     for key in keys:
-        ours = key.partition(".")[0] in Settings.model_fields and key not in (*EVENTS, *refused)
+        ours = key.partition(".")[0] in Settings.model_fields and key not in (*EVENTS, *refused, *COLUMNS)
         if ours and not _is_setting(key.split(".")):
             yield f"{key}: there is no such setting"
     for variable in _VARIABLE.findall(text):

@@ -20,7 +20,7 @@ from daemon.operate.route import Route
 from daemon.operate.settings import shown
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference
-from daemon.tenants.keys import KeyKind, canonical, kind_of
+from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, kind_of
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
@@ -28,6 +28,8 @@ from daemon.web.http1 import Response, json_response
 
 MAX_KEYS = 200
 """In one change."""
+MAX_TEXT_CHARS = MAX_PROMPT_CHARS
+"""Of the longest value."""
 
 
 class InstanceListed(msgspec.Struct, frozen=True, kw_only=True):
