@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution
 from tests.acceptance.own_stores import OwnStores, own_stores
 from tests.acceptance.senders import heard
+from tests.acceptance.test_command_line import items
 from tests.support.gateway_server import FakeEvolution
 
 PHONE = "5511900000001"
@@ -64,8 +66,13 @@ def test_instances_are_set_at_one_daemon_and_by_sql_and_both_follow(
     owner, other = daemons
 
     def version_at(daemon: DaemonUnderTest, name: str) -> tuple[object, object]:
-        found = {one["instance"]: one for one in daemon.admin("/v1/instances")["instances"]}
-        return found.get(name, {}).get("version"), found.get(name, {}).get("changed_by")
+        for one in items(daemon.admin("/v1/instances"), "instances"):
+            if one["instance"] == name:
+                return one["version"], one["changed_by"]
+        return None, None
+
+    def sql_counts(daemon: DaemonUnderTest) -> bool:
+        return version_at(daemon, "shop-1") == (2, "SQL")
 
     names = [f"shop-{number}" for number in range(10)]
     for name in names:
@@ -78,14 +85,13 @@ def test_instances_are_set_at_one_daemon_and_by_sql_and_both_follow(
     for place, name in enumerate(names):
         other.post_until_kept(Said(name, f"55119000010{place:02}", f"tea {place}", f"TEN-{place}"))
     for place in range(len(names)):
-        phone = f"55119000010{place:02}"
-        owner.wait_for(lambda phone=phone: heard(gateway, phone), "each is answered")
+        owner.wait_for(partial(heard, gateway, f"55119000010{place:02}"), "each is answered")
     stores.query(
         "UPDATE whatsapp_ai_config SET system_prompt = 'sql' WHERE whatsapp_instance_id ="
         " (SELECT id FROM whatsapp_instances WHERE instance_name = 'shop-1')"
     )
     for daemon in daemons:
-        daemon.wait_for(lambda daemon=daemon: version_at(daemon, "shop-1") == (2, "SQL"), "SQL has a version")
+        daemon.wait_for(partial(sql_counts, daemon), "SQL has a version")
     assert other.majlis("pause", "--instance", "shop-2").returncode == 0
     other.post_until_kept(Said("shop-2", "5511900001099", "still there?", "TEN-99"))
     assert other.majlis("instance", "remove", "shop-2", "--yes").returncode == 0
