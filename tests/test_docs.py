@@ -27,6 +27,7 @@ from daemon.mirror.keys import ConversationKeys, PartitionKeys
 from daemon.observe.alerts import rules
 from daemon.observe.events import EVENTS
 from daemon.observe.metrics.catalogue import METRICS
+from daemon.tenants.keys import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -115,7 +116,7 @@ def settings_exist(text: str, path: str) -> Iterator[str]:
     # A README may show what an unknown key is answered with: the answer stands below it.
     refused = set(re.findall(r"majlis: ([a-z_.]+): unknown key", text))
     for key in keys:
-        ours = key.partition(".")[0] in Settings.model_fields and key not in (*EVENTS, *refused)
+        ours = key.partition(".")[0] in Settings.model_fields and key not in (*EVENTS, *refused, *COLUMNS)
         steps = key.split(".")
         if ours and not _is_setting(steps) and not _is_setting(["instances", "acme", *steps]):
             yield f"{key}: there is no such setting"

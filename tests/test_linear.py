@@ -69,6 +69,7 @@ OWN_ROOMS = {
     "daemon.proofs": "reads what our own encoder wrote",
     "daemon.ledger": "reads what our own encoder wrote, and our own SQL files",
     "daemon.mirror": "reads what our own encoder wrote",
+    "daemon.tenants": "what is set is the operator's own words, bounded, or rows of the business' own software",
     "daemon.cli": "reads the answers of our own daemon, in a process of its own",
 }
 OWN = {

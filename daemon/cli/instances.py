@@ -24,6 +24,7 @@ from daemon.cli.client import (
 )
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.operate.tenants import (
+    MAX_TEXT_CHARS,
     HistoryQuery,
     InstanceChanged,
     InstanceHistory,
@@ -31,7 +32,6 @@ from daemon.operate.tenants import (
     InstancePage,
     ValueChanged,
 )
-from daemon.tenants.keys import MAX_PROMPT_CHARS
 
 SHOWN_CHARS = 60
 """Of a value in a list, unless all of it is asked for."""
@@ -282,7 +282,7 @@ def _value(key: str, written: str) -> str:
     path = Path(written[1:])
     try:
         with path.open(encoding="utf-8") as file:
-            text = file.read(2 * MAX_PROMPT_CHARS)  # more would be refused anyway
+            text = file.read(2 * MAX_TEXT_CHARS)  # more would be refused anyway
     except OSError as error:
         raise Failure(f"{path}: cannot be read: {error.strerror}", USAGE_ERROR) from None
     except UnicodeDecodeError:
@@ -293,7 +293,7 @@ def _value(key: str, written: str) -> str:
 def _asked(key: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{key}: ")
-    return sys.stdin.read(2 * MAX_PROMPT_CHARS).rstrip("\r\n")
+    return sys.stdin.read(2 * MAX_TEXT_CHARS).rstrip("\r\n")
 
 
 def ask(question: str) -> None:

@@ -20,7 +20,7 @@ from daemon.operate.route import Route
 from daemon.operate.settings import shown
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference
-from daemon.tenants.keys import KeyKind, canonical, kind_of
+from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, kind_of
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
@@ -28,6 +28,8 @@ from daemon.web.http1 import Response, json_response
 
 MAX_KEYS = 200
 """In one change."""
+MAX_TEXT_CHARS = MAX_PROMPT_CHARS
+"""Of the longest value."""
 
 
 class InstanceListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,8 +223,7 @@ class InstanceBook:
             await call.audit("instance.remove", f"instance {name}")
 
         done = await self._tenants.remove(name, call.who, call.body.why, record)
-        if any(pause.instance == name for pause in self._pauses.standing()):
-            await self._pauses.resume(name)  # what waited there is to end, visibly
+        await self._pauses.resume(name)  # what waited there is to end, visibly
         return _changed(done)
 
     async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:

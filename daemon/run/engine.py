@@ -264,6 +264,7 @@ class Parts:
         await trio.lowlevel.checkpoint()
         gone = changed - self.changes.names
         if gone:
+            await self.answering.pauses.refresh()  # a pause of theirs ended with them
             for view in self.supervisor.views():
                 if view.conversation.instance in gone:
                     self.supervisor.flush(view.conversation)

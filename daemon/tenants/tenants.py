@@ -31,7 +31,7 @@ from daemon.tenants.rows import Listed, SqlChange, State, TenantRows, Version, W
 from daemon.tenants.secret_store import SecretStore
 from daemon.tenants.view import InstanceValues, values_of
 
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 Before = Callable[[], Awaitable[None]]
 """Called when a change is known to fit, before it is made; if it raises, nothing is changed."""
 NEW = {"active": True, "escalation.enabled": True}
@@ -81,6 +81,7 @@ class Tenants:
         self._flags = flags
         self._known = known
         self._secrets = secrets
+        self._changing = trio.Lock()
 
     def follow(self, callback: Follow) -> None:
         """`callback` gets the instances whose settings changed, and of these the ones that did not exist before."""
@@ -261,6 +262,14 @@ class Tenants:
         removed_too: bool = False,
     ) -> Changed:
         """Plan it on the state as it is, until nobody has changed that meanwhile."""
+        async with self._changing:
+            expected, number = await self._changed(name, what, deed, plan, removed_too)
+        return await self._in_force(name, expected, number)
+
+    async def _changed(
+        self, name: str, what: What, deed: Deed, plan: Callable[[State], SqlChange], removed_too: bool
+    ) -> tuple[int, int]:
+        """The version before, and the one that was made."""
         for attempt in range(_ATTEMPTS):
             now = None if what == "add" else await self._there(name, removed_too)
             before = State() if now is None else now.state
@@ -273,7 +282,7 @@ class Tenants:
             expected = 0 if now is None else now.version
             number = await self._rows.change(name, expected, change, deed.by, deed.why, what)
             if number is not None:
-                return await self._in_force(name, expected, number)
+                return expected, number
             if what == "add":
                 raise Conflict(f"{name} exists already: somebody added it at the same moment.")
         raise Conflict(f"{name} is being changed by others all the time: try again.")

@@ -21,7 +21,7 @@ from daemon.stores.embedded_postgres import EmbeddedPostgres
 from daemon.stores.embedded_redis import EmbeddedRedis
 from tests.acceptance.harness import Tree
 from tests.acceptance.ready_cluster import put_cluster
-from tests.support.stores import postgres_in_a_thread, redis_in_a_thread
+from tests.support.stores import execute, postgres_in_a_thread, redis_in_a_thread
 
 ServerT = TypeVar("ServerT", EmbeddedRedis, EmbeddedPostgres)
 
@@ -86,6 +86,10 @@ class OwnStores:
             yield
         finally:
             self._order("off")
+
+    def query(self, sql: str) -> None:
+        """As the business' own software does it."""
+        asyncio.run(execute(self.postgres.server.dsn, sql))
 
     def _order(self, mode: str) -> None:
         asyncio.run(_order(self.postgres.server.dsn, mode))

@@ -66,6 +66,10 @@ TESTS = {
     "flags": "test_every_command.py::test_a_flag_is_set_and_cleared",
     "flags set": "test_every_command.py::test_a_flag_is_set_and_cleared",
     "flags clear": "test_every_command.py::test_a_flag_is_set_and_cleared",
+    **dict.fromkeys(
+        (f"instance {name}" for name in ("list", "show", "add", "set", "history", "rollback", "remove")),
+        "test_every_command.py::test_an_instance_is_added_answered_set_given_back_and_removed",
+    ),
     "dead list": "test_command_line.py::test_dead_letters_and_tail",
     "dead show": "test_command_line.py::test_dead_letters_and_tail",
     "dead retry": "test_command_line.py::test_dead_letters_and_tail",
@@ -179,7 +183,7 @@ def test_a_setting_is_changed_while_the_daemon_runs(
 ) -> None:
     """The next burst closes by the new window, and the one after `unset` by the old one."""
     key = ("batching.window_seconds", "--instance", "shop")
-    assert "batching.window_seconds is 600.0 for shop (majlis set --instance shop" in majlis.text(
+    assert "batching.window_seconds is 600.0 for shop (majlis instance set, uid " in majlis.text(
         "set", "batching.window_seconds", "600", "--instance", "shop"
     )
     held = Said("shop", "966550001051", "does this wait?", "EVERY-51")
@@ -226,6 +230,30 @@ def test_a_shadow_is_laid_beside_the_old_system(
     assert turn["majlis"]["rule"] == "shadow" and turn["old"][0]["sender"] == "program"  # type: ignore[index]
     assert "by rule shadow" in majlis.text("explain", "EVERY-61")
     assert not gateway.texts(asked.phone)
+
+
+def test_an_instance_is_added_answered_set_given_back_and_removed(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command
+) -> None:
+    """The prompt of each version is what the model is told, at once and without a restart."""
+
+    def told(number: int) -> str:
+        said = Said("tea", f"9665500010{number}", f"how much is tea {number}?", f"EVERY-{number}")
+        daemon.burst(said)
+        daemon.wait_for(lambda: gateway.texts(said.phone), "it is answered")
+        return model.questions[-1].system
+
+    majlis.text("instance", "add", "tea", "prompt=You sell green tea.", "batching.window_seconds=0.2")
+    assert "You sell green tea." in told(71)
+    majlis.text("instance", "set", "tea", "prompt=You sell black tea.", "--why", "sold out")
+    assert "You sell black tea." in told(72)
+    majlis.text("instance", "rollback", "tea", "--to", "previous")
+    assert "You sell green tea." in told(73)
+    assert "sold out" in majlis.text("instance", "history", "tea")
+    listed = items(majlis.json("instance", "list"), "instances")
+    assert [one["version"] for one in listed if one["instance"] == "tea"] == [3]
+    majlis.text("instance", "remove", "tea", "--yes")
+    assert "There is no instance called tea" in majlis.refused("instance", "show", "tea")
 
 
 def test_a_knowledge_file_is_added_used_and_removed(

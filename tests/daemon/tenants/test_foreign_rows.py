@@ -65,14 +65,20 @@ async def test_the_very_row_that_is_read_is_written_and_no_other(nodes: Nodes) -
     here, _, world = nodes
     await world.rows(
         "INSERT INTO whatsapp_instances (instance_name, is_active)"
-        " VALUES ('twice', false), ('twice', NULL), ('twice', true)"
+        " VALUES ('twice', false), ('twice', true), ('twice', true)"
+    )
+    await world.rows(
+        "INSERT INTO whatsapp_ai_config (system_prompt) SELECT 'gone' FROM generate_series(1, 20)"
     )
     await world.rows(
         "INSERT INTO whatsapp_ai_config (whatsapp_instance_id, is_active, created_at, system_prompt)"
         " SELECT i.id, x.is_active, x.at, x.prompt FROM whatsapp_instances i,"
         " (VALUES (true, NULL::timestamptz, 'old'), (false, now() + interval '1 day', 'off'), (NULL, NULL, 'other'))"
-        " AS x (is_active, at, prompt) WHERE instance_name = 'twice' AND i.is_active"
+        " AS x (is_active, at, prompt)"
+        " WHERE i.id = (SELECT min(id) FROM whatsapp_instances WHERE instance_name = 'twice' AND is_active)"
     )
+    await world.rows("DELETE FROM whatsapp_ai_config WHERE system_prompt = 'gone'")
+    await world.rows("VACUUM whatsapp_ai_config")  # the next version of a row comes before the others
     read = (await world.lookups.instance("twice")).system_prompt
     for turn in range(12):
         await here.tenants.change("twice", {"prompt": f"p{turn}", "escalation.threshold": turn + 1}, (), BY)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from actors.errors import Conflict, Missing
+from daemon.tenants.rows import SqlChange
 from tests.daemon.tenants.conftest import BY, Nodes
 
 
@@ -140,3 +142,19 @@ async def test_a_removed_instance_is_inactive_unknown_and_comes_back_when_it_is_
     await world.rows("UPDATE whatsapp_instances SET is_active = true WHERE instance_name = 'shop'")
     await there.changes.look()
     assert "shop" in there.known, "their own software switched it on again"
+
+
+async def test_of_two_changes_at_once_none_is_lost(nodes: Nodes) -> None:
+    """Each is judged on top of the other; the restored version is not overwritten by what was planned before."""
+    here, there, _ = nodes
+    first = (await here.tenants.state("demo")).version
+    async with trio.open_nursery() as nursery:
+        for turn, node in enumerate((here, there) * 3):
+            key = f"takeover.commands.{'resume' if turn % 2 else 'pause'}"
+            nursery.start_soon(node.tenants.change, "demo", {key: f"#{turn}", "prompt": f"p{turn}"}, (), BY)
+    told = await here.tenants.history("demo", 10)
+    assert [version.version for version, _ in told if version.version > first] == list(
+        range(first + 6, first, -1)
+    )
+    stale = await here.rows.change("demo", first, SqlChange(columns={"prompt": "stale"}), BY, "", "change")
+    assert stale is None and (await here.tenants.state("demo")).state.columns["prompt"] != "stale"

@@ -78,8 +78,8 @@ async def walk(dsn: str, all_steps: list[list[tuple[str, object]]]) -> None:
                         assert without_place(now) == without_place(known[version]), (steps, version)
                 except Conflict as refused:
                     assert "Nothing is changed" not in str(refused), "refused before it is tried"
-                now = await tenants.state(name)
-                known[now.version] = now.state
+                last = await tenants.state(name)
+                known[last.version] = last.state
             for version, state in known.items():
                 kept = await node.rows.version(name, version)
                 assert kept is not None and kept.state == state, "a version never changes"
