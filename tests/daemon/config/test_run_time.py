@@ -9,7 +9,17 @@ import pytest
 from pydantic import BaseModel
 
 from daemon.config import InstanceSettings, Settings, load
-from daemon.config.run_time import KEYS, ForInstance, RunTimeValue, for_daemon, for_instance, why_not
+from daemon.config.run_time import (
+    INSTANCE_KEYS,
+    KEYS,
+    ForInstance,
+    RunTimeValue,
+    for_daemon,
+    for_instance,
+    is_secret,
+    value_in,
+    why_not,
+)
 from daemon.config.schema import FLAG_OF, InstanceOverrides
 
 AT_THE_START = "cannot be changed while the daemon runs; change config.yaml and restart"
@@ -112,6 +122,38 @@ def test_a_key_within_a_section_within_a_section_changes_nothing_beside_it(confi
     assert own.settings.takeover.pause_seconds == configured.takeover.pause_seconds
 
 
+def test_an_instance_may_differ_in_one_value_of_a_provider_or_have_one_more() -> None:
+    first = "{name: a, kind: openai, base_url: 'http://x', model: m, api_key: s3}"
+    configured = load(None, [f"responder.providers=[{first}]", "instances.acme={}"], {})
+    own = laid(configured, {}, {"responder.providers.0.model": "big", "gateway.timeout_seconds": 9})
+    (provider,) = own.settings.responder.providers
+    key = provider.api_key
+    assert (provider.name, provider.model, key and key.get_secret_value()) == ("a", "big", "s3")
+    assert (value_in(own, "responder.providers.0.model"), own.settings.gateway.timeout_seconds) == ("big", 9)
+    assert configured.for_instance("acme").responder.providers[0].model == "m"
+    more = {f"responder.providers.1.{key}": value for key, value in (("name", "b"), ("kind", "rehearsal"))}
+    own = laid(configured, {}, more)
+    assert [one.name for one in own.settings.responder.providers] == ["a", "b"]
+    assert "responder.providers.0.model" in INSTANCE_KEYS and set(KEYS) < set(INSTANCE_KEYS)
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("gateway.api_key", True),
+        ("responder.providers.1.api_key", True),
+        ("passthrough.headers.x-key", True),
+        ("ingress.token", True),
+        ("escalation.notify_webhook", True),
+        ("gateway.base_url", False),
+        ("responder.providers.0.model", False),
+        ("no.such.key", False),
+    ],
+)
+def test_what_is_secret_is_so_by_its_type(key: str, secret: bool) -> None:
+    assert is_secret(key) is secret
+
+
 def test_null_lets_an_instance_have_what_all_have(configured: Settings) -> None:
     hours = ["sun-thu 10:00-22:00"]
     own = laid(configured, {"hours": hours}, {"hours": None}, "shop")
@@ -129,7 +171,9 @@ def test_null_lets_an_instance_have_what_all_have(configured: Settings) -> None:
         ({"escalation.reason_names": {"no_reason": "x"}}, "escalation.reason_names", "one of the reasons"),
         ({"batching.max_messages": 51}, "batching.max_messages", "must be at most max_batch_messages (50)"),
         ({"of.a.newer.version": 1}, "of.a.newer.version", "unknown key"),
-        ({"gateway.timeout_seconds": 1}, "gateway.timeout_seconds", AT_THE_START),
+        ({"turn.max_tries": 1}, "turn.max_tries", AT_THE_START),
+        ({"gateway.timeout_seconds": 0}, "gateway.timeout_seconds", "must be greater than 0"),
+        ({"responder.providers.1.model": "m"}, "responder.providers.1.model", "must be set"),
     ],
 )
 def test_what_does_not_fit_is_left_out_and_the_others_hold(
