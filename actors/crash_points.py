@@ -21,6 +21,9 @@ CrashPoint = Literal[
     "finished",
     "committed",
     "recovering",
+    "former_remembered",
+    "webhook_set",
+    "webhook_restored",
 ]
 
 hook: Callable[[str], None] | None = None

@@ -16,6 +16,7 @@ from actors.errors import MajlisError
 from actors.text import shown_text
 from daemon import package_version
 from daemon.cli import (
+    connect,
     conversations,
     dashboard,
     dead_letters,
@@ -131,6 +132,13 @@ knowledge_commands.command("add")(knowledge.add)
 knowledge_commands.command("list")(knowledge.list_files)
 knowledge_commands.command("remove")(knowledge.remove)
 app.add_typer(knowledge_commands, name="knowledge", rich_help_panel=_OPERATE)
+
+instance_commands = typer.Typer(
+    help="Connect instances to their gateway, and give them back.", no_args_is_help=True
+)
+instance_commands.command("connect")(connect.connect)
+instance_commands.command("rollback")(connect.rollback)
+app.add_typer(instance_commands, name="instance", rich_help_panel=_OPERATE)
 
 cache_commands = typer.Typer(
     help="Inspect and clear the response cache: answers kept for repeated questions.", no_args_is_help=True

@@ -12,7 +12,8 @@ The laws of this file:
 6. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
    and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
    are written: a proxy in front may keep strangers from them by their path.
-7. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
+7. A question of Majlis itself (`witness.py`) is answered with its proof, and stored nowhere.
+8. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
    post for the one that wins, and for all else that the payload mentions.
 """
 
@@ -55,6 +56,7 @@ from daemon.ingress.refusals import (
     looks_like_a_payload,
     refusal_of,
 )
+from daemon.ingress.witness import Witness
 from daemon.web.http1 import Request, Response, error_response, json_response
 
 ACK_SECONDS = 5.0
@@ -118,6 +120,14 @@ class Page(Protocol):
     async def respond(self, request: Request) -> Response: ...
 
 
+Prove = Callable[[str, str], str]
+"""The proof that a daemon of this installation read this number for this instance."""
+
+
+def _no_proof(_instance: str, _nonce: str) -> str:
+    return ""
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """Whether the daemon may take messages, and if not, why, in stable words."""
 
@@ -140,8 +150,10 @@ class Ingress:
         counters: IngressCounters | None = None,
         metrics: Page | None = None,
         observers: IngressObservers = NO_OBSERVERS,
+        witness: Witness | None = None,
+        prove: Prove = _no_proof,
     ) -> None:
-        """`metrics` answers `/metrics`; without it, the route does not exist."""
+        """`metrics` answers `/metrics`; without it, the route does not exist. `witness` notes what came."""
         self.counters = counters or IngressCounters()
         self._reader = reader
         self._inbox = inbox
@@ -150,6 +162,8 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._observers = observers
+        self._witness = witness or Witness()
+        self._prove = prove
         self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
     def gate(self, request: Request) -> Response | bool:
@@ -261,12 +275,20 @@ class Ingress:
         for mentioned in () if allows in (any_instance, anybody) else inbound.instances:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
+        if inbound.probe:
+            return self._answer_question(inbound)
+        self._witness.saw(inbound.instance, inbound.event)
         if overruled:
             self._overrule(overruled, inbound.instance)
         # An open door knows nobody, and one tenant must not say who is no customer of the others.
         if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
         return await self._store(inbound)
+
+    def _answer_question(self, inbound: Inbound) -> Response:
+        self._witness.asked(inbound.probe)
+        proof = self._prove(inbound.instance, inbound.probe)
+        return json_response(200, {"status": "ignored", "ignored": ["probe"], "proof": proof})
 
     def _not_allowed(self, instance: str) -> Response:
         self.counters.unauthorized += 1

@@ -12,6 +12,7 @@ import trio
 
 from daemon.operate import (
     actors,
+    connections,
     control,
     conversations,
     cost,
@@ -86,6 +87,7 @@ ROUTES: tuple[Route, ...] = (
     *leases.ROUTES,
     *doctor.ROUTES,
     *instances.ROUTES,
+    *connections.ROUTES,
     *control.ROUTES,
     *login.ROUTES,
     *feature_flags.ROUTES,

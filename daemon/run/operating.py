@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from actors.messages import Message, Receipt
 from daemon.config import Settings
+from daemon.config.secret_keys import read_key
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
@@ -15,6 +16,8 @@ from daemon.observe.vitals import Figures
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import in_the_ledger
+from daemon.operate.connecting import Connecting, Door
+from daemon.operate.connections import ConnectionBoard
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -38,6 +41,8 @@ from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.run.engine import Parts
 from daemon.sweep.view import SweepView
+from daemon.tenants.key_file import KeyFile
+from daemon.tenants.secret_keys import SecretKeys
 
 _MODES = {"owner": 0o600, "group": 0o660, "everyone": 0o666}
 
@@ -74,6 +79,7 @@ def operating(
     latencies: Latencies,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
+    connect_door: Door,
     new_link: Callable[[Level, str], LoginLink],
     sessions: Sessions,
     stop: Stop,
@@ -85,6 +91,7 @@ def operating(
     live, run_time = parts.live, answering.run_time
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
+    connecting = Connecting(live, records, parts.connections, _secret_keys(settings), connect_door)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
@@ -103,6 +110,7 @@ def operating(
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
+        ConnectionBoard(connecting, parts.connections, connect_door.witness, parts.pending),
         control,
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags),
@@ -111,3 +119,8 @@ def operating(
     )
     api = AdminApi(topics, feed, in_the_ledger(records), allowed)
     return Operating(api, gauges.figures, control.reload)
+
+
+def _secret_keys(settings: Settings) -> SecretKeys:
+    own = KeyFile(settings.data_dir) if settings.postgres.is_embedded else None
+    return SecretKeys(tuple(read_key(key.get_secret_value()) for key in settings.secrets.keys or ()), own)

@@ -33,6 +33,7 @@ from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
+from daemon.config.secret_keys import KEY_BYTES
 from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
@@ -42,7 +43,9 @@ from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
+from daemon.ingress.witness import Witness
 from daemon.ledger import Records
+from daemon.ledger.connections import Connections
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.mirror.arrivals import Arrival
 from daemon.mirror.survey import Pending, Totals
@@ -54,6 +57,8 @@ from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry
 from daemon.operate.checks import Check, DoctorReport
+from daemon.operate.connecting import Connecting, Door, TenantSettings
+from daemon.operate.connections import ConnectionBoard
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -78,6 +83,8 @@ from daemon.operate.turns import Turns
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
+from daemon.tenants.secret_keys import SecretKeys
+from daemon.web.client import HttpClient
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, nothing_waits, open_postgres, prepare
 
@@ -133,18 +140,18 @@ class ListedMirror:
         self.is_away = False
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
-        return await self._answer(self.counted)
+        return await self.answer(self.counted)
 
     async def pending(self, partitions: Iterable[int]) -> Pending:
-        return await self._answer(self.waits)
+        return await self.answer(self.waits)
 
     async def find(self, message_id: str, instance: str | None) -> list[Arrival]:
-        return await self._answer(self.arrivals)
+        return await self.answer(self.arrivals)
 
     async def arrival(self, conversation: Conversation, message_id: str) -> Arrival | None:
-        return await self._answer(None)
+        return await self.answer(None)
 
-    async def _answer(self, value: T) -> T:
+    async def answer(self, value: T) -> T:
         await trio.lowlevel.checkpoint()
         if self.is_away:
             raise MirrorUnavailable("away")
@@ -226,6 +233,10 @@ class Operators:
         self.open_doors: Sequence[OpenDoor] = ()
         self.forgotten = 0
         self.stop = Stop()
+        self.witness = Witness()
+        self.listen = "127.0.0.1:8080"
+        self.secret_keys = SecretKeys((b"k" * KEY_BYTES,))
+        self.tenants: TenantSettings | None = None
         self._wire()
 
     def _wire(self) -> None:
@@ -268,6 +279,14 @@ class Operators:
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
+        self.connections = Connections(self.db)
+        door = Door(lambda: self.listen, self.witness, self.prove, HttpClient)
+        self.connecting = Connecting(
+            self.live, records, self.connections, self.secret_keys, door, self.tenants
+        )
+        self.connection_board = ConnectionBoard(
+            self.connecting, self.connections, self.witness, self._pending
+        )
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
@@ -280,7 +299,7 @@ class Operators:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
+            self.top, self.leases, self.instances, self.connection_board, self.control, self.flags, self.letters, EventTail(self.feed),
             TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
@@ -288,6 +307,13 @@ class Operators:
 
     def fenced(self) -> Mapping[int, int]:
         return self.fences
+
+    def prove(self, instance: str, nonce: str) -> str:
+        return self.feed.label(Conversation(instance, f"probe {nonce}"))
+
+    async def _pending(self, instances: Collection[str]) -> Mapping[str, int]:
+        counted = Counter(view.conversation.instance for view in self.actors.views())
+        return await self.mirror.answer({name: counted[name] for name in instances})
 
     def elsewhere(self) -> Mapping[str, int]:
         return {}
