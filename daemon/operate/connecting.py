@@ -517,14 +517,13 @@ def _that_sets_webhooks() -> GatewayKind[GatewaySettings]:
 
 
 def _with(kind: GatewayKind[GatewaySettings], settings: GatewaySettings, wish: Wish) -> GatewaySettings:
-    """The settings with another address or key, and what is the same for every kind. Raises `BadRequest`."""
-    own = isinstance(settings, kind.settings)
-    kept = {name: getattr(settings, name) for name in type(settings).model_fields if own or name != "kind"}
-    given = {"base_url": wish.gateway, "api_key": wish.api_key}
+    """The settings with another address or key. Raises `BadRequest`."""
+    kept = {name: getattr(settings, name) for name in type(settings).model_fields}
+    given = {"kind": kind.name, "base_url": wish.gateway, "api_key": wish.api_key}
     try:
-        return kind.settings(**{**kept, "kind": kind.name, **{key: one for key, one in given.items() if one}})
+        return type(settings)(**{**kept, **{key: value for key, value in given.items() if value}})
     except ValidationError:
-        raise BadRequest("gateway must be the address of the gateway, api_key its key") from None
+        raise BadRequest("gateway must be the address of the gateway, and api_key its key") from None
 
 
 def _phone(standing: Standing) -> Check:

@@ -42,8 +42,8 @@ from daemon.controls.run_time import RunTime
 from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.counters import IngressCounters
-from daemon.knowledge.library import PostgresLibrary
 from daemon.ingress.witness import Witness
+from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
 from daemon.ledger.connections import Connections
 from daemon.ledger.stored_turns import StoredTurns
@@ -299,8 +299,8 @@ class Operators:
         """The same behind other levels."""
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
-            self.top, self.leases, self.instances, self.connection_board, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
+            self.top, self.leases, self.instances, self.control, self.connection_board, self.flags, self.letters,
+            EventTail(self.feed), TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)
