@@ -66,6 +66,7 @@ OWN_ROOMS = {
     "daemon.simulate": "reads the traffic that it made itself, in a process of its own",
     "daemon.stores": "talks to our own Redis and Postgres",
     "daemon.proofs": "reads what our own encoder wrote",
+    "daemon.tenants": "reads what our own sealer wrote",
     "daemon.ledger": "reads what our own encoder wrote, and our own SQL files",
     "daemon.mirror": "reads what our own encoder wrote",
     "daemon.cli": "reads the answers of our own daemon, in a process of its own",

@@ -42,12 +42,12 @@ DRAIN_SECONDS = 120.0
 T = TypeVar("T")
 _CLEAR = "\x1b[H\x1b[2J"
 
-InstanceArgument = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def connect(
-    instance: InstanceArgument,
+    instance: NameArgument,
     url: Annotated[
         str | None,
         typer.Option(

@@ -50,7 +50,7 @@ def _settled(webhook: Webhook) -> tuple[object, ...]:
     )
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class PhoneStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway says of an instance."""
 
     finding: Finding
@@ -79,7 +79,7 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
 class WebhookSetup(Protocol):
     """Sets up the webhooks of one gateway. Every call is bounded in time."""
 
-    async def examine(self, instance: str) -> Standing:
+    async def examine(self, instance: str) -> PhoneStanding:
         """Whether the instance is there, and its phone. A failure raises nothing."""
 
     async def read(self, instance: str) -> Webhook | None:

@@ -56,7 +56,6 @@ from daemon.ingress.refusals import (
     looks_like_a_payload,
     refusal_of,
 )
-from daemon.ingress.witness import Witness
 from daemon.web.http1 import Request, Response, error_response, json_response
 
 ACK_SECONDS = 5.0
@@ -120,14 +119,6 @@ class Page(Protocol):
     async def respond(self, request: Request) -> Response: ...
 
 
-Prove = Callable[[str, str], str]
-"""The proof that a daemon of this installation read this number for this instance."""
-
-
-def _no_proof(_instance: str, _nonce: str) -> str:
-    return ""
-
-
 class Readiness(msgspec.Struct, frozen=True):
     """Whether the daemon may take messages, and if not, why, in stable words."""
 
@@ -150,10 +141,8 @@ class Ingress:
         counters: IngressCounters | None = None,
         metrics: Page | None = None,
         observers: IngressObservers = NO_OBSERVERS,
-        witness: Witness | None = None,
-        prove: Prove = _no_proof,
     ) -> None:
-        """`metrics` answers `/metrics`; without it, the route does not exist. `witness` notes what came."""
+        """`metrics` answers `/metrics`; without it, the route does not exist."""
         self.counters = counters or IngressCounters()
         self._reader = reader
         self._inbox = inbox
@@ -162,8 +151,6 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._observers = observers
-        self._witness = witness or Witness()
-        self._prove = prove
         self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
     def gate(self, request: Request) -> Response | bool:
@@ -276,19 +263,15 @@ class Ingress:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
         if inbound.probe:
-            return self._answer_question(inbound)
-        self._witness.saw(inbound.instance, inbound.event)
+            proof = self._observers.asked(inbound.instance, inbound.probe)
+            return json_response(200, {"status": "ignored", "ignored": ["probe"], "proof": proof})
+        self._observers.saw(inbound.instance, inbound.event)
         if overruled:
             self._overrule(overruled, inbound.instance)
         # An open door knows nobody, and one tenant must not say who is no customer of the others.
         if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
         return await self._store(inbound)
-
-    def _answer_question(self, inbound: Inbound) -> Response:
-        self._witness.asked(inbound.probe)
-        proof = self._prove(inbound.instance, inbound.probe)
-        return json_response(200, {"status": "ignored", "ignored": ["probe"], "proof": proof})
 
     def _not_allowed(self, instance: str) -> Response:
         self.counters.unauthorized += 1

@@ -11,7 +11,7 @@ A proxy that posts the webhook on and answers by itself hands no proof back: the
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ import trio
 
 MAX_INSTANCES = 10_000
 """Names beyond these are not noted: who posts without a name of ours may make them up."""
+Prove = Callable[[str, str], str]
+"""The proof that a daemon of this installation read this number for this instance; empty: none can be made yet."""
 
 
 class LastEvent(NamedTuple):
@@ -32,7 +34,8 @@ class LastEvent(NamedTuple):
 class Witness:
     """`saw` is called for each webhook and does next to nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, prove: Prove = lambda _instance, _nonce: "") -> None:
+        self.prove = prove
         self._seen: dict[str, tuple[str, int, float]] = {}
         self._questions: dict[str, trio.Event] = {}
 
@@ -51,10 +54,11 @@ class Witness:
         finally:
             del self._questions[nonce]
 
-    def asked(self, nonce: str) -> None:
-        """A question arrived here."""
+    def asked(self, instance: str, nonce: str) -> str:
+        """A question arrived here; returns the proof."""
         if (arrived := self._questions.get(nonce)) is not None:
             arrived.set()
+        return self.prove(instance, nonce)
 
     def last(self, instance: str) -> LastEvent | None:
         """None: nothing came since the start."""

@@ -13,7 +13,7 @@ MAX_ADDRESSES = 20
 """Of our own that are remembered for an instance: whoever moves Majlis more often has long given the first one up."""
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectedInstance(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     key_id: str
     former: bytes
@@ -39,14 +39,14 @@ class Connections:
     def __init__(self, db: Postgres) -> None:
         self._db = db
 
-    async def of(self, instance: str) -> Connection | None:
+    async def of(self, instance: str) -> ConnectedInstance | None:
         """None: it is not connected by us."""
         rows = await self._db.fetch(
             f"SELECT {_COLUMNS} FROM majlis_connections WHERE instance = $1", instance
         )
         return _connection(rows[0]) if rows else None
 
-    async def every(self) -> tuple[Connection, ...]:
+    async def every(self) -> tuple[ConnectedInstance, ...]:
         """By name."""
         rows = await self._db.fetch(f"SELECT {_COLUMNS} FROM majlis_connections ORDER BY instance")
         return tuple(map(_connection, rows))
@@ -67,10 +67,21 @@ class Connections:
         """`former` is what is given back, and `url` is what is set next: written before it is."""
         await self._db.fetch(_REMEMBER, instance, key_id, former, url, by)
 
+    async def reseal(self, before: ConnectedInstance, key_id: str, former: bytes) -> bool:
+        """The same, sealed with another key; False where it has changed since."""
+        rows = await self._db.fetch(
+            "UPDATE majlis_connections SET key_id = $2, former = $3 WHERE instance = $1 AND former = $4 RETURNING 1",
+            before.instance,
+            key_id,
+            former,
+            before.former,
+        )
+        return bool(rows)
+
     async def forget(self, instance: str) -> None:
         """It was given back."""
         await self._db.fetch("DELETE FROM majlis_connections WHERE instance = $1", instance)
 
 
-def _connection(row: Row) -> Connection:
-    return Connection(**{name: row[name] for name in Connection.__struct_fields__})
+def _connection(row: Row) -> ConnectedInstance:
+    return ConnectedInstance(**{name: row[name] for name in ConnectedInstance.__struct_fields__})

@@ -16,12 +16,11 @@ Majlis has acknowledged by then is answered by Majlis. So nothing is lost, and n
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, NamedTuple, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 import trio
@@ -34,35 +33,34 @@ from daemon.gateways.kind import GatewayKind, GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.webhook_setup import (
     Pairing,
+    PhoneStanding,
     SetupFailed,
-    Standing,
     Webhook,
     WebhookSetup,
 )
-from daemon.ingress.webhooks import Prove
 from daemon.ingress.witness import Witness
-from daemon.ledger.connections import Connection, Connections
+from daemon.ledger.connections import ConnectedInstance, Connections
 from daemon.ledger.records import Records
 from daemon.operate.checks import Check, check_of
+from daemon.operate.connect_checks import (
+    FEED,
+    phone_check,
+    read_back_check,
+    shown_address,
+    shut_check,
+    webhook_check,
+    written_address,
+)
 from daemon.operate.parameters import BadRequest
-from daemon.schema.fields import is_web_address
+from daemon.operate.way import IN_FORCE_SECONDS, WayHere
 from daemon.tenants.key_file import KeyFileUnfit
 from daemon.tenants.sealing import CannotOpen, Sealed
 from daemon.tenants.secret_keys import SecretKeys
-from daemon.web.answer import dig
-from daemon.web.client import HttpClient, HttpFailed, NotDelivered
+from daemon.web.client import HttpClient
 from daemon.web.http1 import split_address
 
 SETTING = "webhook before"
 """Part of the place that a former webhook is sealed for."""
-MAX_ADDRESS_CHARS = 500
-"""The gateway's database takes no longer one."""
-PROBE_SECONDS = 5.0
-MAX_PROBE_BYTES = 64 * 1024
-ARRIVAL_SECONDS = 2.0
-"""How long a question may take to arrive after a proxy has answered by itself."""
-IN_FORCE_SECONDS = 3.0
-"""How long a token that was just made may take to open the door on every daemon."""
 _EVERYWHERE = ("0.0.0.0", "::", "")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -77,17 +75,16 @@ class TenantSettings(Protocol):
     ) -> object: ...
 
 
-class Door(NamedTuple):
+class ConnectDoor(NamedTuple):
     """The webhook door of this daemon."""
 
     listen: Callable[[], str]
     witness: Witness
-    prove: Prove
     new_client: Callable[[], AbstractAsyncContextManager[HttpClient]]
     """Asks the gateway and the address; it keeps no connections."""
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectWish(msgspec.Struct, frozen=True, kw_only=True):
     """How an instance is to be connected."""
 
     url: str = ""
@@ -106,10 +103,10 @@ class Looked(NamedTuple):
     """What was found, and what would be set."""
 
     checks: Sequence[Check]
-    standing: Standing
+    standing: PhoneStanding
     now: Webhook | None
     shall: Webhook
-    connection: Connection | None
+    connection: ConnectedInstance | None
     former: Webhook | None
     """What would be given back: as remembered, else what stands there now."""
     can_read: bool
@@ -148,7 +145,7 @@ class Connecting:
         records: Records,
         stored: Connections,
         keys: SecretKeys,
-        door: Door,
+        door: ConnectDoor,
         tenants: TenantSettings | None = None,
     ) -> None:
         """`tenants`: None where settings of instances cannot be changed while Majlis runs."""
@@ -170,7 +167,7 @@ class Connecting:
         content = msgspec.json.encode(webhook)
         return hashlib.blake2b(content, digest_size=8, key=self._key).hexdigest()
 
-    async def look(self, instance: str, wish: Wish) -> Looked:
+    async def look(self, instance: str, wish: ConnectWish) -> Looked:
         """What there is and what would be done; changes nothing.
 
         Raises:
@@ -182,7 +179,7 @@ class Connecting:
         async with self._door.new_client() as http:
             return await self._look(http, self._gateway(http, instance, wish), instance, wish)
 
-    async def connect(self, instance: str, wish: Wish, seen: str, by: str) -> tuple[Looked, bool]:
+    async def connect(self, instance: str, wish: ConnectWish, seen: str, by: str) -> tuple[Looked, bool]:
         """Set the gateway's webhook, and say whether it stands. Raises as `look`.
 
         Raises:
@@ -207,7 +204,7 @@ class Connecting:
             reach("webhook_set")
             now = await gateway.setup.read(instance)
             stands = found.shall.is_as(now)
-            checks = [*found.checks, _read_back(stands)]
+            checks = [*found.checks, read_back_check(stands)]
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
             connection = await self._stored.of(instance)
@@ -224,35 +221,51 @@ class Connecting:
                 if connection is None:
                     return GivenBack("not_connected", "Majlis has not set its webhook: nothing to give back.")
                 former = await self._former(connection)
-                setup = self._gateway(http, instance, Wish()).setup
+                setup = self._gateway(http, instance, ConnectWish()).setup
                 now = await setup.read(instance)
                 return await self._restore(setup, connection, now, former, force, confirm)
         except MajlisError as error:
             return GivenBack("failed", str(error))
 
+    async def reseal(self) -> int:
+        """Seal what is remembered with the first key, after keys were changed; returns how many stay shut."""
+        sealer = await trio.to_thread.run_sync(self._keys.to_seal)
+        shut = 0
+        for one in await self._stored.every():
+            if one.key_id == sealer.first:
+                continue
+            try:
+                again = sealer.seal(one.instance, SETTING, msgspec.to_builtins(await self._former(one)))
+            except CannotOpen:
+                shut += 1
+                continue
+            await self._stored.reseal(one, again.key_id, again.box)
+        return shut
+
     async def pair(self, instance: str, number: str) -> Pairing:
         """The QR code of now. Raises as `look`, and `SetupFailed`."""
         await self._insist(instance)
         async with self._door.new_client() as http:
-            return await self._gateway(http, instance, Wish()).setup.pair(instance, number)
+            return await self._gateway(http, instance, ConnectWish()).setup.pair(instance, number)
 
     # What is found
 
     async def _look(
-        self, http: HttpClient, gateway: _Gateway, instance: str, wish: Wish, patient: bool = False
+        self, http: HttpClient, gateway: _Gateway, instance: str, wish: ConnectWish, patient: bool = False
     ) -> Looked:
         checks: list[Check] = []
         standing = await gateway.setup.examine(instance)
         checks.append(check_of(standing.finding, "gateway", gateway.kind))
         if standing.is_known:
-            checks.append(_phone(standing))
+            checks.append(phone_check(standing))
         connection = await self._stored.of(instance)
         url, of_address = self._address(instance, wish.url, connection, await self._stored.latest_address())
         checks.append(of_address)
         token, of_token = self._token(instance)
         checks.append(of_token)
         headers = {"apikey": token} if token else {}
-        proven = await self._prove(http, gateway.setup, instance, url, headers, patient)
+        way = WayHere(http, self._door.witness, gateway.setup, instance)
+        proven = await way.prove(url, headers, patient)
         checks.append(proven)
         now, can_read = None, False
         if standing.is_known:
@@ -270,11 +283,11 @@ class Connecting:
                 found = found._replace(former=await self._former(connection))
             except (CannotOpen, KeyFileUnfit) as error:
                 found = found._replace(is_shut=True)
-                checks.append(_shut(error))
+                checks.append(shut_check(error))
         if can_read:
-            checks.append(_webhook(found))
+            checks.append(webhook_check(now, found.is_ours, connection is not None))
         if gateway.settings.feed != "webhook":
-            checks.append(_FEED)
+            checks.append(FEED)
         return found
 
     async def _insist(self, instance: str) -> None:
@@ -283,7 +296,7 @@ class Connecting:
                 f"The database has no instance called {instance}: check the spelling, or add it first."
             )
 
-    def _gateway(self, http: HttpClient, instance: str, wish: Wish) -> _Gateway:
+    def _gateway(self, http: HttpClient, instance: str, wish: ConnectWish) -> _Gateway:
         settings = self._live.for_instance(instance).gateway
         kind: GatewayKind[GatewaySettings] = GATEWAYS[settings.kind]
         if wish.gateway or wish.api_key:
@@ -300,11 +313,13 @@ class Connecting:
         return _Gateway(kind.name, settings, setup)
 
     def _address(
-        self, instance: str, given: str, connection: Connection | None, latest: tuple[str, str] | None
+        self, instance: str, given: str, connection: ConnectedInstance | None, latest: tuple[str, str] | None
     ) -> tuple[str, Check]:
         """Where the gateway is to post. Raises `BadRequest`."""
         if given:
-            return _written(given, instance), Check(name="address", state="ok", detail="as it was given")
+            return written_address(given, instance), Check(
+                name="address", state="ok", detail="as it was given"
+            )
         if connection is not None:
             return connection.ours[0], Check(name="address", state="ok", detail="as last time")
         if latest is not None and latest[1].endswith(end := f"/{quote(latest[0], safe='')}"):
@@ -345,50 +360,9 @@ class Connecting:
         tokens = self._live.for_instance(instance).ingress.token
         return tokens[0].get_secret_value() if tokens else ""
 
-    async def _prove(
-        self,
-        http: HttpClient,
-        setup: WebhookSetup,
-        instance: str,
-        url: str,
-        headers: Mapping[str, str],
-        patient: bool,
-    ) -> Check:
-        """Whether what is posted there arrives here, by asking.
-
-        `patient`: the token was made just now, and may not be known everywhere yet.
-        """
-        until = trio.current_time() + (IN_FORCE_SECONDS if patient else 0.0)
-        while True:
-            check, refused = await self._ask_address(http, setup, instance, url, headers)
-            if not refused or trio.current_time() >= until:
-                return check
-            await trio.sleep(0.25)
-
-    async def _ask_address(
-        self, http: HttpClient, setup: WebhookSetup, instance: str, url: str, headers: Mapping[str, str]
-    ) -> tuple[Check, bool]:
-        nonce, at = secrets.token_hex(16), shown_address(url)
-        with self._door.witness.expecting(nonce) as arrived:
-            try:
-                answer = await http.post_json(
-                    url, setup.question(instance, nonce), headers, PROBE_SECONDS, MAX_PROBE_BYTES
-                )
-            except HttpFailed as failure:
-                if not isinstance(failure, NotDelivered) and await _within(ARRIVAL_SECONDS, arrived):
-                    return _reached(at, "its answer is lost"), False
-                return _not_reached(f"{at} does not answer from here: {failure}"), False
-            proof = dig(answer.json(), "proof")
-            expected = self._door.prove(instance, nonce)
-            if isinstance(proof, str) and expected and hmac.compare_digest(proof.encode(), expected.encode()):
-                return _reached(at), False
-            refused = answer.status in (401, 403)
-            arrives = not refused and await _within(ARRIVAL_SECONDS, arrived)
-            return _by_status(at, answer.status, arrives), refused
-
     # What is done
 
-    async def _keep_gateway(self, instance: str, wish: Wish, by: str) -> None:
+    async def _keep_gateway(self, instance: str, wish: ConnectWish, by: str) -> None:
         if not (wish.gateway or wish.api_key):
             return
         kind = GATEWAYS[self._live.for_instance(instance).gateway.kind]
@@ -429,7 +403,7 @@ class Connecting:
         sealed = sealer.seal(instance, SETTING, msgspec.to_builtins(found.former))
         await self._stored.remember(instance, sealed.key_id, sealed.box, found.shall.url, by)
 
-    async def _former(self, connection: Connection) -> Webhook | None:
+    async def _former(self, connection: ConnectedInstance) -> Webhook | None:
         """Raises: CannotOpen, KeyFileUnfit."""
         sealer = await trio.to_thread.run_sync(self._keys.to_open)
         sealed = Sealed(connection.key_id, connection.former)
@@ -439,7 +413,7 @@ class Connecting:
     async def _restore(
         self,
         setup: WebhookSetup,
-        connection: Connection,
+        connection: ConnectedInstance,
         now: Webhook | None,
         former: Webhook | None,
         force: bool,
@@ -468,55 +442,13 @@ class Connecting:
         return self._locks.setdefault(instance, trio.Lock())
 
 
-async def _within(seconds: float, event: trio.Event) -> bool:
-    with trio.move_on_after(seconds):
-        await event.wait()
-    return event.is_set()
-
-
-_FEED = Check(
-    name="feed",
-    state="warning",
-    detail="gateway.feed is websocket: its events come by that too, and each is then heard once",
-    advice="Set gateway.feed: webhook for this instance.",
-)
-
-
-def _shut(error: MajlisError) -> Check:
-    detail = f"what stood there before cannot be opened: {error}"
-    advice = "Give secrets.keys the key that sealed it; until then it cannot be given back."
-    return Check(name="webhook before", state="warning", detail=detail, advice=advice)
-
-
-def shown_address(url: str) -> str:
-    """Without user and query, which may be keys."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(not readable)"
-    return f"{parts.scheme}://{host}{parts.path}{'?…' if parts.query else ''}"
-
-
-def _written(given: str, instance: str) -> str:
-    """Raises `BadRequest`."""
-    url = given.strip().rstrip("/")
-    parts = urlsplit(url) if is_web_address(url) else None
-    if parts is None or len(url) > MAX_ADDRESS_CHARS:
-        raise BadRequest(
-            "url must be an http:// or https:// address by which the gateway reaches Majlis, "
-            f"of {MAX_ADDRESS_CHARS} characters at most"
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise BadRequest("url must have no user, password, query or fragment; the token goes into a header")
-    return url if parts.path else f"{url}/webhook/{quote(instance, safe='')}"
-
-
 def _that_sets_webhooks() -> GatewayKind[GatewaySettings]:
     return next(kind for kind in GATEWAYS.values() if kind.sets_webhooks)
 
 
-def _with(kind: GatewayKind[GatewaySettings], settings: GatewaySettings, wish: Wish) -> GatewaySettings:
+def _with(
+    kind: GatewayKind[GatewaySettings], settings: GatewaySettings, wish: ConnectWish
+) -> GatewaySettings:
     """The settings with another address or key. Raises `BadRequest`."""
     kept = {name: getattr(settings, name) for name in type(settings).model_fields}
     given = {"kind": kind.name, "base_url": wish.gateway, "api_key": wish.api_key}
@@ -526,77 +458,7 @@ def _with(kind: GatewayKind[GatewaySettings], settings: GatewaySettings, wish: W
         raise BadRequest("gateway must be the address of the gateway, and api_key its key") from None
 
 
-def _phone(standing: Standing) -> Check:
-    if standing.phone == "open":
-        return Check(name="phone", state="ok", detail="paired and connected")
-    words = {
-        "connecting": "not paired, or not connected yet",
-        "close": "not paired, or logged out",
-        "refused": "not paired: too many QR codes were not scanned",
-        "unknown": "in an unknown state",
-    }
-    advice = "Scan the QR code that is shown next." if standing.can_pair else "Look at the gateway."
-    return Check(name="phone", state="warning", detail=words[standing.phone], advice=advice)
-
-
-def _webhook(found: Looked) -> Check:
-    now = found.now
-    if found.is_ours:
-        if found.connection is None:
-            detail = "set to this address already, by hand: what stood there before is not known"
-            advice = "To give it back will switch the webhook off."
-            return Check(name="webhook", state="warning", detail=detail, advice=advice)
-        return Check(name="webhook", state="ok", detail="set to Majlis already")
-    if now is None:
-        return Check(name="webhook", state="ok", detail="none is set at the gateway")
-    state = "is switched off" if not now.enabled else "takes its messages now"
-    detail = f"{shown_address(now.url)} {state}"
-    advice = "It is replaced when you say so, and remembered: `majlis instance rollback NAME` gives it back."
-    return Check(name="webhook", state="warning", detail=detail, advice=advice)
-
-
-def _reached(at: str, how: str = "") -> Check:
-    if not how:
-        return Check(name="way", state="ok", detail=f"what is posted to {at} arrives here")
-    advice = (
-        "Have it answer only with Majlis' own answer: what it acknowledges by itself may be lost on the way."
-    )
-    return Check(
-        name="way", state="warning", detail=f"what is posted to {at} arrives here; {how}", advice=advice
-    )
-
-
-def _not_reached(detail: str) -> Check:
-    advice = (
-        "Correct the address, or what stands before Majlis. If the gateway reaches it and this machine cannot, "
-        "go on with --force."
-    )
-    return Check(name="way", state="problem", detail=detail, advice=advice)
-
-
-def _by_status(at: str, status: int, arrives: bool) -> Check:
-    """What an answer without our proof means."""
-    if arrives:
-        return _reached(at, f"something before it answers {status} by itself")
-    if status in (401, 403):
-        return _not_reached(f"{at} refuses the token (it answered {status})")
-    if 200 <= status < 300:
-        return _not_reached(f"something answers {status} at {at} that is not this Majlis")
-    return _not_reached(f"{at} answers {status}, and nothing arrived here")
-
-
-def _read_back(stands: bool) -> Check:
-    if stands:
-        return Check(name="read back", state="ok", detail="the gateway posts to Majlis now")
-    return Check(
-        name="read back",
-        state="problem",
-        detail="the gateway does not show the webhook as it was set",
-        advice="Repeat the command; `majlis instance rollback NAME` gives the former one back.",
-    )
-
-
-async def _write_to_itself(setup: WebhookSetup, instance: str, standing: Standing) -> Check:
+async def _write_to_itself(setup: WebhookSetup, instance: str, standing: PhoneStanding) -> Check:
     if standing.phone != "open" or not standing.number:
         detail = "not sent: the gateway does not tell the phone's number, or it is not connected"
         return Check(name="test message", state="warning", detail=detail)

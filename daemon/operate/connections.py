@@ -13,10 +13,11 @@ from msgspec import Meta
 from actors.errors import MirrorUnavailable
 from daemon.gateways.webhook_setup import Phone, Webhook
 from daemon.ingress.witness import Witness
-from daemon.ledger.connections import Connection, Connections
+from daemon.ledger.connections import ConnectedInstance, Connections
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.checks import Check
-from daemon.operate.connecting import Connecting, Ended, GivenBack, Looked, Wish, shown_address
+from daemon.operate.connect_checks import shown_address
+from daemon.operate.connecting import Connecting, ConnectWish, Ended, GivenBack, Looked
 from daemon.operate.instances import OneInstance
 from daemon.operate.parameters import Parameters
 from daemon.operate.qr import svg
@@ -239,7 +240,7 @@ class ConnectionBoard:
         )
 
     def _connection(
-        self, instance: str, connection: Connection | None, pending: Mapping[str, int]
+        self, instance: str, connection: ConnectedInstance | None, pending: Mapping[str, int]
     ) -> ConnectionView:
         last = self._witness.last(instance)
         known: dict[str, Any] = {}
@@ -285,8 +286,8 @@ def _given_back(instance: str, done: GivenBack, pending: Mapping[str, int]) -> D
     )
 
 
-def _wish(body: ConnectBody) -> Wish:
-    return Wish(
+def _wish(body: ConnectBody) -> ConnectWish:
+    return ConnectWish(
         url=body.url,
         gateway=body.gateway,
         api_key=body.api_key,

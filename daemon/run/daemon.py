@@ -22,7 +22,7 @@ from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Witness
 from daemon.observe.feed import NO_LABEL, EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate.connecting import Door
+from daemon.operate.connecting import ConnectDoor
 from daemon.operate.status import Doors
 from daemon.operate.stop import Stop
 from daemon.partitions.node_id import node_id_in
@@ -78,7 +78,7 @@ class Daemon:
         self._known = KnownInstances(settings.instances)
         behind = self._inside.part(lambda inside: inside.parts.behind)
         self._inbox = DurableInbox(self._links, behind, self._live.window, self._live.terms)
-        self._witness = Witness()
+        self._witness = Witness(self._prove)
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
         self._observing = Observing(
             settings,
@@ -97,9 +97,9 @@ class Daemon:
             authorize=SharedToken(tokens) if tokens else open_door,
             counters=self._ingress_counters,
             metrics=self._observing.exposition,
-            observers=IngressObservers(feed.emit, self._observing.webhook),
-            witness=self._witness,
-            prove=self._prove,
+            observers=IngressObservers(
+                feed.emit, self._observing.webhook, self._witness.saw, self._witness.asked
+            ),
         )
         receive = self._ingress.receive
         self._bodies = BodyBytes(settings.ingress.max_bytes_in_flight)
@@ -189,7 +189,7 @@ class Daemon:
             latencies=self._observing.latencies,
             allowed=self._levels,
             append=self._inbox.accept,
-            connect_door=Door(lambda: self._addresses[0], self._witness, self._prove, self._new_client),
+            connect_door=ConnectDoor(lambda: self._addresses[0], self._witness, self._new_client),
             new_link=self._dashboard.site.new,
             sessions=self._dashboard.sessions,
             stop=self._stop,

@@ -16,7 +16,7 @@ from daemon.observe.vitals import Figures
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import in_the_ledger
-from daemon.operate.connecting import Connecting, Door
+from daemon.operate.connecting import ConnectDoor, Connecting
 from daemon.operate.connections import ConnectionBoard
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
@@ -79,7 +79,7 @@ def operating(
     latencies: Latencies,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
-    connect_door: Door,
+    connect_door: ConnectDoor,
     new_link: Callable[[Level, str], LoginLink],
     sessions: Sessions,
     stop: Stop,

@@ -1,4 +1,4 @@
-"""A key of this data_dir's own, for an embedded database without `secrets.keys`: made when it is needed for the first time.
+"""A key of this data_dir's own, for an embedded database without `secrets.keys`: made when it is needed first.
 
 Laws of this file:
 1. A key that sealed something is never written over: the file is made whole, or it is already there.
@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from actors.errors import MajlisError
+from actors.errors import Conflict
 from daemon.config.secret_keys import KEY_BYTES, BadKey, read_key
 
 NAME = "secret.key"
@@ -20,7 +20,7 @@ _MOST_BYTES = 1024
 _FOR_OTHERS = 0o077
 
 
-class KeyFileUnfit(MajlisError):
+class KeyFileUnfit(Conflict):
     """The file is there and cannot be used; the text says what to do."""
 
 
@@ -42,7 +42,7 @@ class KeyFile:
             return None
         except OSError as error:
             raise KeyFileUnfit(f"{self.path} cannot be read ({error.strerror})") from error
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise KeyFileUnfit(f"{self.path} is no file")
@@ -83,7 +83,7 @@ class KeyFile:
 
 def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(descriptor)

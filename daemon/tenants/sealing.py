@@ -1,8 +1,8 @@
 """Sealing what only a daemon may read: AES-256 in Galois/Counter mode. Pure, but for random numbers.
 
 Laws of this file:
-1. A sealed value opens with its key, for its instance and its setting, and for no other: a row that was moved to another
-   place, or changed in one bit, stays shut.
+1. A sealed value opens with its key, for its instance and its setting, and for no other: a row that was moved to
+   another place, or changed in one bit, stays shut.
 2. The first key seals, and every key opens: so a key is changed without a moment in which something does not open.
 3. Neither a key nor a value is in any error, nor in what `repr` shows.
 """
@@ -17,7 +17,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from actors.errors import MajlisError
+from actors.errors import Conflict, MajlisError
 from daemon.config.secret_keys import key_id
 
 _VERSION = b"\x01"
@@ -25,8 +25,8 @@ _NONCE_BYTES = 12
 _HEAD_BYTES = len(_VERSION) + _NONCE_BYTES
 
 
-class NoKey(MajlisError):
-    """Nothing can be sealed: there is no key."""
+class NoSealingKey(Conflict):
+    """Nothing can be sealed: there is no key; the text says what to do."""
 
 
 class CannotOpen(MajlisError):
@@ -57,13 +57,13 @@ class Sealer:
 
     @property
     def first(self) -> str:
-        """The key that seals, by its id. Raises: NoKey."""
+        """The key that seals, by its id. Raises: NoSealingKey."""
         for name in self._ciphers:
             return name
-        raise NoKey("there is no key to seal it with")
+        raise NoSealingKey("there is no key to seal it with")
 
     def seal(self, instance: str, setting: str, value: object) -> Sealed:
-        """`value` is what JSON has. Raises: NoKey."""
+        """`value` is what JSON has. Raises: NoSealingKey."""
         first, nonce = self.first, os.urandom(_NONCE_BYTES)
         shut = self._ciphers[first].encrypt(nonce, msgspec.json.encode(value), _place(instance, setting))
         return Sealed(first, _VERSION + nonce + shut)

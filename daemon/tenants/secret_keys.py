@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from daemon.config.secret_keys import MAKE_ONE
 from daemon.tenants.key_file import KeyFile, KeyFileUnfit
-from daemon.tenants.sealing import NoKey, Sealer
+from daemon.tenants.sealing import NoSealingKey, Sealer
 
 NO_KEY = (
     "a key or token of an instance is stored sealed only, and this daemon has no key to seal it with: set secrets.keys "
@@ -37,12 +37,12 @@ class SecretKeys:
         """The same, and a new key where one is needed for the first time. May write a file.
 
         Raises:
-          NoKey: there is none, and the settings have to name one.
+          NoSealingKey: there is none, and the settings have to name one.
           KeyFileUnfit: the key file cannot be used.
         """
         if not self._configured:
             if self._file is None:
-                raise NoKey(NO_KEY)
+                raise NoSealingKey(NO_KEY)
             self._file.read_or_make()
         try:
             return self.to_open()

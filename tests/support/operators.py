@@ -57,7 +57,7 @@ from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry
 from daemon.operate.checks import Check, DoctorReport
-from daemon.operate.connecting import Connecting, Door, TenantSettings
+from daemon.operate.connecting import ConnectDoor, Connecting, TenantSettings
 from daemon.operate.connections import ConnectionBoard
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
@@ -233,7 +233,7 @@ class Operators:
         self.open_doors: Sequence[OpenDoor] = ()
         self.forgotten = 0
         self.stop = Stop()
-        self.witness = Witness()
+        self.witness = Witness(self.prove)
         self.listen = "127.0.0.1:8080"
         self.secret_keys = SecretKeys((b"k" * KEY_BYTES,))
         self.tenants: TenantSettings | None = None
@@ -280,7 +280,7 @@ class Operators:
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
         self.connections = Connections(self.db)
-        door = Door(lambda: self.listen, self.witness, self.prove, HttpClient)
+        door = ConnectDoor(lambda: self.listen, self.witness, HttpClient)
         self.connecting = Connecting(
             self.live, records, self.connections, self.secret_keys, door, self.tenants
         )

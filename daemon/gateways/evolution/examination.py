@@ -89,6 +89,14 @@ _NO_CHANGES = Finding(
     "Add MESSAGES_EDITED, MESSAGES_DELETE and SEND_MESSAGE to the events of the webhook.",
     topic="webhook",
 )
+WANTED = {
+    "MESSAGES_UPSERT": _NO_MESSAGES,
+    "MESSAGES_UPDATE": _NO_UPDATES,
+    "MESSAGES_EDITED": _NO_CHANGES,
+    "MESSAGES_DELETE": _NO_CHANGES,
+    "SEND_MESSAGE": _NO_CHANGES,
+}
+"""What it means where the webhook leaves out an event; the first counts."""
 _MIXES_UP = Finding(
     "warning",
     f"{BUSINESS} mixes customers up: when several write at once, Evolution gives messages the numbers of others, who "
@@ -218,11 +226,4 @@ async def _webhook(server: Questions, connected_to: str) -> list[Finding]:
     events = webhook.events
     if not events:  # versions before 2 post every event then
         return []
-    wanted = {
-        "MESSAGES_UPSERT": _NO_MESSAGES,
-        "MESSAGES_UPDATE": _NO_UPDATES,
-        "MESSAGES_EDITED": _NO_CHANGES,
-        "MESSAGES_DELETE": _NO_CHANGES,
-        "SEND_MESSAGE": _NO_CHANGES,
-    }
-    return [finding for name, finding in wanted.items() if name not in events][:1]
+    return [finding for name, finding in WANTED.items() if name not in events][:1]

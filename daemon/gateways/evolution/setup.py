@@ -24,7 +24,7 @@ from daemon.gateways.evolution.questions import (
     webhook_of,
 )
 from daemon.gateways.lenient import integer
-from daemon.gateways.webhook_setup import Pairing, Phone, SetupFailed, Standing, Webhook
+from daemon.gateways.webhook_setup import Pairing, Phone, PhoneStanding, SetupFailed, Webhook
 from daemon.web.answer import HttpAnswer, dig
 from daemon.web.client import HttpClient, HttpFailed
 from daemon.web.finding import Finding
@@ -46,19 +46,19 @@ class EvolutionSetup:
         self._base_url = base_url
         self._api_key = api_key
 
-    async def examine(self, instance: str) -> Standing:
+    async def examine(self, instance: str) -> PhoneStanding:
         asked = self._ask(instance)
         try:
             answer = await asked.state()
         except HttpFailed as failure:
-            return Standing(finding=unreachable(failure))
+            return PhoneStanding(finding=unreachable(failure))
         if (trouble := refused(answer)) is not None:
-            return Standing(finding=trouble)
+            return PhoneStanding(finding=trouble)
         phone = _phone(dig(answer.json(), "instance", "state"))
         known = await asked.listed(instance)
         constant = known.channel in ALWAYS_OPEN
         channel = f" ({known.channel})" if known.channel else ""
-        return Standing(
+        return PhoneStanding(
             finding=Finding("ok", f"reachable, the key is right, the instance is there{channel}"),
             is_known=True,
             phone=phone,

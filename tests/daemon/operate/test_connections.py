@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,14 +16,20 @@ from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.messages import Message
 from daemon.config import load
+from daemon.config.run_time import for_daemon
+from daemon.config.secret_keys import KEY_BYTES
 from daemon.gateways.evolution.payload import WANTED_EVENTS, parse_webhook
 from daemon.gateways.webhook_setup import SetupFailed
-from daemon.ingress.access import SharedToken
+from daemon.ingress.access import Allows, Authorize, SharedToken
+from daemon.ingress.counters import IngressObservers
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Prove, Readiness
+from daemon.ingress.webhooks import Ingress, Readiness
+from daemon.ingress.witness import Prove
 from daemon.operate.call import Caller
+from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish
 from daemon.operate.connections import ConnectBody, ConnectView, DisconnectBody
 from daemon.operate.parameters import BadRequest
+from daemon.tenants.secret_keys import SecretKeys
 from daemon.web.client import HttpClient
 from daemon.web.http1 import Peer, Request, Response, json_response
 from tests.daemon.web.http1.support import serving
@@ -72,8 +78,15 @@ class NoInbox:
 
 
 @asynccontextmanager
-async def majlis(operators: Operators, prove: Prove | None = None, token: str = TOKEN) -> AsyncIterator[str]:
+async def majlis(
+    operators: Operators,
+    prove: Prove | None = None,
+    token: str = TOKEN,
+    authorize: Authorize | None = None,
+) -> AsyncIterator[str]:
     """The webhook door; gives back its address."""
+
+    prove = prove or operators.prove
 
     async def keep(body: bytes, reason: str) -> None:
         raise AssertionError(reason)
@@ -83,9 +96,11 @@ async def majlis(operators: Operators, prove: Prove | None = None, token: str = 
         inbox=NoInbox(),  # type: ignore[arg-type]
         readiness=lambda: Readiness(True),
         quarantine=keep,
-        authorize=SharedToken([token]),
-        witness=operators.witness,
-        prove=prove or operators.prove,
+        authorize=authorize or SharedToken([token]),
+        observers=IngressObservers(
+            saw=operators.witness.saw,
+            asked=lambda instance, nonce: operators.witness.asked(instance, nonce) and prove(instance, nonce),
+        ),
     )
     async with serving(ingress.handle) as served:
         yield f"http://127.0.0.1:{served.port}"
@@ -272,7 +287,7 @@ async def test_the_way_is_proven_by_this_very_majlis(operators: Operators, gatew
         majlis(operators, token=OTHER_TOKEN) as shut,
         serving(polite) as stranger,
     ):
-        operators.witness.asked("0" * 32)  # one that nobody expects is not noted
+        operators.witness.asked("demo", "0" * 32)  # one that nobody expects is not noted
         for url, words in (
             (f"http://127.0.0.1:{stranger.port}/webhook/demo", "is not this Majlis"),
             (shut, "refuses the token"),
@@ -365,6 +380,76 @@ async def test_all_are_given_back_and_a_failure_stops_none(
     assert stands(gateway) == FORMER and page.left == []
     operators.mirror.is_away = True
     assert (await board.one("shop")).pending is None, "not known is not nothing"
+
+
+class StoredSettings:
+    """The store of tenants' settings: what is changed is in force a moment later."""
+
+    def __init__(self, operators: Operators, config: Path) -> None:
+        self.changes: list[tuple[str, dict[str, object]]] = []
+        self._operators = operators
+        self._config = config
+
+    async def change(
+        self, name: str, changes: Mapping[str, object], unset: Collection[str], by: str, why: str = ""
+    ) -> None:
+        self.changes.append((name, dict(changes)))
+        tree = json.loads(self._config.read_text())
+        own = tree["instances"].setdefault(name, {})
+        for key, value in changes.items():
+            section, _, inner = key.partition(".")
+            own.setdefault(section, {})[inner] = value
+        self._config.write_text(json.dumps(tree))
+        self._operators.live.put(for_daemon(load(self._config, environment={}), ()), {})
+
+
+async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
+    operators: Operators, gateway: FakeEvolution, tmp_path: Path
+) -> None:
+    """The token is made before the address is proven, and is what the gateway shows from then on."""
+    stored = StoredSettings(operators, tmp_path / "own.yaml")
+    door = ConnectDoor(lambda: operators.listen, operators.witness, HttpClient)
+    connecting = Connecting(
+        operators.live, operators.records, operators.connections, operators.secret_keys, door, stored
+    )
+    wish = ConnectWish(gateway=gateway.url, api_key=gateway.api_key)
+
+    def token() -> str:
+        tokens = operators.live.for_instance("other").ingress.token
+        return tokens[0].get_secret_value() if tokens else ""
+
+    def authorize(request: Request) -> Allows | None:
+        return SharedToken([token() or "none yet"])(request)
+
+    gateway.instances = frozenset({"other"})
+    async with majlis(operators, authorize=authorize) as url:
+        wish = msgspec.structs.replace(wish, url=url)
+        found = await connecting.look("other", wish)
+        assert not found.proven and connecting.makes_token("other") and stored.changes == []
+        _, stands_now = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
+        assert stands_now
+    (of_gateway, of_token) = stored.changes
+    assert of_gateway == (
+        "other",
+        {"gateway.kind": "evolution", "gateway.base_url": gateway.url, "gateway.api_key": gateway.api_key},
+    )
+    assert of_token == ("other", {"ingress.token": token()}) and len(token()) >= 32
+    assert stands(gateway, "other")["headers"] == {"apikey": token()}
+
+
+async def test_changed_keys_seal_what_is_remembered_anew(
+    operators: Operators, gateway: FakeEvolution
+) -> None:
+    async with majlis(operators) as door:
+        await connected(operators, door)
+    both = SecretKeys((b"n" * KEY_BYTES, b"k" * KEY_BYTES))
+    of = operators.connections
+    live, records, ways = operators.live, operators.records, ConnectDoor(str, operators.witness, HttpClient)
+    assert await Connecting(live, records, of, both, ways).reseal() == 0
+    assert await Connecting(live, records, of, SecretKeys((b"o" * KEY_BYTES,)), ways).reseal() == 1
+    new = Connecting(live, records, of, SecretKeys((b"n" * KEY_BYTES,)), ways)
+    assert (await new.give_back("demo", force=False, confirm=True)).ended == "given_back"
+    assert stands(gateway) == FORMER
 
 
 async def test_a_code_is_for_admins_alone_and_is_kept_nowhere(
