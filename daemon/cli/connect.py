@@ -40,6 +40,7 @@ PAIR_SECONDS = 180.0
 """How long a code is shown: by then the gateway has stopped making new ones."""
 DRAIN_SECONDS = 120.0
 T = TypeVar("T")
+_DONE = ("given_back", "not_connected")
 _CLEAR = "\x1b[H\x1b[2J"
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
@@ -142,9 +143,9 @@ def give_back(
         if not json:
             _show_given_back(list(done.values()))
     if json:
-        print_json(planned)
-    failed = [one.instance for one in planned if one.ended not in ("given_back", "not_connected")]
-    drained = json or _drain(client, [one.instance for one in planned if one.ended != "failed"], wait)
+        print_json({"instances": planned})
+    failed = [one.instance for one in planned if one.ended not in _DONE]
+    drained = json or _drain(client, [one.instance for one in planned if one.ended in _DONE], wait)
     if failed:
         raise Failure(f"not given back: {', '.join(failed)}; repeat it when the reason is mended")
     if not drained:
@@ -311,8 +312,9 @@ def _drain(client: AdminClient, names: Sequence[str], seconds: float) -> bool:
     """Wait until nothing of these has to be answered any more; says what is left where that takes too long."""
 
     def pending() -> dict[str, int | None]:
-        paths = {name: f"/v1/instances/{quote(name, safe='')}" for name in names}
-        return {name: _last(client, path).pending for name, path in paths.items()}
+        # Of one that is given back this asks no gateway: only how much of it Majlis has left.
+        found = _disconnect(client, names, confirm=False, force=False) if names else []
+        return {one.instance: one.pending for one in found}
 
     if (
         _progress(seconds, pending, lambda left: set(left.values()) <= {0}, "Majlis answers what it has")

@@ -219,6 +219,7 @@ class Connecting:
             async with self._lock(instance), self._door.new_client() as http:
                 connection = await self._stored.of(instance)
                 if connection is None:
+                    await self._insist(instance)
                     return GivenBack("not_connected", "Majlis has not set its webhook: nothing to give back.")
                 former = await self._former(connection)
                 setup = self._gateway(http, instance, ConnectWish()).setup

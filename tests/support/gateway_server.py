@@ -306,7 +306,7 @@ class FakeEvolution(FaultServer):
             await _refuse(exchange, 400, "Bad Request", [[problem]])
             return
         fields = {"byEvents": "webhookByEvents", "base64": "webhookBase64"}
-        new: dict[str, Any] = {fields.get(name, name): value for name, value in given.items()}
+        new: dict[str, Any] = {fields.get(str(name)) or str(name): value for name, value in given.items()}
         new["events"] = (given.get("events") or list(EVENTS)) if given["enabled"] else []
         if fault == "set_other":
             new["url"] = "https://elsewhere.example/hook"

@@ -168,6 +168,7 @@ async def test_connected_an_event_arrives_and_the_former_webhook_comes_back(
         assert await given_back(operators) == "given_back"
         assert stands(gateway) == FORMER
         assert await given_back(operators) == "not_connected"
+        assert await given_back(operators, "nobody") == "failed", "a slip is no success"
 
 
 async def test_an_address_of_our_own_is_never_the_former_one(
