@@ -23,6 +23,9 @@ CrashPoint = Literal[
     "recovering",
     "forward_stored",
     "forward_posted",
+    "former_remembered",
+    "webhook_set",
+    "webhook_restored",
 ]
 
 hook: Callable[[str], None] | None = None

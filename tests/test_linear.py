@@ -80,6 +80,7 @@ OWN = {
     "actors.notices.limit_reached": "its words are ours",
     "actors.notices.limit_near": "its words are ours",
     "actors.notices.answer_cut": "its words are ours: a provider's name and its model, as the answer has them",
+    "daemon.operate.connect_checks.written_address": "an operator's word, of level admin, and at most one request's",
     "daemon.operate.letters.happened": "looks a word up",
     "actors.notices.too_old": "its words are ours",
     "actors.notices.alert": "its words are ours",

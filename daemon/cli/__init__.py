@@ -17,6 +17,7 @@ from actors.text import shown_text
 from daemon import package_version
 from daemon.cli import (
     audit,
+    connect,
     conversations,
     dashboard,
     dead_letters,
@@ -149,9 +150,10 @@ instance_commands = typer.Typer(
 instance_commands.command("list")(instances.list_instances)
 instance_commands.command("show")(instances.show_instance)
 instance_commands.command("add")(instances.add)
+instance_commands.command("connect")(connect.connect)
 instance_commands.command("set")(instances.set_values)
 instance_commands.command("history")(instances.history)
-instance_commands.command("rollback")(instances.rollback)
+instance_commands.command("rollback")(connect.rollback)
 instance_commands.command("remove")(instances.remove)
 instance_commands.command("apply")(instance_files.apply)
 instance_commands.command("export")(instance_files.export)

@@ -36,9 +36,15 @@ from daemon.cli.instances import WhyOption, YesOption, ask, instance_path
 from daemon.cli.render import cell, count, display, print_json
 from daemon.config import ConfigError
 from daemon.config.sources import MAX_CREDENTIAL_BYTES, read_document
-from daemon.operate.declared import MAX_INSTANCES, Applied, AppliedInstance, DeclaredChange, ExportPage
+from daemon.operate.declared import (
+    MAX_INSTANCES,
+    Applied,
+    AppliedInstance,
+    DeclaredChange,
+    ExportPage,
+    nested,
+)
 from daemon.operate.tenants import InstanceList
-from daemon.tenants.documents import nested
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 AT_ONCE = 20

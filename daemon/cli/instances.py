@@ -13,6 +13,7 @@ import typer
 
 from daemon.cli.client import (
     USAGE_ERROR,
+    AdminClient,
     ConfigOption,
     Failure,
     JsonOption,
@@ -229,27 +230,14 @@ def history(
     display(shown)
 
 
-def rollback(
-    name: NameArgument,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="VERSION", help="A version's number, or `previous`.")
-    ] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Set everything as it was in an earlier version. This is a new version; secrets stay as they are.
-
-    Example: majlis instance rollback acme --to previous
-
-    Example: majlis instance rollback acme --to 12
-    """
-    if to is None or not (to == "previous" or (to.isascii() and to.isdigit())):
+def restore(client: AdminClient, name: str, version: str, json: bool) -> None:
+    """Set everything as it was in an earlier version: a number, or `previous`."""
+    if not (version == "previous" or (version.isascii() and version.isdigit())):
         raise Failure(
             f"say which version: --to previous, or a number of `majlis instance history {name}`", USAGE_ERROR
         )
-    query = {} if to == "previous" else {"version": to}
-    _print_change(client_of(config, set_).post(f"{instance_path(name)}/restore", query), json)
+    query = {} if version == "previous" else {"version": version}
+    _print_change(client.post(f"{instance_path(name)}/restore", query), json)
 
 
 _WHAT = {"add": "added", "change": "changed", "restore": "restored", "remove": "removed"}

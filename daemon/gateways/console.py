@@ -85,6 +85,11 @@ class Console(GatewayKind[GatewaySettings]):
         return ConsoleGateway()
 
     async def check(
-        self, settings: GatewaySettings, instance: str, http: HttpClient, sends: KnownSends | None
+        self,
+        settings: GatewaySettings,
+        instance: str,
+        http: HttpClient,
+        sends: KnownSends | None,
+        connected_to: str = "",
     ) -> list[Finding]:
         return [Finding("ok", "replies are printed, not sent")]

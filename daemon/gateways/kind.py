@@ -18,6 +18,7 @@ from actors.identity import Conversation
 from actors.messages import Message
 from actors.ports import Feed, Gateway
 from daemon.gateways.couriers import Couriers
+from daemon.gateways.webhook_setup import WebhookSetup
 from daemon.ingress.inbound import Link, OwnMessage, Parse
 from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.web.client import HttpClient
@@ -192,6 +193,8 @@ class GatewayKind(ABC, Generic[SettingsT]):
     """Whether `gateway.feed: websocket` is possible."""
     knows_instances = False
     """Whether `check` finds out if the gateway knows the instance."""
+    sets_webhooks = False
+    """Whether `webhook_setup` gives something, by a base URL and a key."""
 
     def misfits(self, settings: SettingsT, door: ProxyDoor) -> Iterator[Misfit]:
         """What is wrong with the settings, each by its key within the `gateway` section."""
@@ -215,7 +218,12 @@ class GatewayKind(ABC, Generic[SettingsT]):
 
     @abstractmethod
     async def check(
-        self, settings: SettingsT, instance: str, http: HttpClient, sends: KnownSends | None
+        self,
+        settings: SettingsT,
+        instance: str,
+        http: HttpClient,
+        sends: KnownSends | None,
+        connected_to: str = "",
     ) -> Sequence[Finding]:
         """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing.
 
@@ -224,7 +232,12 @@ class GatewayKind(ABC, Generic[SettingsT]):
 
         Args:
           sends: None where the ledger cannot be asked.
+          connected_to: the address that `majlis instance connect` set for its webhooks; empty: none.
         """
+
+    def webhook_setup(self, settings: SettingsT, http: HttpClient) -> WebhookSetup | None:
+        """Sets where the gateway posts; None: that is not set from here."""
+        return None
 
     def feed(
         self, settings: SettingsT, instance: str, receive: Receive, events: Feed, tls: ssl.SSLContext

@@ -144,7 +144,12 @@ class Realtime(GatewayKind[ProxySettings]):
         )
 
     async def check(
-        self, settings: ProxySettings, instance: str, http: HttpClient, sends: KnownSends | None
+        self,
+        settings: ProxySettings,
+        instance: str,
+        http: HttpClient,
+        sends: KnownSends | None,
+        connected_to: str = "",
     ) -> list[Finding]:
         detail = f"{settings.client} delivers; `majlis status` shows whether it is connected"
         return [Finding("ok", detail)]

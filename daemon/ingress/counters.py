@@ -43,12 +43,24 @@ def _ignore_time(_status: int, _seconds: float) -> None:
     pass
 
 
+def _ignore_instance(_instance: str, _event: str) -> None:
+    pass
+
+
+def _no_proof(_instance: str, _nonce: str) -> str:
+    return ""
+
+
 class IngressObservers(NamedTuple):
     """Called for each webhook, which nothing may delay: they must neither wait nor raise."""
 
     emit: Callable[..., None] = _ignore_event
     measure: Callable[[int, float], None] = _ignore_time
     """Called with the status of every webhook, and how long its answer took."""
+    saw: Callable[[str, str], None] = _ignore_instance
+    """Called with instance and event of each that could be read, whatever becomes of it. See `Witness`."""
+    asked: Callable[[str, str], str] = _no_proof
+    """Called with instance and number of a question of Majlis itself; gives the proof that answers it."""
     counters: IngressCounters | None = None
     """Counts as well; None: the door makes its own."""
 

@@ -120,6 +120,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """The gateway says that the instance is connected to WhatsApp, now or again."""
     own_number: str = ""
     """The instance's own phone number, where the gateway names it."""
+    probe: str = ""
+    """Majlis itself sent it, to find out where an address leads: the random number of this question."""
 
     @property
     def instances(self) -> frozenset[str]:

@@ -12,7 +12,8 @@ The laws of this file:
 6. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
    and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
    are written: a proxy in front may keep strangers from them by their path.
-7. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
+7. A question of Majlis itself (`witness.py`) is answered with its proof, and stored nowhere.
+8. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
    post for the one that wins, and for all else that the payload mentions.
 8. Where that instance is in mode `passthrough` the webhook is forwarded as it came, also one that nobody here can read,
    and nothing else is done with it. One that we have forwarded ourselves is refused: it goes round in a circle.
@@ -49,7 +50,7 @@ from daemon.ingress.inbound import (
     UnreadablePayload,
 )
 from daemon.ingress.paths import after_webhook
-from daemon.ingress.reading import Reader
+from daemon.ingress.reading import Reader, WebhookReading
 from daemon.ingress.refusals import (
     ADVICE,
     MAX_NAMES,
@@ -277,11 +278,7 @@ class Ingress:
         if instance is not None and not allows(instance):  # nothing of it needs to be parsed
             return self._not_allowed(instance)
         try:
-            if len(body) > LARGE_BODY_BYTES:
-                async with self._large:
-                    inbound, overruled = self._reader.read(body, instance, event)
-            else:
-                inbound, overruled = self._reader.read(body, instance, event)
+            inbound, overruled = await self._read(body, instance, event)
         except UnreadablePayload as error:
             return await self._unread(error, body, instance, event, came)
         for mentioned in () if allows in UNBOUNDED else inbound.instances:
@@ -289,15 +286,36 @@ class Ingress:
                 return self._not_allowed(mentioned)
         if overruled:
             self._overrule(overruled, inbound.instance)
+        return await self._take(inbound, body, event, allows, came)
+
+    async def _take(
+        self, inbound: Inbound, body: bytes, event: str | None, allows: Allows, came: Came
+    ) -> Response:
+        """By whom it is wanted: Majlis itself, another system, or an inbox."""
+        if inbound.probe:
+            proof = self._observers.asked(inbound.instance, inbound.probe)
+            return json_response(200, {"status": "ignored", "ignored": ["probe"], "proof": proof})
+        self._observers.saw(inbound.instance, inbound.event)
         if self._forwards.wants(inbound.instance):
             event = inbound.event or _as_event(event)
             return await self._forward(Parcel(inbound.instance, event, body, came))
+        return await self._store(self._from(inbound, allows))
+
+    async def _read(self, body: bytes, instance: str | None, event: str | None) -> WebhookReading:
+        """Raises: UnreadablePayload."""
+        if len(body) <= LARGE_BODY_BYTES:
+            return self._reader.read(body, instance, event)
+        async with self._large:
+            return self._reader.read(body, instance, event)
+
+    def _from(self, inbound: Inbound, allows: Allows) -> Inbound:
+        """What is to be stored, by what is known of its sender and of its instance."""
         # An open door knows nobody, and one tenant must not say who is no customer of the others.
         if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
         if inbound.messages and inbound.instance not in self._reader.known:
-            inbound = self._unknown(inbound, is_trusted=allows is not anybody)
-        return await self._store(inbound)
+            return self._unknown(inbound, is_trusted=allows is not anybody)
+        return inbound
 
     def _unknown(self, inbound: Inbound, is_trusted: bool) -> Inbound:
         """Tell that nobody knows its instance; what a stranger sent for it is marked as that."""

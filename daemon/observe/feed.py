@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # commands come by this file, and log nothing
 
 __all__ = ["EVERYTHING", "MAX_REASONS", "TAIL_EVENTS", "EventFeed", "Gap", "Tail", "TailEvent", "Wanted"]
 
+NO_LABEL = "-"
+"""Of every conversation, until the installation is known."""
 MAX_REASONS = 100
 """How many reasons are counted apart for one event; further ones count as `other`."""
 
@@ -91,7 +93,7 @@ class EventFeed:
         return sum(not tail.closed for tail in self._tails)
 
     def label(self, conversation: Conversation) -> str:
-        return conversation.label(self._install_id) if self._install_id else "-"
+        return conversation.label(self._install_id) if self._install_id else NO_LABEL
 
     def reasons(self, event: str) -> dict[str, int]:
         """How often `event` was emitted for each `reason`, or for what else the catalogue counts it by."""

@@ -15,10 +15,12 @@ from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
 from daemon.operate.tenants import ValueChanged, value_changes
 from daemon.tenants import Tenants
-from daemon.tenants.documents import flattened
+from daemon.tenants.documents import flattened, nested
 from daemon.tenants.history import merged
 from daemon.tenants.tenants import Planned
 from daemon.web.http1 import Response, json_response
+
+__all__ = ["nested"]  # the command line takes it from here, and knows nothing of what is behind the routes
 
 MAX_INSTANCES = 1_000
 EXPORTED = 50

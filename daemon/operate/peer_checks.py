@@ -52,6 +52,7 @@ class Ask(NamedTuple):
 
 
 AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
+AskConnections = Callable[[], Awaitable[Mapping[str, str]]]
 AskSends = Callable[[Collection[str]], Awaitable[Mapping[str, KnownSends]]]
 
 
@@ -62,6 +63,8 @@ class Known(NamedTuple):
     """Returns at most so many instances that are not declared."""
     sends: AskSends | None = None
     """Returns what became of the last sends of each of these instances."""
+    connections: AskConnections | None = None
+    """Returns the address that `majlis instance connect` set, by instance."""
 
 
 NOTHING_KNOWN = Known()
@@ -75,6 +78,7 @@ async def peer_checks(
     of_others = in_force.of_others
     declared = {name: in_force.for_instance(name) for name in sorted(in_force.names)}
     sends = await _sends([*declared, *others.names], known.sends)
+    connected = await _connections(known.connections)
     providers = set(of_others.responder.providers)
     budgets: list[Check] = []
     for name, own in declared.items():
@@ -97,12 +101,23 @@ async def peer_checks(
             else []
         ),
         *(
-            Ask(f"gateway of {name}", partial(_gateway, http, name, own.gateway, sends.get(name)))
+            Ask(
+                f"gateway of {name}",
+                partial(_gateway, http, name, own.gateway, sends.get(name), connected.get(name, "")),
+            )
             for name, own in declared.items()
         ),
         *(
             Ask(
-                f"gateway of {name}", partial(_stored_gateway, http, name, of_others.gateway, sends.get(name))
+                f"gateway of {name}",
+                partial(
+                    _stored_gateway,
+                    http,
+                    name,
+                    of_others.gateway,
+                    sends.get(name),
+                    connected.get(name, ""),
+                ),
             )
             for name in others.names
         ),
@@ -182,6 +197,15 @@ async def _sends(instances: Collection[str], sends: AskSends | None) -> Mapping[
         return {}
 
 
+async def _connections(ask: AskConnections | None) -> Mapping[str, str]:
+    if ask is None:
+        return {}
+    try:
+        return await ask()
+    except MajlisError:  # as above
+        return {}
+
+
 def _left_out(others: StoredInstances) -> list[Check]:
     more = others.total - len(others.names)
     if more <= 0:
@@ -192,9 +216,9 @@ def _left_out(others: StoredInstances) -> list[Check]:
 
 
 async def _gateway(
-    http: HttpClient, instance: str, gateway: GatewaySettings, sends: KnownSends | None
+    http: HttpClient, instance: str, gateway: GatewaySettings, sends: KnownSends | None, connected_to: str
 ) -> list[Said]:
-    findings = await GATEWAYS[gateway.kind].check(gateway, instance, http, sends)
+    findings = await GATEWAYS[gateway.kind].check(gateway, instance, http, sends, connected_to)
     return _said(instance, gateway, findings)
 
 
@@ -207,10 +231,10 @@ async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> list[S
 
 
 async def _stored_gateway(
-    http: HttpClient, instance: str, gateway: GatewaySettings, sends: KnownSends | None
+    http: HttpClient, instance: str, gateway: GatewaySettings, sends: KnownSends | None, connected_to: str
 ) -> list[Said]:
     """A database may hold old rows: an instance that the gateway does not know is only a warning."""
-    findings = await GATEWAYS[gateway.kind].check(gateway, instance, http, sends)
+    findings = await GATEWAYS[gateway.kind].check(gateway, instance, http, sends, connected_to)
     if findings[0].unknown_instance:
         advice = "Create the instance at the gateway, or switch it off in the database (is_active)."
         findings = [Finding("warning", findings[0].detail, advice)]

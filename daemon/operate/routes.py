@@ -13,6 +13,7 @@ import trio
 from daemon.operate import (
     actors,
     audit_log,
+    connections,
     control,
     conversations,
     cost,
@@ -101,6 +102,7 @@ ROUTES: tuple[Route, ...] = (
     *tenants.ROUTES,
     *declared.ROUTES,
     *shadow.ROUTES,
+    *connections.ROUTES,
     *control.ROUTES,
     *login.ROUTES,
     *feature_flags.ROUTES,

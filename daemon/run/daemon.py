@@ -7,6 +7,7 @@ from functools import partial
 
 import trio
 
+from actors.identity import Conversation
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.controls.live_settings import LiveSettings
@@ -20,8 +21,10 @@ from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.webhooks import Ingress
-from daemon.observe.feed import EventFeed
+from daemon.ingress.witness import Witness
+from daemon.observe.feed import NO_LABEL, EventFeed
 from daemon.observe.readiness import Health
+from daemon.operate.connecting import ConnectDoor
 from daemon.operate.status import Doors
 from daemon.operate.stop import Stop
 from daemon.partitions.node_id import node_id_in
@@ -40,6 +43,7 @@ from daemon.run.stores import start_embedded
 from daemon.run.sweeping import Sweeping
 from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
+from daemon.web.client import HttpClient
 from daemon.web.http1 import (
     BodyBytes,
     HttpCounters,
@@ -50,6 +54,7 @@ from daemon.web.http1 import (
     UnixListener,
     address_of,
 )
+from daemon.web.tls import tls_context
 
 SPOOLED_BODIES = 4
 """So many of the largest webhooks may be on their way in at once, where they are to be forwarded whole."""
@@ -77,6 +82,7 @@ class Daemon:
         self._known = KnownInstances(settings.instances)
         behind = self._inside.part(lambda inside: inside.parts.behind)
         self._inbox = DurableInbox(self._links, behind, self._live.window, self._live.terms)
+        self._witness = Witness(self._prove)
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
         self._observing = Observing(
             settings,
@@ -97,7 +103,13 @@ class Daemon:
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=DoorTokens(to_all, self._live.own_tokens, self._known),
             metrics=self._observing.exposition,
-            observers=IngressObservers(feed.emit, self._observing.webhook, self._ingress_counters),
+            observers=IngressObservers(
+                feed.emit,
+                self._observing.webhook,
+                self._witness.saw,
+                self._witness.asked,
+                self._ingress_counters,
+            ),
             forwards=self._taking,
         )
         receive = self._ingress.receive
@@ -218,6 +230,7 @@ class Daemon:
             targets=targets,
             allowed=self._levels,
             append=self._inbox.accept,
+            connect_door=ConnectDoor(lambda: self._addresses[0], self._witness, self._new_client),
             new_link=self._dashboard.site.new,
             sessions=self._dashboard.sessions,
             stop=self._stop,
@@ -232,6 +245,15 @@ class Daemon:
         )
         self._inside.fill(inside)
         return parts
+
+    def _prove(self, instance: str, nonce: str) -> str:
+        """Keyed with the installation's id, so that no other Majlis can make it; of no conversation, for no contact
+        has a space."""
+        proof = self._feed.label(Conversation(instance, f"probe {nonce}"))
+        return "" if proof == NO_LABEL else proof
+
+    def _new_client(self) -> HttpClient:
+        return HttpClient(tls=tls_context(self._settings.tls.ca_file))
 
     def _doors(self) -> Doors:
         return Doors(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import trio
@@ -35,6 +36,7 @@ from daemon.ingress.inbox import Behind
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.lately import Lately
 from daemon.ledger import Records
+from daemon.ledger.connections import Connections
 from daemon.ledger.fitness import LedgerFitness
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.mirror.arrivals import Arrivals
@@ -111,6 +113,7 @@ class Parts:
         self.sizes = InstanceSizes(self._redis)
         self.upkeep = Upkeep(self._redis, settings.partitions)
         self.records = Records(self.db)
+        self.connections = Connections(self.db)
         # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
         # made last, and these callables find it when there is a message.
         self._recent = Lately[str](MAX_RECENT)
@@ -269,11 +272,17 @@ class Parts:
                 if view.conversation.instance in gone:
                     self.supervisor.flush(view.conversation)
 
+    async def pending(self, instances: Collection[str]) -> Mapping[str, int]:
+        """How many conversations of each have something pending, on any daemon. Raises `MirrorUnavailable`."""
+        active = await self.survey.active(range(self._settings.partitions))
+        found = Counter(conversation.instance for conversation in active)
+        return {instance: found[instance] for instance in instances}
+
     async def doctor(self, doors: Sequence[OpenDoor], feeds: Sequence[FeedView]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""
         async with HttpClient(tls=tls_context(self._settings.tls.ca_file)) as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
-            known = Known(self.records.stored_instances, self.records.last_sends)
+            known = Known(self.records.stored_instances, self.records.last_sends, self.connections.addresses)
             return await examine(
                 self._settings, http, self._store_checks, embeddings, known, doors, feeds, live=self.live
             )

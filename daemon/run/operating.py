@@ -18,6 +18,8 @@ from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import LedgerAudit
 from daemon.operate.audit_log import Audit
+from daemon.operate.connecting import ConnectDoor, Connecting
+from daemon.operate.connections import ConnectionBoard
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -46,6 +48,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
+from daemon.run.answering import secret_keys
 from daemon.run.engine import Parts
 from daemon.sweep.view import SweepView
 
@@ -85,6 +88,7 @@ def operating(
     targets: TargetWatch,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
+    connect_door: ConnectDoor,
     new_link: Callable[[Level, str], LoginLink],
     sessions: Sessions,
     stop: Stop,
@@ -96,6 +100,9 @@ def operating(
     live, run_time = parts.live, answering.run_time
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
+    connecting = Connecting(
+        live, records, parts.connections, secret_keys(settings), connect_door, parts.tenants
+    )
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
@@ -121,6 +128,7 @@ def operating(
         InstanceBook(parts.tenants, live, pauses),
         DeclaredInstances(parts.tenants),
         ShadowBoard(Shadows(parts.db), lambda name: live.terms(name).mode, label),
+        ConnectionBoard(connecting, parts.connections, connect_door.witness, parts.pending),
         control,
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags, parts.tenants),

@@ -67,7 +67,7 @@ class Version(msgspec.Struct, frozen=True):
     state: State
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedInstance(msgspec.Struct, frozen=True):
     instance: str
     version: int
     made_at: datetime
@@ -163,8 +163,8 @@ class TenantRows:
         rows = await self._db.fetch(f"{_VERSION} ORDER BY v.version DESC LIMIT $2", storable(name), limit + 1)
         return list(map(_version, rows))
 
-    async def listed(self, limit: int) -> list[Listed]:
-        return [Listed(**row) for row in await self._db.fetch(_LIST, limit, LAST_TURNS)]
+    async def listed(self, limit: int) -> list[ListedInstance]:
+        return [ListedInstance(**row) for row in await self._db.fetch(_LIST, limit, LAST_TURNS)]
 
     async def change(
         self, name: str, expected: int, change: SqlChange, by: str, why: str, what: What

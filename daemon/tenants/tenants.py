@@ -27,7 +27,7 @@ from daemon.tenants.changes import Changes, Follow
 from daemon.tenants.history import Difference, differences, with_differences
 from daemon.tenants.keys import name_problem
 from daemon.tenants.plan import Judge, applied, emptied, planned, restored
-from daemon.tenants.rows import Listed, SqlChange, State, TenantRows, Version, What
+from daemon.tenants.rows import ListedInstance, SqlChange, State, TenantRows, Version, What
 from daemon.tenants.secret_store import SecretStore
 from daemon.tenants.view import InstanceValues, values_of
 
@@ -225,7 +225,7 @@ class Tenants:
         now = await self._there(name)
         return values_of(name, now, self._live.with_origins(name), self._flags)
 
-    async def list(self) -> Sequence[Listed]:
+    async def list(self) -> Sequence[ListedInstance]:
         """The instances that are there, by name."""
         return await self._rows.listed(MAX_STORED)
 

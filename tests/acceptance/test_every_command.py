@@ -77,6 +77,8 @@ TESTS = {
     "forwards": "test_passthrough.py::test_what_waits_is_forwarded_also_when_the_mode_has_changed",
     "forwards retry": "test_passthrough.py::test_what_waits_is_forwarded_also_when_the_mode_has_changed",
     "forwards drop": "test_passthrough.py::test_what_waits_is_forwarded_also_when_the_mode_has_changed",
+    "instance connect": "test_every_command.py::test_an_instance_is_connected_and_given_back",
+    "instance rollback": "test_every_command.py::test_an_instance_is_connected_and_given_back",
     "knowledge add": "test_every_command.py::test_a_knowledge_file_is_added_used_and_removed",
     "knowledge list": "test_every_command.py::test_a_knowledge_file_is_added_used_and_removed",
     "knowledge remove": "test_every_command.py::test_a_knowledge_file_is_added_used_and_removed",
@@ -326,3 +328,35 @@ def test_a_prompt_is_tried_before_it_is_live(
     told = model.questions[asked:]
     assert len(told) == 2 and all("Answer as a pirate." in one.texts[0] for one in told)
     assert len(gateway.texts()) == sent
+
+
+def test_an_instance_is_connected_and_given_back(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
+    """I1: killed between the steps nothing is forgotten; what was acknowledged is answered after it was given back."""
+    former = gateway.webhooks["shop"] = {
+        **(gateway.webhook or {}),
+        "url": "https://old.example/hook?key=canary",
+    }
+    daemon.crash_at("webhook_set")
+    connect = ("instance", "connect", "shop", "--yes", "--wait", "0")
+    url = f"http://127.0.0.1:{daemon.port}/webhook/shop"
+    assert "stopped answering" in majlis.run(*connect, "--url", url).err
+    daemon.wait_crashed()
+    daemon.start()
+    url = f"http://127.0.0.1:{daemon.port}/webhook/shop"  # another port, so the one of before is ours as well
+    assert "read back" in majlis.text(*connect, "--url", url)
+    (row,) = items(daemon.admin("/v1/connections"), "connections")
+    assert (row["instance"], row["url"], row["events"]) == ("shop", url, 0)
+    said = Said("shop", "966550001071", "is anybody there", "EVERY-71")
+    for event, data in (("connection.update", {"state": "open"}), ("messages.upsert", said.payload["data"])):
+        told = gateway.event("shop", event, data)
+        assert told is not None
+        address, headers, body = told
+        assert address == url and daemon.request("POST", "/webhook/shop", body, headers).status == 200
+    ended = majlis.run("instance", "rollback", "shop", "--yes")
+    assert ended.status == 0 and "canary" not in ended.out and "nothing left to answer" in ended.out
+    assert len(gateway.texts(said.phone)) == 1
+    assert (
+        gateway.webhook_of("shop") == former and items(daemon.admin("/v1/connections"), "connections") == []
+    )

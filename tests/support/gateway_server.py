@@ -8,6 +8,7 @@ may know less: a message can be delivered and yet not be recorded. Both outlive 
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -46,11 +47,37 @@ SendFault = Literal[
     "slow",  # normal, after `seconds`
 ]
 FindFault = Literal["find_500", "find_503", "find_garbage", "find_reset"]
-Fault = SendFault | FindFault
+SetupFault = Literal[
+    "set_400",  # the schema refuses it: not set
+    "set_500",  # the instance is not loaded: not set
+    "set_reset_before",  # not set, connection reset
+    "set_reset_after",  # set, connection reset
+    "set_other",  # 201, and something else is stored
+]
+Fault = SendFault | FindFault | SetupFault
 Channel = Literal["baileys", "business", "evolution"]
 """The kinds of instances, which differ in their ids and records."""
 GatePoint = Literal["before_send", "after_send"]
 
+EVENTS = (
+    "APPLICATION_STARTUP",
+    "QRCODE_UPDATED",
+    "MESSAGES_SET",
+    "MESSAGES_UPSERT",
+    "MESSAGES_EDITED",
+    "MESSAGES_UPDATE",
+    "MESSAGES_DELETE",
+    "SEND_MESSAGE",
+    "SEND_MESSAGE_UPDATE",
+    "CONTACTS_UPSERT",
+    "PRESENCE_UPDATE",
+    "CHATS_UPSERT",
+    "CONNECTION_UPDATE",
+    "CALL",
+    "LOGOUT_INSTANCE",
+    "STATUS_INSTANCE",
+)
+"""Some of those that an instance's webhook may have (`EventController.events`)."""
 _AFTER_SEND = frozenset(
     {
         "prisma_400_after_send",
@@ -115,7 +142,15 @@ class FakeEvolution(FaultServer):
             "updatedAt": "2026-07-26T18:13:30.262Z",
             "instanceId": "628e74c4-f457-463e-a903-113e19b8e794",
         }
-        """Of every instance; None: it has none."""
+        """Of every instance without one of its own; None: it has none."""
+        self.webhooks: dict[str, dict[str, object] | None] = {}
+        """As they were set, by instance."""
+        self.phones: dict[str, str] = {}
+        """The state of each phone; those that are not in it are `open`."""
+        self.codes: dict[str, str] = {}
+        """What the QR codes of the phones that pair now say."""
+        self.owner = ""
+        """The number of every phone."""
         self.clock_skew_seconds = 0
         """How far its clock is ahead of ours: it dates what is sent through it, and the answers if `shows_date`. What
         others wrote bears the time that WhatsApp gave it."""
@@ -241,12 +276,68 @@ class FakeEvolution(FaultServer):
         elif request.method == "POST" and route == "/chat/findMessages":
             await self._find_messages(instance, request.json(), exchange)
         elif request.method == "GET" and route == "/instance/connectionState":
-            said = {"instance": {"instanceName": instance, "state": "open"}}
+            said = {"instance": {"instanceName": instance, "state": self.phones.get(instance, "open")}}
             await exchange.answer_json(200, said, self._date())
         elif request.method == "GET" and route == "/webhook/find":
-            await exchange.answer_json(200, self.webhook)
+            await exchange.answer_json(200, self.webhook_of(instance))
+        elif request.method == "POST" and route == "/webhook/set":
+            await self._set_webhook(instance, request.json(), exchange)
+        elif request.method == "GET" and route == "/instance/connect":
+            await self._connect(instance, parse_qs(request.path.partition("?")[2]), exchange)
         else:
             await _refuse(exchange, 404, "Not Found", [f"Cannot {request.method} {request.path}"])
+
+    def webhook_of(self, instance: str) -> dict[str, object] | None:
+        return self.webhooks.get(instance, self.webhook)
+
+    async def _set_webhook(self, instance: str, body: object, exchange: Exchange) -> None:
+        """As its schema and `WebhookController.set` (2.3.6): what is not given stays as it was."""
+        given = body.get("webhook") if isinstance(body, dict) else None
+        order = self._take("", "set_")
+        fault = order.fault if order is not None else ""
+        if fault == "set_reset_before":
+            exchange.reset()
+            return
+        if fault == "set_500":
+            await _refuse(exchange, 500, "Internal Server Error", "Cannot read properties of undefined")
+            return
+        problem = "set_400" if fault == "set_400" else _misfit(given)
+        if problem or not isinstance(given, dict):
+            await _refuse(exchange, 400, "Bad Request", [[problem]])
+            return
+        fields = {"byEvents": "webhookByEvents", "base64": "webhookBase64"}
+        new: dict[str, Any] = {fields.get(str(name)) or str(name): value for name, value in given.items()}
+        new["events"] = (given.get("events") or list(EVENTS)) if given["enabled"] else []
+        if fault == "set_other":
+            new["url"] = "https://elsewhere.example/hook"
+        with self.changed:
+            known = self.webhook_of(instance) or {"id": "cmfyoow42000hov4xwkdug3lv", "headers": None}
+            self.webhooks[instance] = {**known, **new}
+            self.changed.notify_all()
+        if fault == "set_reset_after":
+            exchange.reset()
+            return
+        await exchange.answer_json(201, self.webhooks[instance])
+
+    async def _connect(self, instance: str, asked: dict[str, list[str]], exchange: Exchange) -> None:
+        """As `connectToWhatsapp`: a phone that is closed begins to pair."""
+        if self.phones.get(instance, "open") == "open":
+            await exchange.answer_json(200, {"instance": {"instanceName": instance, "state": "open"}})
+            return
+        self.phones[instance] = "connecting"
+        code = self.codes.get(instance)
+        typed = "WZYEH1YY" if "number" in asked else None
+        said = {"pairingCode": typed, "code": code, "base64": "data:image/png;base64,", "count": 1}
+        await exchange.answer_json(200, said if code else {"pairingCode": None, "count": 0})
+
+    def event(self, instance: str, event: str, data: object) -> tuple[str, dict[str, str], bytes] | None:
+        """Address, headers and body of the webhook by which it tells this; None: it tells nobody."""
+        webhook: Any = self.webhook_of(instance)
+        name = event.replace(".", "_").upper()
+        if webhook is None or not webhook["enabled"] or name not in webhook["events"]:
+            return None
+        body = {"event": event, "instance": instance, "data": data, "apikey": None}
+        return webhook["url"], webhook["headers"] or {}, json.dumps(body).encode()
 
     async def _list(self, instance: str, exchange: Exchange) -> None:
         with self.lock:
@@ -257,6 +348,7 @@ class FakeEvolution(FaultServer):
             "name": instance,
             "connectionStatus": "open",
             "integration": kinds[self.channel],
+            "ownerJid": f"{self.owner}@s.whatsapp.net" if self.owner else None,
             "token": "an instance's secret",
             "_count": {"Message": recorded, "Contact": 0, "Chat": 0},
         }
@@ -274,7 +366,7 @@ class FakeEvolution(FaultServer):
             self.sends.append(text)
             self.changed.notify_all()
         await self._pass("before_send", text)
-        order = self._take(text, find=False)
+        order = self._take(text, "")
         fault = order.fault if order is not None else None
         if order is not None and fault == "slow":
             await trio.sleep(order.seconds)
@@ -292,7 +384,7 @@ class FakeEvolution(FaultServer):
 
     async def _find_messages(self, instance: str, body: object, exchange: Exchange) -> None:
         assert isinstance(body, dict)
-        order = self._take("", find=True)
+        order = self._take("", "find_")
         if order is not None:
             await _fail(order.fault, exchange)
             return
@@ -336,10 +428,12 @@ class FakeEvolution(FaultServer):
             return True
         return _seconds(moment["gte"]) <= int(str(record["messageTimestamp"])) <= _seconds(moment["lte"])
 
-    def _take(self, text: str, find: bool) -> _Order | None:
+    def _take(self, text: str, kind: str) -> _Order | None:
+        """`kind`: how the faults of that route begin; empty: those of sends."""
         with self.lock:
             for order in self._orders:
-                if order.times and order.fault.startswith("find_") == find and order.when(text):
+                of_kind = order.fault.startswith(kind or ("find_", "set_")) == bool(kind)
+                if order.times and of_kind and order.when(text):
                     order.times -= 1
                     return order
         return None
@@ -355,6 +449,20 @@ class FakeEvolution(FaultServer):
     def _new_id(self) -> str:
         self._serial += 1
         return f"3EB0{self._serial:018X}"
+
+
+def _misfit(webhook: object) -> str:
+    """What its JSON schema says of it; empty: it is taken."""
+    if not isinstance(webhook, dict):
+        return 'instance requires property "webhook"'
+    for name, kind in (("enabled", bool), ("url", str)):
+        if not isinstance(webhook.get(name), kind):
+            return f'webhook requires property "{name}"'
+    if not isinstance(webhook.get("headers", {}), dict):
+        return "webhook.headers is not of a type(s) object"
+    if wrong := [event for event in webhook.get("events", ()) if event not in EVENTS]:
+        return f"webhook.events[0] is not one of enum values: {wrong[0]}"
+    return ""
 
 
 def _record(number: str, text: str, message_id: str, at: int, from_me: bool) -> dict[str, object]:

@@ -34,6 +34,7 @@ from actors.identity import Conversation
 from actors.messages import Answer, Message, Prompt, Receipt
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
+from daemon.config.secret_keys import KEY_BYTES
 from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
@@ -44,8 +45,10 @@ from daemon.controls.takeovers import Takeovers
 from daemon.forwarding.store import ForwardStore
 from daemon.ingress.counters import IngressCounters
 from daemon.ingress.known_instances import KnownInstances
+from daemon.ingress.witness import Witness
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
+from daemon.ledger.connections import Connections
 from daemon.ledger.secret_rows import SecretRows
 from daemon.ledger.shadows import Shadows
 from daemon.ledger.stored_turns import StoredTurns
@@ -66,6 +69,8 @@ from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry, Outcome
 from daemon.operate.audit_log import Audit
 from daemon.operate.checks import Check, DoctorReport
+from daemon.operate.connecting import ConnectDoor, Connecting
+from daemon.operate.connections import ConnectionBoard
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -101,6 +106,7 @@ from daemon.tenants import Changes, Tenants
 from daemon.tenants.rows import TenantRows
 from daemon.tenants.secret_keys import SecretKeys
 from daemon.tenants.secrets import Secrets
+from daemon.web.client import HttpClient
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, nothing_waits, open_postgres, prepare
 
@@ -159,18 +165,18 @@ class ListedMirror:
         self.is_away = False
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
-        return await self._answer(self.counted)
+        return await self.answer(self.counted)
 
     async def pending(self, partitions: Iterable[int]) -> Pending:
-        return await self._answer(self.waits)
+        return await self.answer(self.waits)
 
     async def find(self, message_id: str, instance: str | None) -> list[Arrival]:
-        return await self._answer(self.arrivals)
+        return await self.answer(self.arrivals)
 
     async def arrival(self, conversation: Conversation, message_id: str) -> Arrival | None:
-        return await self._answer(None)
+        return await self.answer(None)
 
-    async def _answer(self, value: T) -> T:
+    async def answer(self, value: T) -> T:
         await trio.lowlevel.checkpoint()
         if self.is_away:
             raise MirrorUnavailable("away")
@@ -290,6 +296,9 @@ class Operators:
         self.open_doors: Sequence[OpenDoor] = ()
         self.forgotten = 0
         self.stop = Stop()
+        self.witness = Witness(self.prove)
+        self.listen = "127.0.0.1:8080"
+        self.secret_keys = SecretKeys((b"k" * KEY_BYTES,))
 
     def _wire(self) -> None:
         feed, health, records, label = self.feed, self.health, self.records, self.feed.label
@@ -346,6 +355,14 @@ class Operators:
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
         self.shadows = ShadowBoard(Shadows(self.db), lambda name: self.live.terms(name).mode, label)
+        self.connections = Connections(self.db)
+        door = ConnectDoor(lambda: self.listen, self.witness, HttpClient)
+        self.connecting = Connecting(
+            self.live, records, self.connections, self.secret_keys, door, self.tenants
+        )
+        self.connection_board = ConnectionBoard(
+            self.connecting, self.connections, self.witness, self._pending
+        )
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
@@ -363,6 +380,7 @@ class Operators:
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters, self.forwards,
+            self.connection_board,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, self.book,
             SealedSecrets(self.secrets), DeclaredInstances(self.tenants), Doctor(self._examine),
             Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
@@ -372,6 +390,13 @@ class Operators:
 
     def fenced(self) -> Mapping[int, int]:
         return self.fences
+
+    def prove(self, instance: str, nonce: str) -> str:
+        return self.feed.label(Conversation(instance, f"probe {nonce}"))
+
+    async def _pending(self, instances: Collection[str]) -> Mapping[str, int]:
+        counted = Counter(view.conversation.instance for view in self.actors.views())
+        return await self.mirror.answer({name: counted[name] for name in instances})
 
     def elsewhere(self) -> Mapping[str, int]:
         return {}

@@ -64,7 +64,12 @@ class Pigeon(GatewayKind[PigeonSettings]):
         return PigeonGateway(tools.http, *settings.loft, settings.timeout_seconds)
 
     async def check(
-        self, settings: PigeonSettings, instance: str, http: HttpClient, sends: KnownSends | None
+        self,
+        settings: PigeonSettings,
+        instance: str,
+        http: HttpClient,
+        sends: KnownSends | None,
+        connected_to: str = "",
     ) -> list[Finding]:
         url, seal = settings.loft
         try:

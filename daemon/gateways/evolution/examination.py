@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
-from urllib.parse import quote
-
-import trio
 
 from daemon.gateways.evolution.outcome import records_in
+from daemon.gateways.evolution.questions import (
+    ALWAYS_OPEN,
+    BAILEYS,
+    BUSINESS,
+    Listed,
+    NoWebhookRead,
+    Questions,
+    refused,
+    unreachable,
+    webhook_of,
+)
 from daemon.gateways.kind import KnownSends
-from daemon.web.answer import HttpAnswer, dig
+from daemon.web.answer import dig
 from daemon.web.client import HttpClient, HttpFailed
-from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
+from daemon.web.finding import DOCTOR_SECONDS, Finding
 
 CLOCK_SECONDS = 60.0
 """A gateway's clock that is further off is a warning.
@@ -30,17 +37,8 @@ MAX_LOOKED_UP = 3
 """Of our own sends: the gateway may have failed to record one, and it looks through all its records for each."""
 FEW_FAILURES = 3
 """Fewer may be the fault of the customers' numbers."""
-BAILEYS, BUSINESS, EVOLUTION = "WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION"
-ALWAYS_OPEN = (BUSINESS, EVOLUTION)
-"""On these channels `connectionState` says `open` whatever happens, until the instance is logged out; there is no
-`connection.update`, and records are kept whatever the settings say (their services at 2.2.3 to 2.4.0-rc2)."""
 STATES = ("close", "connecting", "refused")
 
-_LICENCE = Finding(
-    "problem",
-    "it waits for its licence to be activated, and sends nothing",
-    "Open the gateway's /manager and activate it there: versions from 2.4 on need that once.",
-)
 _NO_RECORDS = Finding(
     "warning",
     "it keeps no records: an unknown send cannot be proven, and what it never delivered cannot be found",
@@ -57,6 +55,19 @@ _NO_WEBHOOK = Finding(
     "warning",
     "it has no webhook that is switched on",
     "Set one, see README.md; nothing to do where a global webhook, a queue or a proxy brings the messages.",
+    topic="webhook",
+)
+_SWITCHED_OFF = Finding(
+    "warning",
+    "the webhook that `majlis instance connect` set is switched off, or gone: nothing of it is heard",
+    "If nobody meant it, run `majlis instance connect` again.",
+    topic="webhook",
+)
+_NOT_OURS = Finding(
+    "warning",
+    "its webhook is no longer the one that `majlis instance connect` set: its messages go elsewhere",
+    "Run `majlis instance connect` again; it shows where they go, and asks. If they shall stay there, run "
+    "`majlis instance rollback NAME --force`.",
     topic="webhook",
 )
 _NO_MESSAGES = Finding(
@@ -78,6 +89,14 @@ _NO_CHANGES = Finding(
     "Add MESSAGES_EDITED, MESSAGES_DELETE and SEND_MESSAGE to the events of the webhook.",
     topic="webhook",
 )
+WANTED = {
+    "MESSAGES_UPSERT": _NO_MESSAGES,
+    "MESSAGES_UPDATE": _NO_UPDATES,
+    "MESSAGES_EDITED": _NO_CHANGES,
+    "MESSAGES_DELETE": _NO_CHANGES,
+    "SEND_MESSAGE": _NO_CHANGES,
+}
+"""What it means where the webhook leaves out an event; the first counts."""
 _MIXES_UP = Finding(
     "warning",
     f"{BUSINESS} mixes customers up: when several write at once, Evolution gives messages the numbers of others, who "
@@ -87,95 +106,39 @@ _MIXES_UP = Finding(
 )
 
 
-class _Instance(NamedTuple):
-    """What the gateway's list says of an instance."""
-
-    channel: str = ""
-    """Empty: not known."""
-    records: int | None = None
-    """How many messages of it are recorded."""
-
-
-class _Server:
-    """One gateway, asked within one time limit."""
-
-    def __init__(self, http: HttpClient, base_url: str, api_key: str, instance: str) -> None:
-        self._http = http
-        self._base_url = base_url.rstrip("/")
-        self._headers = {"apikey": api_key}
-        # Dots are escaped too: an instance called ".." would otherwise climb to another route.
-        self.name = quote(instance, safe="").replace(".", "%2E")
-        self._deadline = trio.current_time() + DOCTOR_SECONDS
-
-    async def get(self, route: str) -> HttpAnswer:
-        """Raises `HttpFailed`."""
-        return await self._http.get(
-            f"{self._base_url}{route}", self._headers, self._remaining(), MAX_DOCTOR_BYTES
-        )
-
-    async def document(self, route: str, body: dict[str, object] | None = None) -> object:
-        """The decoded answer; None when there is none. With a body it is a POST."""
-        try:
-            if body is None:
-                answer = await self.get(route)
-            else:
-                url = f"{self._base_url}{route}"
-                answer = await self._http.post_json(
-                    url, body, self._headers, self._remaining(), MAX_DOCTOR_BYTES
-                )
-        except HttpFailed:
-            return None
-        return answer.json() if 200 <= answer.status < 300 else None
-
-    def _remaining(self) -> float:
-        return max(0.0, self._deadline - trio.current_time())
-
-
 async def examine(
-    http: HttpClient, base_url: str, api_key: str, instance: str, sends: KnownSends | None, by_webhook: bool
+    http: HttpClient,
+    base_url: str,
+    api_key: str,
+    instance: str,
+    sends: KnownSends | None,
+    by_webhook: bool,
+    connected_to: str = "",
 ) -> Sequence[Finding]:
     """See `GatewayKind.check`.
 
     Args:
       by_webhook: messages come by a webhook, and not by the gateway's own feed.
     """
-    server = _Server(http, base_url, api_key, instance)
+    server = Questions(http, base_url, api_key, instance, DOCTOR_SECONDS)
     asked_at = time.time()
     try:
-        answer = await server.get(f"/instance/connectionState/{server.name}")
+        answer = await server.state()
     except HttpFailed as failure:
-        advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
-        return [Finding("problem", str(failure), advice)]
+        return [unreachable(failure)]
     clock = clock_finding(answer.date_seconds, asked_at, time.time())
-    refused = _refused(answer)
-    if refused is not None:
-        return [refused, *clock]
-    known = await _listed(server, instance)
+    trouble = refused(answer)
+    if trouble is not None:
+        return [trouble, *clock]
+    known = await server.listed(instance)
     kept = await _keeps_records(server, known, sends.ids if sends else ())
     return [
         _able(dig(answer.json(), "instance", "state"), known.channel, kept, sends),
         *clock,
         *([_RECORDS_FAIL if known.channel in ALWAYS_OPEN else _NO_RECORDS] if kept is False else []),
-        *(await _webhook(server) if by_webhook else []),
+        *(await _webhook(server, connected_to) if by_webhook else []),
         *([_MIXES_UP] if known.channel == BUSINESS else []),
     ]
-
-
-def _refused(answer: HttpAnswer) -> Finding | None:
-    """Why nothing more can be asked about the instance."""
-    status, document = answer.status, answer.json()
-    if status in (401, 403):
-        advice = "Set gateway.api_key to the gateway's global key or the instance's token."
-        return Finding("problem", "the key is refused", advice)
-    if status == 404:
-        advice = "Create the instance at the gateway, or correct its name under instances."
-        return Finding("problem", "no such instance", advice, unknown_instance=True)
-    if dig(document, "code") == "LICENSE_REQUIRED":
-        return _LICENCE
-    if status != 200 or not isinstance(dig(document, "instance", "state"), str):
-        advice = "Check the gateway's log; the instance may not be loaded."
-        return Finding("problem", f"status {status}, no state", advice)
-    return None
 
 
 def _able(state: object, channel: str, kept: bool | None, sends: KnownSends | None) -> Finding:
@@ -232,20 +195,7 @@ def clock_finding(date_seconds: float | None, asked_at: float, answered_at: floa
     return [Finding("warning", f"its clock is about {about} {direction} ours", advice, topic="clock")]
 
 
-async def _listed(server: _Server, instance: str) -> _Instance:
-    """Nothing is known where the key may not read the list."""
-    listed = await server.document(f"/instance/fetchInstances?instanceName={server.name}")
-    for entry in listed if isinstance(listed, list) else ():
-        if dig(entry, "name") == instance:
-            channel, records = dig(entry, "integration"), dig(entry, "_count", "Message")
-            return _Instance(
-                channel if isinstance(channel, str) and channel in (BAILEYS, BUSINESS, EVOLUTION) else "",
-                records if isinstance(records, int) else None,
-            )
-    return _Instance()
-
-
-async def _keeps_records(server: _Server, known: _Instance, ids: Collection[str]) -> bool | None:
+async def _keeps_records(server: Questions, known: Listed, ids: Collection[str]) -> bool | None:
     """Whether the gateway records what is sent; None: there is nothing yet to know it by."""
     if known.records == 0 and ids:
         return False
@@ -263,25 +213,17 @@ async def _keeps_records(server: _Server, known: _Instance, ids: Collection[str]
     return found
 
 
-async def _webhook(server: _Server) -> list[Finding]:
+async def _webhook(server: Questions, connected_to: str) -> list[Finding]:
     """What is missing in it. Nothing is said where it cannot be read."""
     try:
-        answer = await server.get(f"/webhook/find/{server.name}")
-    except HttpFailed:
+        webhook = webhook_of(await server.webhook())
+    except (HttpFailed, NoWebhookRead):
         return []
-    if answer.status != 200:
+    if webhook is None or not webhook.enabled:
+        return [_SWITCHED_OFF if connected_to else _NO_WEBHOOK]
+    if connected_to and webhook.url != connected_to:
+        return [_NOT_OURS]
+    events = webhook.events
+    if not events:  # versions before 2 post every event then
         return []
-    webhook = answer.json()
-    if dig(webhook, "enabled") is False or answer.body.strip() in (b"", b"null"):
-        return [_NO_WEBHOOK]
-    events = dig(webhook, "events")
-    if not isinstance(events, list) or not events:  # none at all: the gateway posts every event
-        return []
-    wanted = {
-        "MESSAGES_UPSERT": _NO_MESSAGES,
-        "MESSAGES_UPDATE": _NO_UPDATES,
-        "MESSAGES_EDITED": _NO_CHANGES,
-        "MESSAGES_DELETE": _NO_CHANGES,
-        "SEND_MESSAGE": _NO_CHANGES,
-    }
-    return [finding for name, finding in wanted.items() if name not in events][:1]
+    return [finding for name, finding in WANTED.items() if name not in events][:1]

@@ -16,6 +16,7 @@ from daemon.gateways.kind import (
     RecordsReader,
     Tools,
 )
+from daemon.gateways.webhook_setup import WebhookSetup
 from daemon.ingress.inbound import Parse
 from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.client import HttpClient
@@ -43,6 +44,7 @@ class Evolution(GatewayKind[EvolutionSettings]):
     settings = EvolutionSettings
     has_feed = True
     knows_instances = True
+    sets_webhooks = True
 
     def misfits(self, settings: EvolutionSettings, door: ProxyDoor) -> Iterator[Misfit]:
         missing = "must be set for kind evolution"
@@ -85,12 +87,23 @@ class Evolution(GatewayKind[EvolutionSettings]):
         )
 
     async def check(
-        self, settings: EvolutionSettings, instance: str, http: HttpClient, sends: KnownSends | None
+        self,
+        settings: EvolutionSettings,
+        instance: str,
+        http: HttpClient,
+        sends: KnownSends | None,
+        connected_to: str = "",
     ) -> Sequence[Finding]:
         from daemon.gateways.evolution.examination import examine  # not loaded by every command
 
         base_url, api_key = settings.server
-        return await examine(http, base_url, api_key, instance, sends, by_webhook=settings.feed == "webhook")
+        by_webhook = settings.feed == "webhook"
+        return await examine(http, base_url, api_key, instance, sends, by_webhook, connected_to)
+
+    def webhook_setup(self, settings: EvolutionSettings, http: HttpClient) -> WebhookSetup:
+        from daemon.gateways.evolution.setup import EvolutionSetup  # not loaded by every command
+
+        return EvolutionSetup(http, *settings.server)
 
     def feed(
         self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed, tls: ssl.SSLContext

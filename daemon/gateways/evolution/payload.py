@@ -113,6 +113,12 @@ _EVENT_REASONS: dict[str, NoMessage | Unheard] = {
 }
 _OF_MESSAGES = frozenset({"messages.upsert", "send.message", "messages.edited", "messages.delete"})
 EVENTS = frozenset(_EVENT_REASONS) | _OF_MESSAGES
+_READ = _OF_MESSAGES | {"messages.update", "connection.update"}
+WANTED_EVENTS = tuple(sorted(event.replace(".", "_").upper() for event in _READ))
+"""Those that this file reads, as the gateway's settings name them. All others would be acknowledged and ignored."""
+PROBE = "majlis.probe"
+"""No event of the gateway: by it Majlis finds out whether an address leads to itself (`daemon/ingress/witness.py`)."""
+_NONCE = re.compile(r"[0-9a-f]{32}")
 
 _EVENT_NAME = re.compile(r"[a-z.]{1,64}")
 
@@ -143,6 +149,9 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
             raise UnreadablePayload("too_many_items")
         read = _read_all(name, happened, found, document, len(body) > SHORT_BYTES)
         return msgspec.structs.replace(read, named=named, own_number=_own_number(document, read))
+    if happened == PROBE:
+        nonce = text(mapping(document.get("data")).get("nonce"))
+        return Inbound(name, happened, named=named, probe=nonce if _NONCE.fullmatch(nonce) else "")
     failures, amendments = _updates(name, found) if happened == "messages.update" else ((), ())
     data = mapping(document.get("data"))
     connected = happened == "connection.update" and text(data.get("state")) == "open"

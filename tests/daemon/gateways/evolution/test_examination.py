@@ -10,6 +10,7 @@ import trio
 
 from daemon.gateways.evolution import examination
 from daemon.gateways.evolution.examination import clock_finding, examine
+from daemon.gateways.evolution.payload import WANTED_EVENTS
 from daemon.ledger.rows import LastSends
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
@@ -157,6 +158,26 @@ async def test_what_is_missing_in_the_webhook(
     _, *others = await ask(http, gateway)
     assert [said in finding.detail for finding in others] == ([True] if said else [])
     assert await topics(http, gateway, by_webhook=False) == []
+
+
+async def test_a_webhook_that_is_no_longer_the_one_that_was_set(
+    gateway: FakeEvolution, http: HttpClient
+) -> None:
+    async def said(url: str) -> list[str]:
+        found = await examine(http, gateway.url, gateway.api_key, "a/b", None, True, url)
+        return [finding.detail for finding in found[1:]]
+
+    assert gateway.webhook is not None
+    assert await said(str(gateway.webhook["url"])) == []
+    (told,) = await said("https://majlis.example/webhook/a%2Fb")
+    assert "no longer the one" in told
+    gateway.webhook["enabled"] = False
+    (told,) = await said(str(gateway.webhook["url"]))
+    assert "switched off, or gone" in told
+
+
+def test_the_events_that_are_set_are_those_that_the_doctor_wants() -> None:
+    assert set(examination.WANTED) <= set(WANTED_EVENTS)
 
 
 async def test_a_clock_that_is_far_off(gateway: FakeEvolution, http: HttpClient) -> None:

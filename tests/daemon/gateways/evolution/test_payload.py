@@ -71,6 +71,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
         "failures": [],
         "amendments": [],
         "connected": False,
+        "probe": "",
         "named": "demo" if isinstance(fixture["body"], list) else fixture["body"].get("instance", ""),
         "own_number": inbound.own_number,
         **fixture["expect"],

@@ -1,0 +1,377 @@
+"""An instance's connection to its gateway: set, looked at, paired, given back. `connecting.py` does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from msgspec import Meta
+
+from actors.errors import MirrorUnavailable
+from daemon.gateways.webhook_setup import Phone, Webhook
+from daemon.ingress.witness import Witness
+from daemon.ledger.connections import ConnectedInstance, Connections
+from daemon.operate.call import AdminCall, iso
+from daemon.operate.checks import Check
+from daemon.operate.connect_checks import shown_address
+from daemon.operate.connecting import Connecting, ConnectWish, Ended, GivenBack, Looked
+from daemon.operate.instances import OneInstance
+from daemon.operate.parameters import Parameters
+from daemon.operate.qr import svg
+from daemon.operate.route import Route
+from daemon.web.http1 import Response, json_response
+
+MAX_TOGETHER = 16
+"""So many instances are given back side by side in one request: each takes 15 s at the most."""
+NOTED_SECONDS = 600.0
+"""A code that is shown again within this time, to the same person, needs no entry of its own in the audit log."""
+_MAX_HEADERS = 50
+_NO_STORE = {"Cache-Control": "no-store"}
+
+Left = Callable[[Collection[str]], Awaitable[Mapping[str, int]]]
+"""How many conversations of each instance have something pending, on any daemon. May raise `MirrorUnavailable`."""
+
+
+class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+    """Of addresses neither user nor query, of headers the names alone: their values are tokens."""
+
+    url: str
+    enabled: bool
+    events: list[str]
+    by_events: bool
+    base64: bool
+    headers: list[str]
+
+
+class ConnectView(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    done: bool
+    """The gateway posts to Majlis now, and showed it when it was read back."""
+    may_connect: bool
+    """Nothing is missing, so far as it can be known before."""
+    checks: list[Check]
+    phone: Phone
+    can_pair: bool
+    """`GET …/qr` gives the code to scan."""
+    now: WebhookView | None
+    """What stands at the gateway."""
+    shall: WebhookView
+    """What is set."""
+    former: WebhookView | None
+    """What `disconnect` gives back."""
+    seen: str
+    """To be sent with `confirm`: nothing else than this is replaced."""
+
+
+class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    connected: bool
+    """Majlis has set its webhook at the gateway."""
+    url: str = ""
+    set_at: str = ""
+    set_by: str = ""
+    events: int = 0
+    """That came through this daemon's door since its start; other daemons have their own."""
+    last_event: str = ""
+    last_event_seconds: float | None = None
+    """How long ago; None: none came."""
+    pending: int | None = None
+    """Conversations in which Majlis has something to answer, on any daemon; None: Redis is away."""
+
+
+class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):
+    connections: list[ConnectionView]
+    """Only the instances that are connected."""
+
+
+class DisconnectView(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    ended: Ended
+    """`given_back`; `would_be`: without `confirm`; `changed`: not ours any more, nothing was done; `failed`."""
+    words: str
+    now: WebhookView | None
+    former: WebhookView | None
+    pending: int | None
+    """Conversations in which Majlis still has something to answer. It does, without being told to. None: Redis is
+    away."""
+
+
+class DisconnectPage(msgspec.Struct, frozen=True, kw_only=True):
+    instances: list[DisconnectView]
+    left: list[str]
+    """Those that this request did not come to: ask for them in the next one."""
+
+
+class QrView(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    phone: Phone
+    code: str
+    """What the QR code says; empty: there is none now. Worth an account of WhatsApp."""
+    svg: str
+    pairing_code: str
+    count: int
+    """Of the codes that the gateway made since it began to pair."""
+
+
+class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    url: str = ""
+    gateway: str = ""
+    api_key: str = ""
+    force: bool = False
+    test_message: bool = False
+    confirm: bool = False
+    """Without it nothing is changed."""
+    seen: str = ""
+    """Of the answer without `confirm`."""
+
+
+class DisconnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    confirm: bool = False
+    force: bool = False
+    """Also where somebody else has changed the webhook since."""
+    instances: list[str] = []
+    """Only these, for the route of all; empty: all that are connected."""
+
+
+class PairOne(OneInstance, frozen=True, kw_only=True):
+    phone: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^\+?[0-9]{5,20}$",
+                max_length=21,
+                description="The phone's number: the gateway gives a code to type as well.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class ConnectionBoard:
+    """The answers of the routes."""
+
+    def __init__(self, connecting: Connecting, stored: Connections, witness: Witness, left: Left) -> None:
+        self._connecting = connecting
+        self._stored = stored
+        self._witness = witness
+        self._left = left
+        self._shown: dict[tuple[str, str], float] = {}
+
+    async def look(self, instance: str, body: ConnectBody) -> ConnectView:
+        return self._view(instance, await self._connecting.look(instance, _wish(body)), False)
+
+    async def connect(self, instance: str, body: ConnectBody, by: str) -> ConnectView:
+        """Raises as `Connecting.connect`."""
+        found, done = await self._connecting.connect(instance, _wish(body), body.seen, by)
+        return self._view(instance, found, done)
+
+    async def one(self, instance: str) -> ConnectionView:
+        pending = await self._pending([instance])
+        return self._connection(instance, await self._stored.of(instance), pending)
+
+    async def every(self) -> ConnectionPage:
+        stored = await self._stored.every()
+        pending = await self._pending([one.instance for one in stored])
+        return ConnectionPage(connections=[self._connection(one.instance, one, pending) for one in stored])
+
+    async def disconnect(self, instance: str, body: DisconnectBody) -> DisconnectView:
+        done = await self._connecting.give_back(instance, body.force, body.confirm)
+        return _given_back(instance, done, await self._pending([instance]))
+
+    async def disconnect_all(self, body: DisconnectBody) -> DisconnectPage:
+        """Side by side; one that fails keeps no other from it."""
+        names = body.instances or [one.instance for one in await self._stored.every()]
+        now, later = names[:MAX_TOGETHER], names[MAX_TOGETHER:]
+        done: dict[str, GivenBack] = {}
+
+        async def one(name: str) -> None:
+            done[name] = await self._connecting.give_back(name, body.force, body.confirm)
+
+        async with trio.open_nursery() as nursery:
+            for name in now:
+                nursery.start_soon(one, name)
+        pending = await self._pending(now)
+        return DisconnectPage(instances=[_given_back(name, done[name], pending) for name in now], left=later)
+
+    async def qr(self, instance: str, phone: str) -> QrView:
+        """Raises `SetupFailed`; `Conflict` where there is none to be had."""
+        pairing = await self._connecting.pair(instance, phone.removeprefix("+"))
+        return QrView(
+            instance=instance,
+            phone=pairing.phone,
+            code=pairing.code,
+            svg=svg(pairing.code) if pairing.code else "",
+            pairing_code=pairing.pairing_code,
+            count=pairing.count,
+        )
+
+    async def _pending(self, instances: Collection[str]) -> Mapping[str, int]:
+        """Nothing while Redis is away: it must not hide what was done at the gateway."""
+        try:
+            return await self._left(instances)
+        except MirrorUnavailable:
+            return {}
+
+    def is_news(self, instance: str, who: str) -> bool:
+        """Whether the audit log has no entry yet that a code of this instance is shown to them."""
+        now, key = time.monotonic(), (instance, who)
+        self._shown = {one: at for one, at in self._shown.items() if now - at < NOTED_SECONDS}
+        if key in self._shown:
+            return False
+        self._shown[key] = now
+        return True
+
+    def _view(self, instance: str, found: Looked, done: bool) -> ConnectView:
+        connecting = self._connecting
+        return ConnectView(
+            instance=instance,
+            done=done,
+            may_connect=found.can_read and (found.proven or connecting.makes_token(instance)),
+            checks=list(found.checks),
+            phone=found.standing.phone,
+            can_pair=found.standing.can_pair,
+            now=webhook_view(found.now),
+            shall=_shown_webhook(found.shall),
+            former=webhook_view(found.former),
+            seen=connecting.fingerprint(found.now),
+        )
+
+    def _connection(
+        self, instance: str, connection: ConnectedInstance | None, pending: Mapping[str, int]
+    ) -> ConnectionView:
+        last = self._witness.last(instance)
+        known: dict[str, Any] = {}
+        if connection is not None:
+            known = {
+                "url": shown_address(connection.ours[0]),
+                "set_at": iso(connection.set_at),
+                "set_by": connection.set_by,
+            }
+        if last is not None:
+            known |= {"events": last.number, "last_event": last.event, "last_event_seconds": last.age_seconds}
+        return ConnectionView(
+            instance=instance,
+            connected=connection is not None,
+            pending=pending.get(instance),
+            **known,
+        )
+
+
+def webhook_view(webhook: Webhook | None) -> WebhookView | None:
+    return None if webhook is None else _shown_webhook(webhook)
+
+
+def _shown_webhook(webhook: Webhook) -> WebhookView:
+    return WebhookView(
+        url=shown_address(webhook.url),
+        enabled=webhook.enabled,
+        events=list(webhook.events),
+        by_events=webhook.by_events,
+        base64=webhook.base64,
+        headers=sorted(webhook.headers)[:_MAX_HEADERS],
+    )
+
+
+def _given_back(instance: str, done: GivenBack, pending: Mapping[str, int]) -> DisconnectView:
+    return DisconnectView(
+        instance=instance,
+        ended=done.ended,
+        words=done.words,
+        now=webhook_view(done.now),
+        former=webhook_view(done.former),
+        pending=pending.get(instance),
+    )
+
+
+def _wish(body: ConnectBody) -> ConnectWish:
+    return ConnectWish(
+        url=body.url,
+        gateway=body.gateway,
+        api_key=body.api_key,
+        force=body.force,
+        test_message=body.test_message,
+    )
+
+
+async def _look_or_connect(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
+    """What is missing to connect the instance, and with `confirm` its webhook at the gateway set to Majlis."""
+    body: ConnectBody = call.body
+    if not body.confirm:
+        return json_response(200, await board.look(asked.instance, body))
+    await call.audit("connect", f"instance {asked.instance}")
+    return json_response(200, await board.connect(asked.instance, body, call.who))
+
+
+async def _one(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
+    """Whether Majlis has set the instance's webhook, its last event here, and what is still to be answered."""
+    return json_response(200, await board.one(asked.instance))
+
+
+async def _every(board: ConnectionBoard, call: AdminCall, asked: Parameters) -> Response:
+    """The same of every instance that is connected."""
+    return json_response(200, await board.every())
+
+
+async def _disconnect(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
+    """With `confirm`, give the instance's webhook back to where it was; what was acknowledged is still answered."""
+    body: DisconnectBody = call.body
+    if body.confirm:
+        await call.audit("disconnect", f"instance {asked.instance}")
+    return json_response(200, await board.disconnect(asked.instance, body))
+
+
+async def _disconnect_all(board: ConnectionBoard, call: AdminCall, asked: Parameters) -> Response:
+    """The same for all that are connected, some in each request: see `left`."""
+    body: DisconnectBody = call.body
+    if body.confirm:
+        await call.audit(
+            "disconnect", f"{len(body.instances)} instances" if body.instances else "all instances"
+        )
+    return json_response(200, await board.disconnect_all(body))
+
+
+async def _qr(board: ConnectionBoard, call: AdminCall, asked: PairOne) -> Response:
+    """The QR code by which the instance's phone is paired, as it is now; the pairing begins."""
+    if board.is_news(asked.instance, call.who):
+        await call.audit("qr", f"instance {asked.instance}")
+    return json_response(200, await board.qr(asked.instance, asked.phone or ""), _NO_STORE)
+
+
+_ONE = "/v1/instances/{instance}"
+ROUTES = (
+    Route("GET", "/v1/connections", ConnectionBoard, _every, "read", ConnectionPage),
+    Route("GET", f"{_ONE}/connection", ConnectionBoard, _one, "read", ConnectionView, OneInstance),
+    Route(
+        "POST",
+        f"{_ONE}/connect",
+        ConnectionBoard,
+        _look_or_connect,
+        "admin",
+        ConnectView,
+        OneInstance,
+        ConnectBody,
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/disconnect",
+        ConnectionBoard,
+        _disconnect,
+        "admin",
+        DisconnectView,
+        OneInstance,
+        DisconnectBody,
+    ),
+    Route(
+        "POST",
+        "/v1/disconnect",
+        ConnectionBoard,
+        _disconnect_all,
+        "admin",
+        DisconnectPage,
+        body=DisconnectBody,
+    ),
+    Route("GET", f"{_ONE}/qr", ConnectionBoard, _qr, "admin", QrView, PairOne),
+)
