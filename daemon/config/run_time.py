@@ -15,6 +15,7 @@ Laws of this file:
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, get_origin
@@ -82,6 +83,8 @@ class LeftOut(NamedTuple):
     """Without the value."""
     sentence: str
     """With it, for the person who set it."""
+    after: int = 0
+    """How often others were left out before it: it may fit, but for the want of those."""
 
 
 class ForDaemon(NamedTuple):
@@ -253,7 +256,7 @@ def _fitting(
         else:
             left_out.append(LeftOut(instance, value.key, words, words))
     kept.sort(key=_place)
-    while True:
+    for after in itertools.count():
         made = making(kept)
         over = made.layer
         settings, faults = examined((over, *below), misfits if instance is None else misfits_of_instances)
@@ -262,7 +265,7 @@ def _fitting(
             # Faults that blame none of ours are of the configuration, which was judged at the start.
             return settings or configured, over, tuple(left_out)
         for key, fault in blamed.items():
-            left_out.append(LeftOut(instance, key, fault.allowed, fault.sentence))
+            left_out.append(LeftOut(instance, key, fault.allowed, fault.sentence, after))
         kept = [value for value in kept if value.key not in blamed]
 
 

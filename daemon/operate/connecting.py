@@ -204,7 +204,9 @@ class Connecting:
             reach("webhook_set")
             now = await gateway.setup.read(instance)
             stands = found.shall.is_as(now)
-            checks = [*found.checks, read_back_check(stands)]
+            # What stood there before was said before it was replaced.
+            before = (check for check in found.checks if not (stands and check.name == "webhook"))
+            checks = [*before, read_back_check(stands)]
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
             connection = await self._stored.of(instance)
