@@ -15,7 +15,6 @@ Laws of this file:
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, get_origin
@@ -256,7 +255,8 @@ def _fitting(
         else:
             left_out.append(LeftOut(instance, value.key, words, words))
     kept.sort(key=_place)
-    for after in itertools.count():
+    after = 0
+    while True:
         made = making(kept)
         over = made.layer
         settings, faults = examined((over, *below), misfits if instance is None else misfits_of_instances)
@@ -267,6 +267,7 @@ def _fitting(
         for key, fault in blamed.items():
             left_out.append(LeftOut(instance, key, fault.allowed, fault.sentence, after))
         kept = [value for value in kept if value.key not in blamed]
+        after += 1
 
 
 def _place(value: RunTimeValue) -> tuple[int, ...]:

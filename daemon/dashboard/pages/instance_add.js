@@ -17,6 +17,8 @@ export function addInstance(added) {
 }
 
 const PROVIDER = "responder.providers.0";
+const usual = ({ place }) => `https://${place}`;
+const USUAL = new Set(Object.values(PROVIDERS).map(usual));
 
 function open(added) {
   const mode = choice(Object.entries(MODES).map(([name, { name: words }]) => [name, words]), "live");
@@ -37,7 +39,7 @@ function open(added) {
       "What the model is told about the business, in any language. Empty: set it later.",
     ),
     [`${PROVIDER}.kind`]: field("Who answers", provider),
-    [`${PROVIDER}.base_url`]: field("Provider address", lineInput("", { inputmode: "url" }), "Empty: the usual one, where the provider has one."),
+    [`${PROVIDER}.base_url`]: field("Provider address", lineInput("", { inputmode: "url" })),
     [`${PROVIDER}.api_key`]: field("Provider key", secretInput(), SEALED),
     [`${PROVIDER}.model`]: field("Model", lineInput(), "Empty: that of config.yaml."),
     "gateway.kind": field("How its messages come and go", gateway),
@@ -98,14 +100,25 @@ function open(added) {
     go(pageOf("instances", name));
   }
 
-  /** Only what the choices need. */
+  /** Only what the choices need, which they cannot do without. */
   function show() {
+    const of = (section, key) => fields[`${section}.${key}`];
     for (const [section, chosen] of [
       [PROVIDER, provider.value],
       ["gateway", gateway.value],
-    ])
-      for (const key of ["base_url", "api_key"]) fields[`${section}.${key}`].node.hidden = !chosen;
-    fields[`${PROVIDER}.base_url`].input.placeholder = PROVIDERS[provider.value]?.address ?? "";
+    ]) {
+      for (const key of ["base_url", "api_key"]) of(section, key).node.hidden = !chosen;
+      of(section, "base_url").input.required = Boolean(chosen);
+    }
+    const known = PROVIDERS[provider.value];
+    const address = of(PROVIDER, "base_url").input;
+    // Always written out: left out, it would be that of the provider whose place this one takes.
+    if (!address.value || USUAL.has(address.value)) address.value = known ? usual(known) : "";
+    of(PROVIDER, "api_key").input.required = Boolean(known?.needsKey);
+    of("gateway", "api_key").input.required = Boolean(gateway.value);
+    const model = of(PROVIDER, "model");
+    model.input.required = Boolean(known);
+    fill(model.node.querySelector("p"), known ? "As the provider calls it." : "Empty: that of config.yaml.");
   }
 
   /** At the fields that the sentences are about, else below them all. */

@@ -9,7 +9,7 @@ import { exact, ms, number } from "./format.js";
 import { NEEDS } from "./instance_words.js";
 import { statusLine } from "./status_line.js";
 import { store } from "./store.js";
-import { capital, reason } from "./words.js";
+import { reason } from "./words.js";
 
 const MOST_CHARS = 4_000;
 
@@ -93,5 +93,6 @@ function said(found) {
 function spent({ seconds, cost, provider, model, input_tokens: read, output_tokens: written }) {
   const by = provider ? [", by ", bdi(provider), model ? [", model ", bdi(model)] : null] : null;
   const tokens = read || written ? `, ${number(read)} tokens in, ${number(written)} out` : "";
-  return [capital(ms(seconds * 1_000)), `, cost ${cost ? exact(cost) : "0"}`, by, `${tokens}.`];
+  const price = cost ? `cost ${exact(cost)}` : tokens ? "cost not known (no price is set)" : "cost 0";
+  return [`${ms(seconds * 1_000)}, ${price}`, by, `${tokens}.`];
 }

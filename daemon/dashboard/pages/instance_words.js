@@ -23,11 +23,15 @@ export const MODES = {
   },
 };
 
-/** The kinds of provider that can be chosen for an instance, and what each needs to be told. */
+/** The kinds of provider that can be chosen for an instance; `place`: its usual address, without https. */
 export const PROVIDERS = {
-  openai: { name: "OpenAI, or a server that speaks as it does", address: "https://api.openai.com/v1" },
-  anthropic: { name: "Anthropic", address: "" },
-  gemini: { name: "Google Gemini", address: "" },
+  openai: {
+    name: "OpenAI, or a server that speaks as it does",
+    place: "api.openai.com/v1",
+    needsKey: false,
+  },
+  anthropic: { name: "Anthropic", place: "api.anthropic.com/v1", needsKey: true },
+  gemini: { name: "Google Gemini", place: "generativelanguage.googleapis.com/v1beta", needsKey: true },
 };
 
 export const modeName = (mode) => MODES[mode]?.name ?? mode;

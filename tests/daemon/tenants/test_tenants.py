@@ -92,6 +92,18 @@ async def test_one_wrong_key_changes_nothing_and_every_fault_is_named(nodes: Nod
     )
 
 
+async def test_what_fits_no_more_for_want_of_a_wrong_one_is_not_named(nodes: Nodes) -> None:
+    here, _, _ = nodes
+    provider = {"kind": "openai", "base_url": "no address", "model": "small"}
+    wanted = {f"responder.providers.0.{key}": value for key, value in provider.items()}
+    with pytest.raises(Conflict) as refused:
+        await here.tenants.change("demo", wanted, (), BY)
+    assert str(refused.value).splitlines() == [
+        "responder.providers.0.base_url: must be an http:// or https:// address; it is 'no address'"
+        " (from majlis instance set)"
+    ]
+
+
 async def test_a_version_is_given_back_whole(nodes: Nodes) -> None:
     here, _, world = nodes
     await here.tenants.change("demo", {"prompt": "one", "batching.window_seconds": 5}, (), BY)
