@@ -66,4 +66,9 @@ def _differences(before: State, after: State) -> Iterator[Difference]:
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
     for key in before.keys() | after.keys():
         if before.get(key) != after.get(key) or (key in before) != (key in after):
-            yield Difference(key, before.get(key), after.get(key))
+            yield Difference(key, _told(before, key), _told(after, key))
+
+
+def _told(values: Mapping[str, Any], key: str) -> Any:
+    """Null that is set is not the same as nothing."""
+    return "null" if key in values and values[key] is None else values.get(key)

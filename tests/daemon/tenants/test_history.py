@@ -24,6 +24,7 @@ def test_a_secret_that_sql_wrote_in_clear_is_in_no_answer() -> None:
         "reply.max_parts": False,
         "mode": False,
     }
+    assert next(one.after for one in told if one.key == "mode") == "null", "it was set"
     assert exported(IN_CLEAR) == {"reply.max_parts": 2, "mode": None, "active": True}
     then = State(there=True, settings={"gateway.api_key": "sk-1", "reply.max_parts": 2})
     back = restored(State(there=True), then, lambda values: LIVE.tried("demo", values))
