@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -113,6 +114,16 @@ def kind_of(key: str) -> KeyKind:
         f"did you mean {' or '.join(near[:_NEAREST])}?" if near else "`majlis instance show NAME` lists all"
     )
     raise ConfigError(f"{key}: unknown key; {hint}")
+
+
+@lru_cache(1024)
+def is_known(key: str) -> bool:
+    """Whether it can be set for an instance."""
+    try:
+        kind_of(key)
+    except ConfigError:
+        return False
+    return True
 
 
 def read(key: str, value: object) -> object:

@@ -105,7 +105,11 @@ def applied(state: State, change: SqlChange) -> State:
 def restored(now: State, then: State, judge: Judge) -> SqlChange:
     """What to write so that all is as it was then, but for secrets. Raises ConfigError where that does not fit now."""
     faults: list[str] = []
-    changed = {key: value for key, value in then.settings.items() if now.settings.get(key, _NONE) != value}
+    changed = {
+        key: value
+        for key, value in then.settings.items()
+        if now.settings.get(key, _NONE) != value and not is_secret(key)  # one that SQL wrote in clear
+    }
     gone = tuple(sorted(now.settings.keys() - then.settings.keys()))
     kept = {key: value for key, value in now.settings.items() if key in then.settings}
     _judged(msgspec.structs.replace(now, settings=kept), changed, (), judge, faults)
