@@ -140,7 +140,7 @@ class Parts:
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self._known = known
-        self.early = EarlyMessages(self.records, self._append_again, lambda name: live.terms(name).mode, feed)
+        self.early = EarlyMessages(self.records, self._append_again, self.answering.modes.of, feed)
         known.follow(self.early.nudge)
         self.forwards = ForwardStore(self.db, node_id)
         self._forwards_http = HttpClient(max_connections=MAX_AT_ONCE, tls=tls_context(settings.tls.ca_file))
