@@ -49,8 +49,8 @@ class EarlyMessages:
     def __init__(
         self, records: Records, append: AppendAgain, mode: Callable[[str], Awaitable[ModeNow]], feed: Feed
     ) -> None:
-        """`mode` is that of an instance, and since when (Unix seconds): who does not answer now does not answer what was
-        said before. May raise `LedgerUnavailable`."""
+        """`mode` is that of an instance, and since when: who does not answer now does not answer what was said before.
+        It may raise `LedgerUnavailable`."""
         self._records = records
         self._append = append
         self._mode = mode
