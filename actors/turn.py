@@ -95,7 +95,7 @@ class TurnAttempt:
     def __init__(self, services: TurnServices, batch: Batch, epoch: int) -> None:
         instance = batch.conversation.instance
         flags, terms = services.flags.of(instance), services.policies.terms(instance)
-        self._came = batch
+        self._came = batch = modes.with_early(batch, terms.mode)
         """As the mirror has it, edits and deletions not applied, nothing set aside."""
         batch = modes.as_heard(amended(batch))
         self._services = services

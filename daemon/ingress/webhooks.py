@@ -320,15 +320,15 @@ class Ingress:
         return inbound
 
     def _unknown(self, inbound: Inbound, is_trusted: bool) -> Inbound:
-        """Tell that nobody knows its instance; what a stranger sent for it is marked as that."""
+        """Tell that nobody knows its instance; its messages are marked as that, and those of a stranger as his."""
         if not self._reader.known.is_loaded:
             return inbound
         count = len(inbound.messages)
         name = self.counters.unknown.note(inbound.instance, is_trusted, count, time.monotonic())
         self._observers.emit("instance.unknown", instance=name, messages=count, advice=UNKNOWN_ADVICE)
-        if is_trusted:
-            return inbound
-        marked = tuple(msgspec.structs.replace(one, stranger=True) for one in inbound.messages)
+        marked = tuple(
+            msgspec.structs.replace(one, early=True, stranger=not is_trusted) for one in inbound.messages
+        )
         return msgspec.structs.replace(inbound, messages=marked)
 
     async def _unread(
