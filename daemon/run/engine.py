@@ -137,6 +137,7 @@ class Parts:
             waiting=self._written_at,
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
             hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
+            knows=lambda instance: instance in known or not known.is_loaded,
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self._known = known
