@@ -8,8 +8,8 @@ Laws of this file:
 3. What a turn is, its first step decides, for good (`Turn.shadow`).
 4. In mode `off` nothing is said any more, whenever it was heard: an operator wants silence now. What was heard in it is
    history, also when the mode has changed before its window is over.
-5. What came before its instance was known is heard by the mode in which its turn begins: an instance that is added beside
-   an old system, in mode `shadow`, says nothing aloud to those who were waiting just then.
+5. What came before its instance was known is heard by the mode in which its turn begins: an instance that is added
+   beside an old system, in mode `shadow`, says nothing aloud to those who were waiting just then.
 6. The playground's customers are nobody's: they are answered in mode `off`, and in mode `shadow` as all others there.
 """
 

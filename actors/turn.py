@@ -130,8 +130,8 @@ class TurnAttempt:
         if turn.state == "started" and triage.has_backlog(turn, self._batch):
             await self._store_notices(turn, notices.too_old(self._instance, self._terms, self._now()))
         if turn.state == "started" and not (turn.rule or turn.moved_to) and self._is_unknown:
-            # It is being added this very moment, and its mode is not known here yet: what came early is looked at later.
-            return await self._suppress(turn, UNKNOWN_INSTANCE)
+            # It is being added this very moment, its mode is not known here yet: what came early is looked at later.
+            turn = msgspec.structs.replace(turn, rule=UNKNOWN_INSTANCE)
         match turn.state:
             case "done":
                 return "answered"

@@ -93,7 +93,9 @@ class EarlyMessages:
             for message in messages:
                 if message.sent_at < now.since:
                     continue
-                again = msgspec.structs.replace(message, id=f"{PREFIX}{message.id}", early=False, shadow=False)
+                again = msgspec.structs.replace(
+                    message, id=f"{PREFIX}{message.id}", early=False, shadow=False
+                )
                 try:
                     taken += not (await self._append(again)).duplicate
                 except Overloaded:
