@@ -21,7 +21,7 @@ from daemon.cli.client import (
     client_of,
     view,
 )
-from daemon.cli.instances import restore
+from daemon.cli.instances import NameArgument, YesOption, restore
 from daemon.cli.render import cell, count, display, facts, print_json, table
 from daemon.operate.connections import (
     ConnectionView,
@@ -69,9 +69,6 @@ _FORWARDED = _Draining(
     "Majlis has nothing left to forward",
     "still to be forwarded by Majlis, which goes on with it",
 )
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def connect(

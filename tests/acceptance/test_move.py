@@ -1,4 +1,4 @@
-"""A business moves from its old system to Majlis and back, under traffic: each message is answered once, by one of both.
+"""A business moves from its old system to Majlis and back, under traffic: each message is answered once, by one.
 
 I1, I2, I4, I13. The gateway repeats what was not taken; the customers do not stop while anything is changed.
 """
