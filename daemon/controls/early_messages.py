@@ -12,14 +12,13 @@ Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import msgspec
 import trio
 
 from actors.errors import MajlisError, Overloaded, Unavailable
-from actors.instance import Mode
 from actors.ports import Feed
+from daemon.controls.modes import InMode
 from daemon.controls.replays import RETRY_PREFIX, AppendAgain
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.records import Records
@@ -35,19 +34,11 @@ AGAIN_SECONDS = 15.0
 """A turn that began just before the instance was set up has ended by then."""
 
 
-class ModeNow(Protocol):
-    @property
-    def mode(self) -> Mode: ...
-
-    @property
-    def since(self) -> float: ...
-
-
 class EarlyMessages:
     """Finds and answers them: at the start, and when an instance was set up."""
 
     def __init__(
-        self, records: Records, append: AppendAgain, mode: Callable[[str], Awaitable[ModeNow]], feed: Feed
+        self, records: Records, append: AppendAgain, mode: Callable[[str], Awaitable[InMode]], feed: Feed
     ) -> None:
         """`mode` is that of an instance, and since when: who does not answer now does not answer what was said before.
         It may raise `LedgerUnavailable`."""
