@@ -14,6 +14,7 @@ from actors.instance import Mode
 from actors.messages import Batch, Message, Receipt
 from daemon.controls import early_messages
 from daemon.controls.early_messages import EarlyMessages
+from daemon.controls.modes import Modes
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import Records
 from tests.support.ledgers import LedgerWorld, batch, open_world
@@ -32,7 +33,8 @@ class Room:
         self.mode: Mode = "live"
         self.appended: list[Message] = []
         self.full = ""
-        self.early = EarlyMessages(self.records, self.append, lambda _name: self.mode, self.feed)
+        self.modes = Modes(world.db, lambda _name: self.mode, lambda: (), self.feed)
+        self.early = EarlyMessages(self.records, self.append, self.modes.of, self.feed)
 
     async def append(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()
@@ -90,6 +92,11 @@ async def test_who_does_not_answer_now_does_not_answer_what_came_before(room: Ro
     for mode in modes:
         room.mode = mode
         assert await room.look() == []
+    room.mode = "live"
+    assert await room.look() == [], "others were to answer it meanwhile"
+    await room.write("still there?", contact="966500000003", instance="other")
+    await room.set_up("other")
+    assert await room.look() == ["still there?"]
 
 
 async def test_a_stranger_may_make_up_what_he_likes(room: Room) -> None:
