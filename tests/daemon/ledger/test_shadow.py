@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import trio
 
+from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Mode
 from actors.messages import Answer, Batch, HistoryEntry
@@ -19,6 +20,7 @@ from daemon.controls.modes import Modes
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.inbound import OwnMessage, OwnSender
 from daemon.ledger.shadows import Shadows
+from daemon.ledger.wire import encoded, wire_batch
 from daemon.observe.feed import EventFeed
 from daemon.operate.shadow import summary
 from tests.support.ledgers import (
@@ -194,6 +196,19 @@ async def test_the_next_transaction_is_as_free_as_ever(old: OldSystem) -> None:
     await old.world.ledger.finish(turn, 1)
     assert await old.world.messages() == [("user", "thanks"), ("assistant", "you are welcome")]
     assert await old.world.db.value("SELECT count(*) FROM whatsapp_ai_interactions") == 1
+
+
+async def test_a_daemon_that_knows_no_modes_answers_only_what_is_live(old: OldSystem) -> None:
+    """I15: while two versions run side by side, the older one holds the rest. It is told of a passing state."""
+    begins = "SELECT majlis_begin_turn(0, 1, $1, true)"
+    await old.world.rows("INSERT INTO majlis_modes VALUES ('demo', 'shadow', now())")
+    frozen = old.heard("when do you open")
+    with pytest.raises(LedgerUnavailable, match="collision"):
+        await old.world.db.value(begins, encoded(wire_batch(frozen)))
+    assert not await old.world.rows("SELECT FROM majlis_turns")
+    assert (await old.begun(frozen)).shadow
+    await old.world.rows("UPDATE majlis_modes SET mode = 'live'")
+    assert await old.world.db.value(begins, encoded(wire_batch(old.heard("thanks"))))
 
 
 async def test_a_lid_that_was_learned_in_shadow_is_joined_once_live(old: OldSystem) -> None:
