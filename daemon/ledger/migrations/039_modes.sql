@@ -70,11 +70,11 @@ BEGIN
         SELECT s.instance, s.mode, s.before FROM unnest(p_instances, p_modes, p_before) AS s (instance, mode, before)
         ORDER BY s.instance
     LOOP
+        v_before := coalesce((SELECT m.mode FROM majlis_modes m WHERE m.instance = v_seen.instance), 'live');
         -- An instance that was never seen in another mode has always been live.
         INSERT INTO majlis_modes (instance, mode, since)
         VALUES (v_seen.instance, v_seen.mode, CASE v_seen.mode WHEN 'live' THEN '-infinity' ELSE now() END)
         ON CONFLICT DO NOTHING;
-        v_before := (SELECT m.mode FROM majlis_modes m WHERE m.instance = v_seen.instance);
         UPDATE majlis_modes m SET mode = v_seen.mode, since = now()
         WHERE m.instance = v_seen.instance AND m.mode <> v_seen.mode AND v_seen.before IN ('', m.mode);
         RETURN QUERY

@@ -35,6 +35,7 @@ from tests.support.ledgers import (
     open_world,
     until,
 )
+from tests.support.memory import MemoryFeed
 
 SHARED = (
     "whatsapp_instances",
@@ -307,8 +308,12 @@ async def test_a_change_of_mode_is_noted_once_by_whoever_saw_it(old: OldSystem) 
     assert (await second.of("demo")).since == live.since
     restarted = Modes(old.world.db, modes.__getitem__, lambda: named, old.feed)
     assert (await restarted.of("demo")).since == live.since
+    feed = MemoryFeed()  # the first look at an instance, which was live as any is
+    for _ in range(2):
+        await Modes(old.world.db, lambda _name: "shadow", lambda: ["new"], feed).of("new")
+    assert feed.names() == ["instance.mode"]
     modes["demo"] = "off"
     async with trio.open_nursery() as nursery:
         await nursery.start(restarted.run)
-        await until(old.world.db, "SELECT mode = 'off' FROM majlis_modes")
+        await until(old.world.db, "SELECT mode = 'off' FROM majlis_modes WHERE instance = 'demo'")
         nursery.cancel_scope.cancel()
