@@ -61,9 +61,10 @@ class EarlyMessages:
             # A new event first, then the looks: what is set up meanwhile is not missed.
             self._wake = wake = trio.Event()
             await self._try_look()
-            await trio.sleep(AGAIN_SECONDS)
-            while not await self._try_look():
+            is_done = False
+            while not is_done:
                 await trio.sleep(AGAIN_SECONDS)
+                is_done = await self._try_look()
             await wake.wait()
 
     async def _try_look(self) -> bool:

@@ -34,6 +34,7 @@ class Room:
         self.appended: list[Message] = []
         self.full = ""
         self.away: list[Exception] = []
+        self.kept = trio.Event()
         self.early = EarlyMessages(self.records, self.append, lambda _name: self.mode, self.feed)
 
     async def append(self, message: Message) -> Receipt:
@@ -44,6 +45,7 @@ class Room:
             raise ConversationFull("full")
         known = message in self.appended
         self.appended += [] if known else [message]
+        self.kept.set()
         return Receipt(known, 1, 0, 8_000, 0, 1, False)
 
     async def write(
@@ -130,8 +132,7 @@ async def test_while_the_mirror_is_away_or_full_they_wait_for_it(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(room.early.run)
         with trio.fail_after(PATIENCE_SECONDS):
-            while not room.appended:
-                await trio.sleep(0.01)
+            await room.kept.wait()
         nursery.cancel_scope.cancel()
 
 
