@@ -201,7 +201,9 @@ def _lost(refused: RefusedView) -> Text:
 def _unknown(one: UnknownView) -> Text:
     about = f"{one.instance}: {count(one.messages, 'message')}, the last {duration(one.seconds_ago)} ago"
     name = "NAME" if one.instance.startswith("(") else one.instance
-    return cell(f"{about}; nobody has set this instance up\n→ majlis instance add {shlex.quote(name)}", "bold red")
+    return cell(
+        f"{about}; nobody has set this instance up\n→ majlis instance add {shlex.quote(name)}", "bold red"
+    )
 
 
 def _overruled(pairs: Mapping[str, int]) -> Text:

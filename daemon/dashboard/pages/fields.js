@@ -39,6 +39,9 @@ export function field(words, input, more = null) {
 export const lineInput = (value = "", more = {}) =>
   withValue(h("input", { type: "text", dir: "auto", autocomplete: "off", spellcheck: "false", ...more }), value);
 
+/** The address of a server. */
+export const addressInput = (more = {}) => lineInput("", { inputmode: "url", placeholder: "https://…", ...more });
+
 /** Several lines. */
 export const textInput = (value = "", more = {}) => withValue(h("textarea", { dir: "auto", ...more }), value);
 
@@ -51,8 +54,15 @@ function withValue(input, value) {
   return input;
 }
 
-/** The sentence of a refusal without the key that it begins with; null: it is about another one. */
-export function aboutKey(message, key) {
-  const begins = message.toLowerCase().startsWith(`${key.toLowerCase()}:`);
-  return begins ? message.slice(key.length + 1).trim() : null;
+/** The sentence of a refusal that names the key, without it; null: it is about another one. Each fault has a line. */
+export function aboutKey(message, key, instance) {
+  const begins = [`${key}:`, `instances.${instance}.${key}:`].map((start) => start.toLowerCase());
+  for (const line of message.split("\n")) {
+    const start = begins.find((one) => line.toLowerCase().startsWith(one));
+    if (start !== undefined) return line.slice(start.length).trim();
+  }
+  return null;
 }
+
+/** A refusal about settings of the instance, without saying of each that it is of this one. */
+export const refusalWords = (message, instance) => message.replaceAll(`instances.${instance}.`, "");

@@ -1,20 +1,21 @@
 // Adding an instance: its name, and what it needs for the first answer. The rest is set on its page.
 
 import { ApiError, post } from "./api.js";
-import { fill, h, option } from "./dom.js";
-import { aboutKey, field, lineInput, secretInput, textInput } from "./fields.js";
+import { bdi, fill, h, option } from "./dom.js";
+import { aboutKey, addressInput, field, lineInput, refusalWords, secretInput, textInput } from "./fields.js";
 import { showToast } from "./feedback.js";
 import { icon } from "./icons.js";
 import { MODES } from "./instance_words.js";
 import { go, pageOf } from "./router.js";
 import { store } from "./store.js";
 
-/** A button that opens the form in a dialog; `added()` is called when there is one more. */
+/** A button that opens the form; `added()` is called when there is one more. */
 export function addInstance(added) {
-  return h("button.button.strong", { type: "button", onclick: () => open(added) }, icon("plus"), "Add an instance");
+  return h("button.button.strong", { type: "button", onclick: () => newInstance("", added) }, icon("plus"), "Add an instance");
 }
 
-function open(added) {
+/** The form in a dialog; `known`: the name, where customers write to one that nobody has set up. */
+export function newInstance(known = "", added = () => {}) {
   const mode = h(
     "select",
     {},
@@ -23,7 +24,7 @@ function open(added) {
   const fields = {
     name: field(
       "Name",
-      lineInput("", { required: true, maxlength: 200 }),
+      lineInput(known, { required: true, maxlength: 200, readonly: known !== "" }),
       "As the gateway calls it: it stands in the webhook's address and cannot be changed.",
     ),
     prompt: field(
@@ -34,7 +35,7 @@ function open(added) {
     model: field("Model", lineInput(), "Empty: that of config.yaml."),
     "gateway.base_url": field(
       "Gateway address",
-      lineInput("", { inputmode: "url", placeholder: "https://…" }),
+      addressInput(),
       "Empty: that of config.yaml.",
     ),
     "gateway.api_key": field(
@@ -43,8 +44,14 @@ function open(added) {
       "Stored sealed, and never shown again.",
     ),
     mode: field("Mode", mode, MODES.live.does),
+    "passthrough.url": field("Old address", addressInput(), "Where what comes is forwarded to."),
   };
-  mode.addEventListener("change", () => fill(fields.mode.node.querySelector("p"), MODES[mode.value].does));
+  const former = fields["passthrough.url"].node;
+  former.hidden = true;
+  mode.addEventListener("change", () => {
+    fill(fields.mode.node.querySelector("p"), MODES[mode.value].does);
+    former.hidden = mode.value !== "passthrough";
+  });
   const problem = h("p.field-problem", { role: "alert", hidden: true });
   const submit = h("button.button.strong", { type: "submit" }, "Add");
   const dialog = h(
@@ -66,13 +73,14 @@ function open(added) {
   );
   document.body.append(dialog);
   dialog.showModal();
-  fields.name.input.focus();
+  (known ? fields.prompt : fields.name).input.focus();
 
   async function add() {
     const name = fields.name.value.trim();
     const set = {};
     for (const [key, one] of Object.entries(fields)) {
       one.problem("");
+      if (one.node.hidden) continue;
       if (key !== "name" && one.value.trim() && !(key === "mode" && one.value === "live")) set[key] = one.value;
     }
     problem.hidden = true;
@@ -87,18 +95,19 @@ function open(added) {
     }
     await store.renew();
     dialog.close();
-    showToast(`${name} is added.`);
+    showToast([bdi(name), " is added."]);
     added();
     go(pageOf("instances", name));
   }
 
   /** At the field that the sentence is about, else below them all. */
   function refused(error, set) {
+    const name = fields.name.value.trim();
     for (const key of Object.keys(set)) {
-      const words = aboutKey(error.message, key);
+      const words = aboutKey(error.message, key, name);
       if (words !== null) return fields[key].problem(words);
     }
     problem.hidden = false;
-    fill(problem, error.message);
+    fill(problem, refusalWords(error.message, name));
   }
 }
