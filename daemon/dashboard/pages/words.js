@@ -263,8 +263,8 @@ export const ASIDES = {
   deletion: "deletion, applied",
   deleted: "deleted",
   backlog: "too old",
-  shadow: "heard in shadow",
-  off: "while off",
+  shadow: "heard in mode shadow",
+  off: "heard in mode off",
 };
 
 /** The rule by which a turn ended without an answer of the responder, in words. */
