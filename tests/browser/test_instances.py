@@ -218,6 +218,7 @@ def _sets_and_restores(page: Page) -> None:
     threshold.get_by_role("button", name="Unset escalation.threshold").click()
     page.get_by_role("dialog").get_by_role("button", name="Unset").click()
     expect(threshold.locator(".setting-value")).to_have_text("3")
+    expect(versions.locator(".changes").first).to_have_text("escalation.threshold 5 → not set")
     versions.nth(1).get_by_role("button", name="Back to this version").click()
     page.get_by_role("dialog", name="Bring").get_by_role("button", name="Bring it back").click()
     expect(threshold.locator(".setting-value")).to_have_text("5")
