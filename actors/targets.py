@@ -165,7 +165,7 @@ def _cost(targets: Targets, turns: TurnFigures) -> Judgement | None:
     state: TargetState = "unknown"
     if actual is not None and turns.messages >= ENOUGH:
         state = "reached" if actual <= target else "missed"
-    why = f"{turns.unpriced:,} answers are left out: their provider has no prices" if turns.unpriced else ""
+    why = _unpriced(turns.unpriced)
     return Judgement(
         name="cost_per_message", state=state, actual=actual, target=target, samples=turns.messages, why=why
     )
@@ -184,3 +184,10 @@ def _carried(name: TargetName, target: int | None, peak: int, missed: int, minut
         failures=missed,
         why=why,
     )
+
+
+def _unpriced(answers: int) -> str:
+    if not answers:
+        return ""
+    words = "1 answer is" if answers == 1 else f"{answers:,} answers are"
+    return f"{words} left out: the provider has no prices"

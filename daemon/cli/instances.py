@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,7 +235,8 @@ def restore(client: AdminClient, name: str, version: str, json: bool) -> None:
     """Set everything as it was in an earlier version: a number, or `previous`."""
     if not (version == "previous" or (version.isascii() and version.isdigit())):
         raise Failure(
-            f"say which version: --to previous, or a number of `majlis instance history {name}`", USAGE_ERROR
+            f"say which version: --to previous, or a number of `majlis instance history {shlex.quote(name)}`",
+            USAGE_ERROR,
         )
     query = {} if version == "previous" else {"version": version}
     _print_change(client.post(f"{instance_path(name)}/restore", query), json)

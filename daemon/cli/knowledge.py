@@ -6,6 +6,7 @@ processor time, and one that was made to do harm costs more than there is.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ def _interrupted(instance: str, files: Sequence[Path], results: Results) -> str:
     groups = {
         "stored": [name for name, done in results.items() if done],
         # The last request may have reached the daemon or not.
-        f"in progress (check with `majlis knowledge list {instance}`)": [
+        f"in progress (check with `majlis knowledge list {shlex.quote(instance)}`)": [
             name for name, done in results.items() if not done
         ],
         "not stored": [path.name for path in files if path.name not in results],
@@ -166,7 +167,9 @@ def remove(
             display(cell(f"{name}: removed"))
     if removed.missing:
         missing = ", ".join(removed.missing)
-        raise Failure(f"{instance} has no file called {missing}; see `majlis knowledge list {instance}`")
+        raise Failure(
+            f"{instance} has no file called {missing}; see `majlis knowledge list {shlex.quote(instance)}`"
+        )
 
 
 def _readable(path: Path) -> ReadFile:

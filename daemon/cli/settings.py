@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 from urllib.parse import quote
 
@@ -80,7 +81,7 @@ def config(
     )
     for left in page.left_out:
         place = f"for {left.instance}" if left.instance else "for this daemon"
-        option_ = f" --instance {left.instance}" if left.instance else ""
+        option_ = f" --instance {shlex.quote(left.instance)}" if left.instance else ""
         words = f"not in force: {left.key}, set {place}: {left.reason}; `majlis unset {left.key}{option_}` drops it"
         display(cell(words, "yellow"))
     display(cell(f"{count(len(found), 'setting')}{unknown}", "dim"))

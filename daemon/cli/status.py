@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -103,7 +104,7 @@ def _partitions(now: Status) -> str:
 def _pause(pause: InstancePause) -> Text:
     if pause.held:
         return cell(f"{pause.instance or 'all instances'} held: {pause.held}", "bold red")
-    whom = f"--instance {pause.instance}" if pause.instance else "--all"
+    whom = f"--instance {shlex.quote(pause.instance)}" if pause.instance else "--all"
     until = f" until {moment(pause.until)} UTC" if pause.until else ""
     return cell(
         f"{pause.instance or 'all instances'} since {moment(pause.since)} UTC{until}: majlis resume {whom}",
@@ -200,7 +201,9 @@ def _lost(refused: RefusedView) -> Text:
 def _unknown(one: UnknownView) -> Text:
     about = f"{one.instance}: {count(one.messages, 'message')}, the last {duration(one.seconds_ago)} ago"
     name = "NAME" if one.instance.startswith("(") else one.instance
-    return cell(f"{about}; nobody has set this instance up\n→ majlis instance add {name}", "bold red")
+    return cell(
+        f"{about}; nobody has set this instance up\n→ majlis instance add {shlex.quote(name)}", "bold red"
+    )
 
 
 def _overruled(pairs: Mapping[str, int]) -> Text:

@@ -7,6 +7,7 @@ room for.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import get_args
 
@@ -99,7 +100,7 @@ def _warnings(page: TopPage) -> list[Text]:
         if pause.held:
             lines.append(cell(f"‖ {pause.instance or 'all instances'} held: {pause.held}", "bold red"))
             continue
-        option = f"--instance {pause.instance}" if pause.instance else "--all"
+        option = f"--instance {shlex.quote(pause.instance)}" if pause.instance else "--all"
         lines.append(cell(f"‖ {pause.instance or 'all instances'} paused: majlis resume {option}", "yellow"))
     if len(lines) <= MAX_WARNINGS:
         return lines

@@ -15,6 +15,7 @@ Laws of this file:
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, get_origin
@@ -139,7 +140,7 @@ def _why_no_key(key: str, path: KeyPath) -> str:
     if general in FLAG_OF:
         words = f"is a feature flag; `majlis flags set {FLAG_OF[general]} on|off` switches it"
     elif path[0] == "instances" and len(path) > 2:
-        words = f"write the key alone, {'.'.join(path[2:])}, and --instance {path[1]}"
+        words = f"write the key alone, {'.'.join(path[2:])}, and --instance {shlex.quote(path[1])}"
     elif within:
         words = f"is a section; set one of its keys: {', '.join(within)}"
     elif ".".join(_FIRST if step.isdigit() else step for step in path) in KEYS:

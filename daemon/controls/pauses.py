@@ -13,6 +13,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime
 
@@ -172,4 +173,4 @@ def why_paused(pause: Pause) -> str:
 
 def ended_by(pause: Pause) -> str:
     """The command that ends a pause."""
-    return f"majlis resume {f'--instance {pause.instance}' if pause.instance else '--all'}"
+    return f"majlis resume {f'--instance {shlex.quote(pause.instance)}' if pause.instance else '--all'}"

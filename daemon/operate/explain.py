@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -229,7 +230,9 @@ class Explainer:
 
 
 def _ambiguous(names: Sequence[str]) -> Conflict:
-    return Conflict(f"Messages of {' and '.join(names)} have this id: say which, with --instance {names[0]}.")
+    return Conflict(
+        f"Messages of {' and '.join(names)} have this id: say which, with --instance {shlex.quote(names[0])}."
+    )
 
 
 async def _explain(explainer: Explainer, call: AdminCall, asked: OneMessage) -> Response:

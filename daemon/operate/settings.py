@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
@@ -208,7 +209,7 @@ class SettingsInForce:
         words = next(
             (
                 f"majlis flags set{option}"
-                for option, scope in ((f" --instance {instance}", instance), ("", None))
+                for option, scope in ((f" --instance {shlex.quote(instance)}", instance), ("", None))
                 if self._flags.is_set(flag, scope)
             ),
             "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -123,7 +124,7 @@ class OperatorTakeovers:
         if not self._flags.of(instance).takeover:
             raise Conflict(
                 f"Take-over is switched off for {instance}, so a pause would have no effect: "
-                f"`majlis flags set takeover on --instance {instance}` first."
+                f"`majlis flags set takeover on --instance {shlex.quote(instance)}` first."
             )
         configured = self._settings.for_instance(instance).takeover.pause_seconds
         before = (await self._directory.silence(conversation)).taken_over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -70,6 +71,8 @@ class InstancePage(msgspec.Struct, frozen=True, kw_only=True):
     changed_by: str
     origin: str
     """`declared` in config.yaml, or `stored` in the database alone."""
+    held: str = ""
+    """Why nothing is sent for it now; empty: it is not held."""
     values: list[InstanceValue]
 
 
@@ -180,6 +183,7 @@ class InstanceBook:
             changed_at=iso(found.version.made_at),
             changed_by=found.version.made_by,
             origin=self._origin(name),
+            held=self._pauses.held(name),
             values=[
                 InstanceValue(
                     key=one.key,
@@ -210,7 +214,7 @@ class InstanceBook:
     async def change(self, call: AdminCall, name: str) -> InstanceChanged:
         body: InstanceChange = call.body
         if not body.set and not body.unset:
-            raise Conflict(f"Name what to change: `majlis instance set {name} KEY=VALUE`.")
+            raise Conflict(f"Name what to change: `majlis instance set {shlex.quote(name)} KEY=VALUE`.")
 
         async def record() -> None:
             await call.audit("instance.set", _target(name, body.set, body.unset))

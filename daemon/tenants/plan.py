@@ -5,6 +5,7 @@ One wrong key, and nothing of the change is done: every fault is named.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -154,7 +155,7 @@ def _secret(instance: str, key: str, value: object) -> object:
     """Of its type the schema is the judge, together with all else."""
     if value in (None, "", [], {}):
         raise ConfigError(
-            f"{key}: must be a text, not empty; `majlis instance set {instance} {key}=-` asks for it"
+            f"{key}: must be a text, not empty; `majlis instance set {shlex.quote(instance)} {key}=-` asks for it"
         )
     return _as_json(value)
 

@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -114,7 +115,9 @@ class Tenants:
             raise Conflict(problem)
         now = await self._rows.current(name)
         if now is not None and now.state.there:
-            raise Conflict(f"{name} exists already: change it with `majlis instance set {name} KEY=VALUE`.")
+            raise Conflict(
+                f"{name} exists already: change it with `majlis instance set {shlex.quote(name)} KEY=VALUE`."
+            )
         if problem := self._alike(name):
             raise Conflict(problem)
 
@@ -194,7 +197,7 @@ class Tenants:
         if name in self._live.configured.instances:
             raise Conflict(
                 f"{name} is declared in config.yaml and would come back with the next start: take it out there and "
-                f"restart the daemon first, or stop answering with `majlis instance set {name} mode=off`."
+                f"restart the daemon first, or stop answering with `majlis instance set {shlex.quote(name)} mode=off`."
             )
         return await self._made(name, "remove", Deed(by, why, record), emptied)
 
@@ -216,10 +219,13 @@ class Tenants:
         number = now.version - 1 if version is None else version
         then = await self._rows.version(name, number) if number > 0 else None
         if then is None:
-            raise Missing(f"{name} has no version {number}: see `majlis instance history {name}`.")
+            raise Missing(
+                f"{name} has no version {number}: see `majlis instance history {shlex.quote(name)}`."
+            )
         if not then.state.there:
             raise Conflict(
-                f"In version {number} {name} was not there: remove it with `majlis instance remove {name}`."
+                f"In version {number} {name} was not there: remove it with "
+                f"`majlis instance remove {shlex.quote(name)}`."
             )
         wanted = then.state
 
@@ -254,7 +260,7 @@ class Tenants:
         alike = next((known for known in names if known != name and self._known.alike(known, name)), "")
         return alike and (
             f"There is {alike}, which differs in case alone: two such names would get each other's messages. "
-            f"Change that one with `majlis instance set {alike} KEY=VALUE`, or choose another name."
+            f"Change that one with `majlis instance set {shlex.quote(alike)} KEY=VALUE`, or choose another name."
         )
 
     async def _there(self, name: str, removed_too: bool = False) -> Version:

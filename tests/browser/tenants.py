@@ -1,7 +1,8 @@
 """The admin routes of instances as a page sees them: what it is told is kept in one object, not in a daemon.
 
-What a daemon makes of settings and forwards has its own tests; here it is the page that is tried, in states that take
-long to reach.
+What a daemon makes of settings, webhooks and keys has its own tests; here it is the page that is tried, in states that
+take a gateway and a telephone to reach. Every answer has the type of the real route: what that type does not have, the
+page does not get.
 """
 
 from __future__ import annotations
@@ -12,9 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import msgspec
 from playwright.sync_api import Page, Route
 
+from daemon.operate.connections import ConnectionView, ConnectView, DisconnectView, QrView
+from daemon.operate.forwards import ForwardPage, ForwardsRetried
+from daemon.operate.shadow import ShadowReport
+from daemon.operate.tenants import InstanceChanged, InstanceHistory, InstanceList, InstancePage
+
 Document = dict[str, Any]
+Shape = type[msgspec.Struct]
 MASK = "****"
 SECRETS = ("gateway.api_key", "ingress.token")
 DEFAULTS = {
@@ -62,7 +70,8 @@ class Tenants:
         return found
 
     def _list(self, route: Route) -> None:
-        route.fulfill(json={"instances": [self._row(name, one) for name, one in sorted(self.all.items())]})
+        rows = [self._row(name, one) for name, one in sorted(self.all.items())]
+        _answer(route, InstanceList, {"instances": rows})
 
     def _row(self, name: str, one: Instance) -> Document:
         last = one.versions[0]
@@ -92,20 +101,25 @@ class Tenants:
         if route.request.method == "POST":
             self.asked.append((deed, body))
         try:
-            route.fulfill(json=self._answered(name, deed, body, parse_qs(url.query)))
+            _answer(
+                route,
+                SHAPES.get(deed, InstanceChanged),
+                self._answered(name, deed, body, parse_qs(url.query)),
+            )
         except Refused as error:
             refused = {"status": "error", "reason": "conflict", "message": str(error)}
             route.fulfill(status=409, json=refused)
 
     def _answered(self, name: str, deed: str, body: Document, query: dict[str, list[str]]) -> Document:
         """Raises: Refused."""
-        if problem := _problem(body.get("set", {})):
+        if problem := _problem(name, body.get("set", {})):
             raise Refused(problem)
         one = self.all[name]
         shown: dict[str, Callable[[], Document]] = {
             "": lambda: self._page(name, one),
             "history": lambda: {"instance": name, "versions": one.versions},
             "connection": lambda: _connection(name),
+            "shadow": lambda: _comparison(name, one),
         }
         if deed in shown:
             return shown[deed]()
@@ -150,7 +164,7 @@ class Tenants:
         if route.request.method == "POST":
             for one in self.forwards:
                 one["state"] = "waiting"
-            route.fulfill(json={"retried": len(self.forwards)})
+            _answer(route, ForwardsRetried, {"retried": len(self.forwards)})
             return
         dead = sum(one["state"] == "dead" for one in self.forwards)
         queue = {
@@ -161,13 +175,34 @@ class Tenants:
         }
         known = {"oldest_seconds": 61.0, "rests_seconds": 0.0}
         queues = [{"instance": name, **queue, **known} for name in self.all] if self.forwards else []
-        route.fulfill(json={"queues": queues, "webhooks": self.forwards})
+        _answer(route, ForwardPage, {"queues": queues, "webhooks": self.forwards})
 
 
-def _problem(wanted: Document) -> str:
+SHAPES: dict[str, Shape] = {
+    "": InstancePage,
+    "history": InstanceHistory,
+    "connection": ConnectionView,
+    "connect": ConnectView,
+    "disconnect": DisconnectView,
+    "qr": QrView,
+    "shadow": ShadowReport,
+}
+
+
+def _answer(route: Route, shape: Shape, document: Document) -> None:
+    route.fulfill(json=msgspec.to_builtins(msgspec.convert(document, shape)))
+
+
+def _problem(name: str, wanted: Document) -> str:
     if wanted.get("escalation.threshold") == "0":
         return "escalation.threshold: must be greater than or equal to 1; it is 0 (from majlis instance set)"
+    if not str(wanted.get("gateway.base_url", "http")).startswith("http"):
+        return f"instances.{name}.gateway.base_url: must be an http:// or https:// address"
     return ""
+
+
+def _comparison(name: str, one: Instance) -> Document:
+    return {"instance": name, "mode": one.own.get("mode", "live"), "summary": {}, "turns": []}
 
 
 def _masked(key: str, value: str | None) -> str | None:

@@ -18,7 +18,7 @@ WINDOWS: dict[str, Tree] = {
     "acme": {"window_seconds": 0.6},
 }
 HOSTILE = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>'
-VIEWS = ("live", "playground", "dead", "events", "health")
+VIEWS = ("live", "instances", "playground", "dead", "events", "health")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ const BACKOFF_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 
 export const UNREACHABLE =
   "The daemon cannot be reached: check that it is running, and that this address is still right.";
+const SLOW = `The daemon has not answered for ${REQUEST_MS / 1_000} s: Health shows whether a store is away.`;
+const SLOW_DEED = `${SLOW} What you asked for may still be done: look before you try again.`;
 
 export class ApiError extends Error {
   /** `status` 0: no answer. */
@@ -45,7 +47,8 @@ async function ask(method, path, body) {
   try {
     response = await fetch(path, init);
     text = await response.text();
-  } catch {
+  } catch (error) {
+    if (error.name === "TimeoutError") throw new ApiError(0, "timed_out", method === "GET" ? SLOW : SLOW_DEED);
     throw new ApiError(0, "unreachable", UNREACHABLE);
   }
   if (!response.ok) throw refusal(response.status, text, path);

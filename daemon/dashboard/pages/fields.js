@@ -39,6 +39,9 @@ export function field(words, input, more = null) {
 export const lineInput = (value = "", more = {}) =>
   withValue(h("input", { type: "text", dir: "auto", autocomplete: "off", spellcheck: "false", ...more }), value);
 
+/** The address of a server. */
+export const addressInput = (more = {}) => lineInput("", { inputmode: "url", placeholder: "https://…", ...more });
+
 /** Several lines. */
 export const textInput = (value = "", more = {}) => withValue(h("textarea", { dir: "auto", ...more }), value);
 
@@ -51,9 +54,16 @@ function withValue(input, value) {
   return input;
 }
 
-/** The sentences of a refusal that are about this key, without it; null: none is. */
-export function aboutKey(message, key) {
-  const begins = `${key.toLowerCase()}:`;
-  const its = message.split("\n").filter((line) => line.toLowerCase().startsWith(begins));
-  return its.length ? its.map((line) => line.slice(begins.length).trim()).join("\n") : null;
+/** The sentences of a refusal that are about this key, without it; null: none is. Each fault has a line. */
+export function aboutKey(message, key, instance) {
+  const begins = [`${key}:`, `instances.${instance}.${key}:`].map((start) => start.toLowerCase());
+  const its = [];
+  for (const line of message.split("\n")) {
+    const start = begins.find((one) => line.toLowerCase().startsWith(one));
+    if (start !== undefined) its.push(line.slice(start.length).trim());
+  }
+  return its.length ? its.join("\n") : null;
 }
+
+/** A refusal about settings of the instance, without saying of each that it is of this one. */
+export const refusalWords = (message, instance) => message.replaceAll(`instances.${instance}.`, "");

@@ -18,6 +18,7 @@ export function present(status) {
     tile("Messages waiting", status.waiting_messages, oldest ? [`the oldest for ${duration(oldest)}`] : []),
     tile("Silent conversations", sum(silent), listed(silent)),
     tile("Open dead letters", status.dead_letters_open),
+    tile("Webhooks to forward", status.forwards_waiting, given(status.forwards_dead, "could not be forwarded")),
     tile("Notices waiting", status.notices_waiting, given(status.notices_given_up, "given up")),
   );
 }
@@ -29,6 +30,7 @@ export function sinceTheStart(status, top) {
   const shortly = (state) => (rule) => turnBadge({ state, rule }).words;
   return tiles(
     tile("Messages acknowledged", ingress.accepted, given(ingress.duplicate, "came again and were known")),
+    tile("Webhooks to forward", ingress.forwarded),
     tile("Turns answered", top.counters["turn.done"], [
       ...given(status.cache_hits, "from the response cache"),
       ...listed(said, shortly("done"), "by rule: "),

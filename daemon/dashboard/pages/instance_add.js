@@ -1,8 +1,8 @@
 // Adding an instance: its name, and what it needs for the first answer. The rest is set on its page.
 
 import { ApiError, post } from "./api.js";
-import { fill, h, option } from "./dom.js";
-import { aboutKey, field, lineInput, secretInput, textInput } from "./fields.js";
+import { bdi, fill, h, option } from "./dom.js";
+import { aboutKey, addressInput, field, lineInput, refusalWords, secretInput, textInput } from "./fields.js";
 import { showToast } from "./feedback.js";
 import { icon } from "./icons.js";
 import { MODES, PROVIDERS } from "./instance_words.js";
@@ -11,16 +11,17 @@ import { store } from "./store.js";
 
 const SEALED = "Stored sealed, and never shown again.";
 
-/** A button that opens the form in a dialog; `added()` is called when there is one more. */
+/** A button that opens the form; `added()` is called when there is one more. */
 export function addInstance(added) {
-  return h("button.button.strong", { type: "button", onclick: () => open(added) }, icon("plus"), "Add an instance");
+  return h("button.button.strong", { type: "button", onclick: () => newInstance("", added) }, icon("plus"), "Add an instance");
 }
 
 const PROVIDER = "responder.providers.0";
 const usual = ({ place }) => `https://${place}`;
 const USUAL = new Set(Object.values(PROVIDERS).map(usual));
 
-function open(added) {
+/** The form in a dialog; `known`: the name, where customers write to one that nobody has set up. */
+export function newInstance(known = "", added = () => {}) {
   const mode = choice(Object.entries(MODES).map(([name, { name: words }]) => [name, words]), "live");
   const provider = choice([["", "As in config.yaml"], ...Object.entries(PROVIDERS).map(([kind, { name }]) => [kind, name])]);
   const gateway = choice([
@@ -30,7 +31,7 @@ function open(added) {
   const fields = {
     name: field(
       "Name",
-      lineInput("", { required: true, maxlength: 200 }),
+      lineInput(known, { required: true, maxlength: 200, readonly: known !== "" }),
       "As the gateway calls it: it stands in the webhook's address and cannot be changed.",
     ),
     prompt: field(
@@ -39,16 +40,17 @@ function open(added) {
       "What the model is told about the business, in any language. Empty: set it later.",
     ),
     [`${PROVIDER}.kind`]: field("Who answers", provider),
-    [`${PROVIDER}.base_url`]: field("Provider address", lineInput("", { inputmode: "url" })),
+    [`${PROVIDER}.base_url`]: field("Provider address", addressInput({ placeholder: "" })),
     [`${PROVIDER}.api_key`]: field("Provider key", secretInput(), SEALED),
     [`${PROVIDER}.model`]: field("Model", lineInput(), "Empty: that of config.yaml."),
     "gateway.kind": field("How its messages come and go", gateway),
-    "gateway.base_url": field("Gateway address", lineInput("", { inputmode: "url", placeholder: "https://…" })),
+    "gateway.base_url": field("Gateway address", addressInput()),
     "gateway.api_key": field("Gateway key", secretInput(), SEALED),
     mode: field("Mode", mode, MODES.live.does),
+    "passthrough.url": field("Old address", addressInput(), "Where what comes is forwarded to."),
   };
   mode.addEventListener("change", () => fill(fields.mode.node.querySelector("p"), MODES[mode.value].does));
-  for (const one of [provider, gateway]) one.addEventListener("change", show);
+  for (const one of [mode, provider, gateway]) one.addEventListener("change", show);
   show();
   const problem = h("p.field-problem", { role: "alert", hidden: true });
   const submit = h("button.button.strong", { type: "submit" }, "Add");
@@ -71,7 +73,7 @@ function open(added) {
   );
   document.body.append(dialog);
   dialog.showModal();
-  fields.name.input.focus();
+  (known ? fields.prompt : fields.name).input.focus();
 
   async function add() {
     const name = fields.name.value.trim();
@@ -95,7 +97,7 @@ function open(added) {
     }
     await store.renew();
     dialog.close();
-    showToast(`${name} is added.`);
+    showToast([bdi(name), " is added."]);
     added();
     go(pageOf("instances", name));
   }
@@ -110,26 +112,28 @@ function open(added) {
       for (const key of ["base_url", "api_key"]) of(section, key).node.hidden = !chosen;
       of(section, "base_url").input.required = Boolean(chosen);
     }
-    const known = PROVIDERS[provider.value];
+    of("passthrough", "url").node.hidden = mode.value !== "passthrough";
+    const chosen = PROVIDERS[provider.value];
     const address = of(PROVIDER, "base_url").input;
     // Always written out: left out, it would be that of the provider whose place this one takes.
-    if (!address.value || USUAL.has(address.value)) address.value = known ? usual(known) : "";
-    of(PROVIDER, "api_key").input.required = Boolean(known?.needsKey);
+    if (!address.value || USUAL.has(address.value)) address.value = chosen ? usual(chosen) : "";
+    of(PROVIDER, "api_key").input.required = Boolean(chosen?.needsKey);
     of("gateway", "api_key").input.required = Boolean(gateway.value);
     const model = of(PROVIDER, "model");
-    model.input.required = Boolean(known);
-    fill(model.node.querySelector("p"), known ? "As the provider calls it." : "Empty: that of config.yaml.");
+    model.input.required = Boolean(chosen);
+    fill(model.node.querySelector("p"), chosen ? "As the provider calls it." : "Empty: that of config.yaml.");
   }
 
   /** At the fields that the sentences are about, else below them all. */
   function refused(error) {
+    const name = fields.name.value.trim();
     const about = Object.entries(fields)
-      .map(([key, one]) => [one, aboutKey(error.message, key)])
+      .map(([key, one]) => [one, aboutKey(error.message, key, name)])
       .filter(([one, words]) => words !== null && !one.node.hidden);
     for (const [one, words] of about.reverse()) one.problem(words);
     if (about.length) return;
     problem.hidden = false;
-    fill(problem, error.message);
+    fill(problem, refusalWords(error.message, name));
   }
 }
 

@@ -2,18 +2,23 @@
 
 import { bdi, fillWhen, h } from "./dom.js";
 import { confirmAction, showToast } from "./feedback.js";
-import { MODES, NEEDS } from "./instance_words.js";
+import { addressInput, refusalWords } from "./fields.js";
+import { MODES, NEEDS, isUnset } from "./instance_words.js";
 import { store } from "./store.js";
+
+const ADDRESS = "passthrough.url";
 
 export class Mode {
   node = h("div");
   #page;
+  #hasAddress = false;
 
   constructor(page) {
     this.#page = page;
   }
 
   update(view) {
+    this.#hasAddress = view.values.some((one) => one.key === ADDRESS && !isUnset(one));
     fillWhen(this.node, view.mode, () => this.#choices(view.mode));
   }
 
@@ -47,9 +52,16 @@ export class Mode {
 
   async #choose(mode) {
     const { name, does, then } = MODES[mode];
+    const address = mode === "passthrough" && !this.#hasAddress && store.may("admin") ? addressInput() : null;
+    const about = [
+      `${does} ${then}`,
+      address && h("label.asked", {}, "The old address, where what comes is forwarded to", address),
+    ];
     const title = [`Change `, bdi(this.#page.name), ` to ${name.toLowerCase()}?`];
-    if (!(await confirmAction(title, `${does} ${then}`, `Change to ${name.toLowerCase()}`))) return;
-    const refusal = await this.#page.change({ mode });
-    showToast(refusal ? refusal.message : `Mode ${name.toLowerCase()} is in force.`, refusal ? "error" : "ok");
+    if (!(await confirmAction(title, about, `Change to ${name.toLowerCase()}`))) return;
+    const forward = address?.value.trim() ? { [ADDRESS]: address.value.trim() } : {};
+    const refusal = await this.#page.change({ ...forward, mode });
+    const words = refusal ? refusalWords(refusal.message, this.#page.name) : `Mode ${name.toLowerCase()} is in force.`;
+    showToast(words, refusal ? "error" : "ok");
   }
 }

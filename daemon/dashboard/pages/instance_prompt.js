@@ -1,7 +1,7 @@
 // The prompt, in an editor of its own: large, and in the direction of what is written.
 
 import { fillWhen, h } from "./dom.js";
-import { aboutKey, field, textInput } from "./fields.js";
+import { aboutKey, field, refusalWords, textInput } from "./fields.js";
 import { showToast } from "./feedback.js";
 import { count } from "./format.js";
 import { Trial } from "./instance_try.js";
@@ -77,7 +77,7 @@ export class Prompt {
     this.#field.problem("");
     const text = this.#field.value;
     const refusal = await (text.trim() ? this.#page.change({ prompt: text }) : this.#page.change({}, ["prompt"]));
-    if (refusal) return this.#field.problem(aboutKey(refusal.message, "prompt") ?? refusal.message);
+    if (refusal) return this.#field.problem(aboutKey(refusal.message, "prompt", this.#page.name) ?? refusalWords(refusal.message, this.#page.name));
     showToast("The prompt is in force: the next answer follows it.");
   }
 }

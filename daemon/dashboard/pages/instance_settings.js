@@ -4,7 +4,7 @@
 
 import { get } from "./api.js";
 import { bdi, fill, fillWhen, h, option, setText } from "./dom.js";
-import { aboutKey, field, lineInput, secretInput, textInput } from "./fields.js";
+import { aboutKey, field, lineInput, refusalWords, secretInput, textInput } from "./fields.js";
 import { confirmAction, showToast, withToast } from "./feedback.js";
 import { number } from "./format.js";
 import { icon } from "./icons.js";
@@ -140,7 +140,7 @@ export class Settings {
     );
     if (!sure) return;
     const refusal = await this.#page.change({}, [one.key]);
-    showToast(refusal ? refusal.message : `${one.key} is unset.`, refusal ? "error" : "ok");
+    showToast(refusal ? refusalWords(refusal.message, this.#page.name) : `${one.key} is unset.`, refusal ? "error" : "ok");
   }
 }
 
@@ -180,7 +180,7 @@ function settingForm(page, one, closed) {
     save.disabled = true;
     const refusal = await page.change({ [one.key]: input.value }, [], why.value.trim());
     save.disabled = false;
-    if (refusal) return its.problem(aboutKey(refusal.message, one.key) ?? refusal.message);
+    if (refusal) return its.problem(aboutKey(refusal.message, one.key, page.name) ?? refusalWords(refusal.message, page.name));
     showToast(`${one.key} is in force.`);
     closed();
   };
@@ -222,7 +222,7 @@ function another(page, changed) {
     const name = key.value.trim();
     for (const one of [key, value]) one.problem("");
     const refusal = await page.change({ [name]: value.value });
-    if (refusal) return key.problem(aboutKey(refusal.message, name) ?? refusal.message);
+    if (refusal) return key.problem(aboutKey(refusal.message, name, page.name) ?? refusalWords(refusal.message, page.name));
     showToast(`${name} is in force.`);
     key.input.value = value.input.value = "";
     changed();

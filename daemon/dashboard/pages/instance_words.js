@@ -37,7 +37,7 @@ export const PROVIDERS = {
 export const modeName = (mode) => MODES[mode]?.name ?? mode;
 
 /** Whether a value was set for this instance alone, and can be taken back. */
-export const isOwn = ({ origin }) => /^(majlis instance|SQL\b|column\b|secret\b|stored\b)/.test(origin);
+export const isOwn = ({ origin }) => /^(majlis instance|SQL\b|column\b|secret$)/.test(origin);
 
 /** What the value stands for when it is shown: nothing is set where YAML has null. */
 export const isUnset = ({ value }) => value === "null" || value === "";
@@ -84,7 +84,7 @@ export const GROUPS = {
   ingress: "The door of webhooks",
   turn: "Turns",
   country: "Numbers",
-  timezone: "Date and hours",
+  timezone: "The time zone",
   hours: "Date and hours",
   flags: "Feature flags",
 };

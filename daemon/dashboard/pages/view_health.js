@@ -9,6 +9,8 @@ import { period, present, sinceTheStart } from "./health_counts.js";
 import { sessions } from "./health_sessions.js";
 import { targets } from "./health_targets.js";
 import { doorWarnings, lostWebhooks, sweepLine } from "./health_doors.js";
+import { unknownInstances } from "./health_unknown.js";
+import { auditLog } from "./health_audit.js";
 import { store } from "./store.js";
 import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, capital, reason } from "./words.js";
 
@@ -18,6 +20,7 @@ export function health(root, signal) {
     readiness: h("div"),
     alerts: h("div"),
     lost: h("div"),
+    unknown: h("div"),
     doors: h("div"),
     watched: h("ul.watched"),
     providers: h("div.scroll"),
@@ -44,6 +47,7 @@ export function health(root, signal) {
       section("alerts", "Alerts and warnings", [
         parts.alerts,
         parts.lost,
+        parts.unknown,
         parts.doors,
         h("details", {}, h("summary", {}, "All alert rules"), parts.watched),
       ]),
@@ -54,6 +58,7 @@ export function health(root, signal) {
       section("counts", "Counts", parts.counts, parts.period),
       section("pauses", "Pauses", parts.pauses),
       section("sessions", "Sessions", sessions(signal), h("span.quiet", {}, "browsers that are logged in here")),
+      section("audit", "Audit log", auditLog(signal), h("span.quiet", {}, "what operators did and revealed")),
       section("doctor", "Doctor", doctor()),
     ),
   );
@@ -92,6 +97,12 @@ function draw(parts) {
     parts.lost,
     lost.map((one) => [one.reason, one.count, Math.floor(one.seconds_ago / 10)]),
     () => lostWebhooks(lost),
+  );
+  const { unknown } = status.ingress;
+  fillWhen(
+    parts.unknown,
+    unknown.map((one) => [one.instance, one.messages, Math.floor(one.seconds_ago / 10)]),
+    () => unknownInstances(unknown),
   );
   fillWhen(parts.doors, [status.warnings], () => doorWarnings(status.warnings));
   fillWhen(

@@ -11,11 +11,12 @@ import { History } from "./instance_history.js";
 import { Mode } from "./instance_mode.js";
 import { Prompt } from "./instance_prompt.js";
 import { Settings } from "./instance_settings.js";
+import { Shadow } from "./instance_shadow.js";
 import { NEEDS } from "./instance_words.js";
 import { poll } from "./polling.js";
 import { go, pageOf } from "./router.js";
 import { store } from "./store.js";
-import { badges } from "./view_instances.js";
+import { badges, isPaused } from "./view_instances.js";
 
 const LOOK_MS = 3_000;
 
@@ -28,6 +29,7 @@ export function instancePage(root, signal, name) {
     ["mode", "Mode", new Mode(page)],
     ["prompt", "Prompt", new Prompt(page)],
     ["connection", "Connection", new Connection(page)],
+    ["shadow", "Shadow: the comparison", new Shadow(page)],
     ["forwards", "Forwarding", new Forwards(page)],
     ["settings", "Settings", new Settings(page)],
     ["history", "History", new History(page)],
@@ -60,7 +62,7 @@ export function instancePage(root, signal, name) {
     const view = withMode(answer);
     if (!columns.isConnected) body.append(columns);
     const { mode, active, origin, held, version } = view;
-    fillWhen(head, [mode, active, origin, held, version, ago(view.changed_at)], () => about(view));
+    fillWhen(head, [mode, active, origin, held, isPaused(name), version, ago(view.changed_at)], () => about(view));
     for (const [, , part] of sections) part.update(view);
   });
 

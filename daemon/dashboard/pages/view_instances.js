@@ -55,7 +55,7 @@ function list(root, signal) {
     const wanted = search.value.trim().toLowerCase();
     const shown = known.filter((one) => one.instance.toLowerCase().includes(wanted));
     // Of a time that passes, only what is shown of it: the list keeps its focus between two looks.
-    const signature = shown.map((one) => [one, one.last_message_at && ago(one.last_message_at), ago(one.changed_at)]);
+    const signature = shown.map((one) => [one, isPaused(one.instance), one.last_message_at && ago(one.last_message_at), ago(one.changed_at)]);
     fillWhen(rows, signature, () => (shown.length ? shown.map(row) : none(known.length > 0)));
   }
 }
@@ -92,12 +92,17 @@ function row(one) {
   );
 }
 
+/** Whether an operator has paused it, or all of them. */
+export const isPaused = (name) =>
+  Boolean(store.top?.pauses.some((pause) => !pause.held && ["", name].includes(pause.instance)));
+
 /** Its mode, and whether it is switched off or declared in config.yaml. */
 export function badges(one) {
   return h(
     "span.instance-badges",
     {},
     h(`span.mode.mode-${one.mode}`, {}, modeName(one.mode)),
+    isPaused(one.instance) ? h("span.mode.mode-off", {}, "Paused") : null,
     one.active === false ? h("span.mode.mode-off", {}, "Inactive") : null,
     one.origin === "declared" ? h("span.mode", {}, "in config.yaml") : null,
   );

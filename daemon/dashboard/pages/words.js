@@ -34,11 +34,13 @@ const REASONS = {
   blocked: "a firewall before the provider blocked the request",
   claim_conflict: "another daemon was about to send the same message",
   claim_lost: "the right to send was lost at the last moment",
+  connect_failed: "it cannot be reached",
   cut_short: "the provider broke off before a whole sentence",
   garbage: "the provider's answer is unreadable",
   held_too_long: "what it had to wait for delayed it for too long",
   internal_error: "Majlis failed unexpectedly; see its log",
   mirror_lost: "it was in the ledger but no longer in Redis",
+  no_address: "there is no address to forward to",
   not_found: "the provider knows no such address or model",
   not_on_whatsapp: "the number is not on WhatsApp",
   overloaded: "the provider is overloaded",
@@ -125,18 +127,6 @@ export const ALERTS = {
     "Customers write to an instance that nobody has set up",
     "Add it with majlis instance add: what they wrote within a day is answered then.",
   ],
-  forwards_waiting: [
-    "Webhooks wait to be forwarded",
-    "The other system of an instance in mode passthrough does not take them. See majlis forwards.",
-  ],
-  forwards_dead: [
-    "Webhooks could not be forwarded",
-    "They were refused, or did not arrive in ten attempts. See majlis forwards --dead.",
-  ],
-  instances_held: [
-    "Instances are held: a secret cannot be opened",
-    "Their messages are kept and wait. Give Majlis the key that sealed it: see majlis secrets.",
-  ],
   undelivered: [
     "Messages came without a webhook",
     "The sweep found them in the gateway's records. Check the gateway's webhook and log, and whether Majlis was down.",
@@ -148,6 +138,18 @@ export const ALERTS = {
   machine_talk: [
     "A conversation looks like one with a machine",
     "See it under its label: hand it back if it is a person, or leave it silent.",
+  ],
+  forwards_waiting: [
+    "Webhooks wait to be forwarded",
+    "The old address does not take them: see the instance's page. Nothing is lost while they wait.",
+  ],
+  forwards_dead: [
+    "Webhooks could not be forwarded",
+    "See the instance's page for why: mend that, then forward them after all.",
+  ],
+  instances_held: [
+    "Instances are held: a stored key of theirs cannot be opened",
+    "Give secrets.keys the key that sealed it, or set it anew. Their messages are kept.",
   ],
   provider_open: [
     "The circuit of a provider is open, or it turns all requests down",
@@ -161,8 +163,8 @@ export const ALERTS = {
   target_messages_per_minute: ["Webhooks were turned away under load", "It was less load than the target: see Targets."],
 };
 
-const SHARES = new Set(["lease_failures", "memory", "redis_memory"]);
-const SECONDS = new Set(["oldest_waiting"]);
+const SHARES = new Set(["lease_failures", "memory", "redis_memory", "target_errors"]);
+const SECONDS = new Set(["oldest_waiting", "forwards_waiting", "target_response_time"]);
 
 /** `now 1,204, threshold 1,000`, in the alert's own unit. */
 export function alertValue(alert, format) {
