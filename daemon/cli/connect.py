@@ -146,7 +146,8 @@ def give_back(
     if json:
         print_json({"instances": planned})
     failed = [one.instance for one in planned if one.ended not in _DONE]
-    drained = json or _drain(client, [one.instance for one in planned if one.ended in _DONE], wait)
+    of_ours = [one.instance for one in planned if one.ended in _DONE]
+    drained = json or not of_ours or _drain(client, of_ours, wait)
     if failed:
         raise Failure(f"not given back: {', '.join(failed)}; repeat it when the reason is mended")
     if not drained:

@@ -160,7 +160,8 @@ def set_values(
 ) -> None:
     """Change what is set for an instance: all of it or, if one value does not fit, nothing.
 
-    It is in force at once on every daemon, without a restart, and is a version: `majlis instance rollback` undoes it.
+    It is in force at once on every daemon, without a restart, and is a version: `majlis instance rollback NAME --to
+    previous` undoes it.
 
     Example: majlis instance set acme batching.window_seconds=5 reply.max_parts=3 --why "short answers"
 

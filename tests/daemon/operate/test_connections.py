@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -427,6 +428,10 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
         wish = msgspec.structs.replace(wish, url=url)
         found = await connecting.look("other", wish)
         assert not found.proven and connecting.makes_token("other") and stored.changes == []
+        nowhere = msgspec.structs.replace(wish, url="http://127.0.0.1:9")
+        assert await connecting.connect("other", nowhere, "", "uid 0") == (ANY, False)
+        assert not token(), "whoever posts for it today has none: the door would refuse all of that"
+        stored.changes.clear()
         _, stands_now = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
         assert stands_now
     (of_gateway, of_token) = stored.changes
