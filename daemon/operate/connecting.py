@@ -364,7 +364,7 @@ class Connecting:
         return "", Check(
             name="token",
             state="warning",
-            detail="there is none: whoever reaches the address can post messages as any instance",
+            detail="there is none: anybody who reaches the address can post messages as any instance",
             advice="Set ingress.auth.token, then connect again.",
         )
 
