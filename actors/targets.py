@@ -17,7 +17,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-State = Literal["reached", "missed", "unknown"]
+TargetState = Literal["reached", "missed", "unknown"]
 TargetName = Literal["response_time", "errors", "cost_per_message", "conversations", "messages_per_minute"]
 
 NAMES: tuple[TargetName, ...] = get_args(TargetName)
@@ -90,7 +90,7 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     name: TargetName
-    state: State
+    state: TargetState
     actual: float | None
     """None: nothing was measured."""
     target: float
@@ -114,7 +114,7 @@ def judge(targets: Targets, turns: TurnFigures, load: LoadFigures | None) -> tup
     return tuple(verdict for verdict in verdicts if verdict is not None)
 
 
-def share_state(bad: int, total: int, allowed: float) -> State:
+def share_state(bad: int, total: int, allowed: float) -> TargetState:
     """Whether at most the share `allowed` of all fails, by `bad` of `total` samples."""
     enough = max(ENOUGH, math.ceil(1 / allowed)) if allowed > 0 else ENOUGH
     if bad > max(1, allowed * max(total, enough)):
@@ -122,7 +122,7 @@ def share_state(bad: int, total: int, allowed: float) -> State:
     return "reached" if total >= enough and bad <= allowed * total else "unknown"
 
 
-def capacity_state(peak: int, target: int, missed: int) -> State:
+def capacity_state(peak: int, target: int, missed: int) -> TargetState:
     """Whether so much was carried. `missed`: how often messages were turned away below the target."""
     if missed:
         return "missed"
@@ -162,7 +162,7 @@ def _cost(targets: Targets, turns: TurnFigures) -> Judgement | None:
     if target is None:
         return None
     actual = turns.cost_micros / _MICROS / turns.messages if turns.messages else None
-    state: State = "unknown"
+    state: TargetState = "unknown"
     if actual is not None and turns.messages >= ENOUGH:
         state = "reached" if actual <= target else "missed"
     why = f"{turns.unpriced:,} answers are left out: their provider has no prices" if turns.unpriced else ""

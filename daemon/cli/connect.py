@@ -21,7 +21,7 @@ from daemon.cli.client import (
     client_of,
     view,
 )
-from daemon.cli.instances import restore
+from daemon.cli.instances import NameArgument, YesOption, restore
 from daemon.cli.render import cell, count, display, facts, print_json, table
 from daemon.operate.connections import (
     ConnectionView,
@@ -43,9 +43,6 @@ DRAIN_SECONDS = 120.0
 T = TypeVar("T")
 _DONE = ("given_back", "not_connected")
 _CLEAR = "\x1b[H\x1b[2J"
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def connect(

@@ -128,6 +128,7 @@ def export(
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Write what is stored for instances as YAML that `majlis instance apply` takes back.
 
@@ -143,6 +144,9 @@ def export(
     for one in (one for page in pages for one in page.instances):
         secrets = {key: {"from_env": variable(one.instance, key)} for key in one.secrets}
         trees[one.instance] = nested({**one.values, **secrets})
+    if json:
+        print_json({"instances": trees})
+        return
     text = HEAD + yaml.dump(
         {"instances": trees}, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=110
     )

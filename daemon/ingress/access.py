@@ -96,6 +96,22 @@ def closed_door(_request: Request) -> Allows | None:
     return None
 
 
+class _Unguarded:
+    """What a sender may post for who shows no token: instances that have none."""
+
+    def __init__(self, is_unguarded: Allows, by_stranger: bool) -> None:
+        self._is_unguarded = is_unguarded
+        self.by_stranger = by_stranger
+
+    def __call__(self, instance: str) -> bool:
+        return self._is_unguarded(instance)
+
+
+def is_stranger(allows: Allows) -> bool:
+    """Whether nothing is known of the sender: he showed no token, and is not at this machine."""
+    return allows is anybody or (isinstance(allows, _Unguarded) and allows.by_stranger)
+
+
 class DoorTokens:
     """Access by the tokens of instances, beside that for all.
 
@@ -113,6 +129,10 @@ class DoorTokens:
         self._read: OwnTokens | None = None
         self._allows: dict[bytes, Allows] = {}
         self._guarded: Collection[str] = ()
+        self._unguarded: dict[Allows, Allows] = {
+            somebody_here: _Unguarded(self._is_unguarded, by_stranger=False),
+            anybody: _Unguarded(self._is_unguarded, by_stranger=True),
+        }
 
     def __call__(self, request: Request) -> Allows | None:
         """Raises: TokensUnknown."""
@@ -129,7 +149,9 @@ class DoorTokens:
                     return allowed
         if not own.are_read or (own.shut and self._may_be_for(request, own.shut)):
             raise TokensUnknown
-        return self._unguarded if allows is anybody and (self._guarded or own.shut) else allows
+        if allows is not None and (self._guarded or own.shut):
+            return self._unguarded.get(allows, allows)
+        return allows
 
     def _learn(self, own: OwnTokens) -> None:
         names = defaultdict[bytes, set[str]](set)
@@ -145,7 +167,7 @@ class DoorTokens:
         names = after_webhook(request.segments)
         return not names or self._known.meant(names[0].strip()) in instances
 
-    def _unguarded(self, instance: str) -> bool:
+    def _is_unguarded(self, instance: str) -> bool:
         """Raises: TokensUnknown."""
         if self._read is not None and instance in self._read.shut:
             raise TokensUnknown

@@ -37,7 +37,7 @@ from actors.errors import (
     Unavailable,
 )
 from actors.messages import Message, Receipt
-from daemon.ingress.access import UNBOUNDED, Allows, Authorize, TokensUnknown, any_instance, anybody
+from daemon.ingress.access import UNBOUNDED, Allows, Authorize, TokensUnknown, any_instance, is_stranger
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.forwards import HOPS_HEADER, Came, Forwards, NoForwards, Parcel
 from daemon.ingress.inbound import (
@@ -314,7 +314,7 @@ class Ingress:
         if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
         if inbound.messages and inbound.instance not in self._reader.known:
-            return self._unknown(inbound, is_trusted=allows is not anybody)
+            return self._unknown(inbound, is_trusted=not is_stranger(allows))
         return inbound
 
     def _unknown(self, inbound: Inbound, is_trusted: bool) -> Inbound:

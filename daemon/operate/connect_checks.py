@@ -7,7 +7,6 @@ from urllib.parse import quote, urlsplit
 from actors.errors import MajlisError
 from daemon.gateways.webhook_setup import PhoneStanding, Webhook
 from daemon.operate.checks import Check
-from daemon.operate.parameters import BadRequest
 from daemon.schema.fields import is_web_address
 
 MAX_ADDRESS_CHARS = 500
@@ -38,16 +37,16 @@ def shown_address(url: str) -> str:
 
 
 def written_address(given: str, instance: str) -> str:
-    """Raises `BadRequest`."""
+    """Raises `Conflict`."""
     url = given.strip().rstrip("/")
     parts = urlsplit(url) if is_web_address(url) else None
     if parts is None or len(url) > MAX_ADDRESS_CHARS:
-        raise BadRequest(
+        raise Conflict(
             "url must be an http:// or https:// address by which the gateway reaches Majlis, "
             f"of {MAX_ADDRESS_CHARS} characters at most"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise BadRequest("url must have no user, password, query or fragment; the token goes into a header")
+        raise Conflict("url must have no user, password, query or fragment; the token goes into a header")
     return url if parts.path else f"{url}/webhook/{quote(instance, safe='')}"
 
 

@@ -51,7 +51,6 @@ from daemon.operate.connect_checks import (
     webhook_check,
     written_address,
 )
-from daemon.operate.parameters import BadRequest
 from daemon.operate.way import IN_FORCE_SECONDS, WayHere
 from daemon.tenants.key_file import KeyFileUnfit
 from daemon.tenants.sealing import CannotOpen, Sealed
@@ -65,6 +64,9 @@ _EVERYWHERE = ("0.0.0.0", "::", "")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Ended = Literal["given_back", "would_be", "changed", "not_connected", "failed"]
+
+
+NOTHING_TO_GIVE_BACK = "Majlis has not set its webhook: nothing to give back. For its settings: --to VERSION."
 
 
 class TenantSettings(Protocol):
@@ -179,7 +181,7 @@ class Connecting:
         Raises:
           Missing: there is no such instance.
           Conflict: its gateway's webhooks are not set from here.
-          BadRequest: the wish cannot be understood.
+          Conflict: the wish cannot be understood.
         """
         await self._insist(instance)
         async with self._door.new_client() as http:
@@ -229,7 +231,10 @@ class Connecting:
                 connection = await self._stored.of(instance)
                 if connection is None:
                     await self._insist(instance)
-                    return GivenBack("not_connected", "Majlis has not set its webhook: nothing to give back.")
+                    return GivenBack(
+                        "not_connected",
+                        NOTHING_TO_GIVE_BACK,
+                    )
                 former = await self._former(connection)
                 setup = self._gateway(http, instance, ConnectWish()).setup
                 now = await setup.read(instance)
@@ -315,7 +320,7 @@ class Connecting:
             kind = kind if kind.sets_webhooks else _that_sets_webhooks()
             settings = _with(kind, settings, wish)
             for misfit in kind.misfits(settings, self._live.configured.realtime):
-                raise BadRequest(f"gateway.{'.'.join(misfit.path)} {misfit.allowed}")
+                raise Conflict(f"gateway.{'.'.join(misfit.path)} {misfit.allowed}")
         setup = kind.webhook_setup(settings, http)
         if setup is None:
             raise Conflict(
@@ -327,7 +332,7 @@ class Connecting:
     def _address(
         self, instance: str, given: str, connection: ConnectedInstance | None, latest: tuple[str, str] | None
     ) -> tuple[str, Check]:
-        """Where the gateway is to post. Raises `BadRequest`."""
+        """Where the gateway is to post. Raises `Conflict`."""
         if given:
             return written_address(given, instance), Check(
                 name="address", state="ok", detail="as it was given"
@@ -340,7 +345,7 @@ class Connecting:
         try:
             host, port = split_address(self._door.listen())
         except ValueError:
-            raise BadRequest("url must be given: where the gateway reaches Majlis") from None
+            raise Conflict("url must be given: where the gateway reaches Majlis") from None
         host = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
         detail = "none was given, so it is where Majlis listens"
         if host.strip("[]") in _LOOPBACK:
@@ -460,13 +465,13 @@ def _that_sets_webhooks() -> GatewayKind[GatewaySettings]:
 def _with(
     kind: GatewayKind[GatewaySettings], settings: GatewaySettings, wish: ConnectWish
 ) -> GatewaySettings:
-    """The settings with another address or key. Raises `BadRequest`."""
+    """The settings with another address or key. Raises `Conflict`."""
     kept = {name: getattr(settings, name) for name in type(settings).model_fields}
     given = {"kind": kind.name, "base_url": wish.gateway, "api_key": wish.api_key}
     try:
         return type(settings)(**{**kept, **{key: value for key, value in given.items() if value}})
     except ValidationError:
-        raise BadRequest("gateway must be the address of the gateway, and api_key its key") from None
+        raise Conflict("gateway must be the address of the gateway, and api_key its key") from None
 
 
 async def _write_to_itself(setup: WebhookSetup, instance: str, standing: PhoneStanding) -> Check:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.targets import Judgement, State, TargetName
+from actors.targets import Judgement, TargetName, TargetState
 from daemon.observe.target_watch import TargetWatch
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.parameters import Instance, Parameters
@@ -30,7 +30,7 @@ WORDS: Mapping[TargetName, tuple[str, str, str]] = {
     "messages_per_minute": ("messages in a minute", "", "minutes"),
 }
 """What each is, its unit, and what its samples are."""
-STATES: Mapping[State, str] = {
+STATES: Mapping[TargetState, str] = {
     "reached": "reached",
     "missed": "missed",
     "unknown": "too little traffic to say",
@@ -40,7 +40,7 @@ STATES: Mapping[State, str] = {
 class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     name: TargetName
     what: str
-    state: State
+    state: TargetState
     """`unknown`: too little traffic to say."""
     says: str
     """The state in words."""

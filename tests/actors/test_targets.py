@@ -9,15 +9,15 @@ from actors.targets import (
     ENOUGH,
     Judgement,
     LoadFigures,
-    State,
     Targets,
+    TargetState,
     TurnFigures,
     capacity_state,
     judge,
     share_state,
 )
 
-WORSE: dict[State, int] = {"reached": 0, "unknown": 1, "missed": 2}
+WORSE: dict[TargetState, int] = {"reached": 0, "unknown": 1, "missed": 2}
 TARGETS = Targets(
     response_seconds=2.0, errors=0.001, cost_per_message=0.002, conversations=200, messages_per_minute=1_000
 )
@@ -62,7 +62,7 @@ def test_a_quiet_system_has_not_missed_what_it_should_carry(
 
 @given(st.integers(0, 100_000), st.integers(0, 1_000), counts)
 def test_a_higher_cost_is_never_better(cost_micros: int, more: int, messages: int) -> None:
-    def state(cost: int) -> State:
+    def state(cost: int) -> TargetState:
         return by_name(TurnFigures(messages=messages, cost_micros=cost))["cost_per_message"].state
 
     assert WORSE[state(cost_micros + more)] >= WORSE[state(cost_micros)]

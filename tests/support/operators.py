@@ -360,7 +360,11 @@ class Operators:
         self.connections = Connections(self.db)
         door = ConnectDoor(lambda: self.listen, self.witness, HttpClient)
         self.connecting = Connecting(
-            self.live, records, self.connections, self.secret_keys, door, self.tenants
+            self.live,
+            records,
+            self.connections,
+            self.secret_keys,
+            door,  # the shared token is shown
         )
         self.connection_board = ConnectionBoard(
             self.connecting, self.connections, self.witness, self._pending

@@ -125,6 +125,18 @@ export const ALERTS = {
     "Customers write to an instance that nobody has set up",
     "Add it with majlis instance add: what they wrote within a day is answered then.",
   ],
+  forwards_waiting: [
+    "Webhooks wait to be forwarded",
+    "The other system of an instance in mode passthrough does not take them. See majlis forwards.",
+  ],
+  forwards_dead: [
+    "Webhooks could not be forwarded",
+    "They were refused, or did not arrive in ten attempts. See majlis forwards --dead.",
+  ],
+  instances_held: [
+    "Instances are held: a secret cannot be opened",
+    "Their messages are kept and wait. Give Majlis the key that sealed it: see majlis secrets.",
+  ],
   undelivered: [
     "Messages came without a webhook",
     "The sweep found them in the gateway's records. Check the gateway's webhook and log, and whether Majlis was down.",
@@ -249,6 +261,8 @@ export const ASIDES = {
   deletion: "deletion, applied",
   deleted: "deleted",
   backlog: "too old",
+  shadow: "heard in mode shadow",
+  off: "heard in mode off",
 };
 
 /** The rule by which a turn ended without an answer of the responder, in words. */

@@ -7,7 +7,7 @@ from typing import get_args
 
 import msgspec
 
-from actors.targets import State
+from actors.targets import TargetState
 from daemon.ingress.counters import IngressCounters
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics.observed import MAX_INSTANCES, MAX_PROVIDERS, Observed
@@ -145,7 +145,9 @@ def _of_the_targets(watch: TargetWatch) -> dict[str, MetricRows]:
         "majlis_target_actual": [((one.name,), one.actual) for one in verdicts if one.actual is not None],
         "majlis_target_samples": [((one.name,), float(one.samples)) for one in verdicts],
         "majlis_target_state": [
-            ((one.name, state), float(state == one.state)) for one in verdicts for state in get_args(State)
+            ((one.name, state), float(state == one.state))
+            for one in verdicts
+            for state in get_args(TargetState)
         ],
         "majlis_mirror_instance_bytes": sizes.items(),
     }

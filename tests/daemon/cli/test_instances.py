@@ -103,7 +103,8 @@ REFUSED = (
     (("set", "nobody", "hours=[]"), "There is no instance called nobody"),
     (("add", "ACME"), "There is acme, which differs in case alone"),
     (("remove", "demo", "--yes"), "demo is declared in config.yaml"),
-    (("rollback", "acme"), "say which version: --to previous"),
+    (("rollback", "acme", "--to", "first"), "say which version: --to previous"),
+    (("rollback", "--to", "2"), "--to is for one instance: name it"),
     (("rollback", "acme", "--to", "99"), "acme has no version 99"),
 )
 

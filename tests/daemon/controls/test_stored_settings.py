@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,6 +13,8 @@ import trio.testing
 
 from actors.errors import Conflict
 from daemon.config import ConfigError, Settings, load
+from daemon.config.opened import Opened
+from daemon.config.run_time import RunTimeValue
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.run_time import RunTime
 from daemon.controls.stored_settings import MAX_VALUE_CHARS, StoredSettings
@@ -29,12 +31,18 @@ ARABIC = 'سيكتب لك زميل قريبًا: "نعم"'
 class Node:
     """One daemon of several on a database."""
 
-    def __init__(self, records: Records, name: str, configured: Settings = CONFIGURED) -> None:
+    def __init__(
+        self,
+        records: Records,
+        name: str,
+        configured: Settings = CONFIGURED,
+        secrets: Callable[[], Opened] = Opened,
+    ) -> None:
         self._records = records
         self.feed = EventFeed(strict=True)
         self.live = LiveSettings(configured)
         self.run_time = RunTime(records, name)
-        self.stored = StoredSettings(records, self.run_time, self.live, self.feed)
+        self.stored = StoredSettings(records, self.run_time, self.live, self.feed, secrets)
         self.recorded: list[Any] = []
 
     async def set(self, key: str, text: str) -> None:
@@ -110,7 +118,7 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_stored(migrated_postg
             (MOST, "51", r"must be at most max_batch_messages \(50\)"),
             (LARGEST, "4", r"max_messages: must be at most max_batch_messages \(4\); it is 5"),
             ("cache.enabled", "off", "`majlis flags set cache on|off` switches it"),
-            ("escalation.notify_webhook", "https://x", "change config.yaml and restart the daemon"),
+            ("escalation.notify_webhook", "https://x", "is a secret, and is not kept in clear"),
             ("escalation.message", "x" * (MAX_VALUE_CHARS + 1), "must be at most 16,000 characters"),
             *(("takeover.automatic_texts", bomb, "is not valid YAML") for bomb in bombs),
         ):
@@ -174,3 +182,26 @@ async def test_what_is_stored_and_does_not_fit_is_left_out_and_named(migrated_po
         assert "secret words" not in repr(told), "law 4"
         await here.set_for("demo", batching__album_seconds=3)
         assert len(here.stored.left_out) == 3 and own != here.live.for_instance("demo")
+
+
+async def test_secrets_are_judged_with_the_values_of_the_table(migrated_postgres_dsn: str) -> None:
+    """Law 6: they come with the same reading, so that no instance is without its key for a moment."""
+    async with nodes(migrated_postgres_dsn) as (_, _, records, _):
+        key = RunTimeValue("gateway.api_key", "canary-secret", "majlis instance set", sealed=True)
+        held: dict[str, tuple[RunTimeValue, ...]] = {"demo": (key,)}
+        here = Node(records, "node-a", secrets=lambda: Opened(dict(held), {}, True))
+        await here.set_for(
+            "demo", gateway__kind="evolution", gateway__base_url="https://evo", gateway__timeout_seconds=7
+        )
+        gateway = here.live.gateway("demo")
+        assert gateway is not None and (gateway.kind, gateway.timeout_seconds) == ("evolution", 7)
+        assert here.stored.left_out == () and here.stored.holders("gateway.api_key") == ["demo"]
+        async with here.feed.tail() as tail:
+            held.clear()
+            await here.run_time.refresh()
+            assert here.live.gateway("demo") is None, (
+                "without its key nothing is sent, nor through another one"
+            )
+            assert here.stored.holders("gateway.api_key") == []
+            said = await tail.receive()
+        assert said["event"] == "settings.left_out" and "https://evo" not in repr(said)

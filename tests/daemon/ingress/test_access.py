@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from daemon.ingress.access import (
@@ -11,8 +12,9 @@ from daemon.ingress.access import (
     SharedToken,
     TokensUnknown,
     any_instance,
-    anybody,
+    is_stranger,
     open_door,
+    somebody_here,
 )
 from daemon.ingress.known_instances import KnownInstances
 from daemon.web.http1 import Peer, Request
@@ -60,7 +62,17 @@ def test_where_the_door_is_open_it_stays_so_for_instances_without_a_token() -> N
     keeper = Doorkeeper(open_door)
     assert keeper.allows("", "acme", "shop", "free", "stranger") == "free stranger"
     assert keeper.allows("s1", "acme", "shop", "free") == "shop"
-    assert Doorkeeper(open_door, OwnTokens()).door(head("POST", "/webhook")) is anybody
+    assert Doorkeeper(open_door, OwnTokens()).door(head("POST", "/webhook")) is somebody_here
+
+
+def test_a_stranger_stays_one_beside_instances_with_tokens() -> None:
+    """Without a token only who is at this machine is believed, and may still not post for a guarded instance."""
+    keeper = Doorkeeper(open_door)
+    for address, stranger in (("127.0.0.1", False), ("10.0.0.1", True)):
+        request = msgspec.structs.replace(head("POST", "/webhook"), peer=Peer(address))
+        allows = keeper.door(request)
+        assert allows is not None and is_stranger(allows) is stranger
+        assert allows("free") and not allows("shop")
 
 
 def test_nobody_is_turned_away_while_it_is_not_known_which_token_is_right() -> None:

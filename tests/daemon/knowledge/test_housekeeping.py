@@ -38,6 +38,13 @@ async def test_sweeping_repeats_until_everything_is_deleted(autojump_clock: Mock
         (
             "housekeeping.done",
             None,
-            {"answers": PORTION + 7, "cache_hours": 0, "loads": 0, "own_messages": 0, "vectors": 0},
+            {
+                "answers": PORTION + 7,
+                "cache_hours": 0,
+                "loads": 0,
+                "own_messages": 0,
+                "overheard": 0,
+                "vectors": 0,
+            },
         ),
     ]

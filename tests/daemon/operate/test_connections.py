@@ -29,7 +29,6 @@ from daemon.ingress.witness import Prove
 from daemon.operate.call import Caller
 from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish
 from daemon.operate.connections import ConnectBody, ConnectView, DisconnectBody
-from daemon.operate.parameters import BadRequest
 from daemon.tenants.secret_keys import SecretKeys
 from daemon.web.client import HttpClient
 from daemon.web.http1 import Peer, Request, Response, json_response
@@ -347,7 +346,7 @@ async def test_what_cannot_be_connected_says_why(operators: Operators) -> None:
         "https://u:p@majlis.example/",
         "https://x.example/?key=1",
     ):
-        with pytest.raises(BadRequest, match=r"^url must"):
+        with pytest.raises(Conflict, match=r"^url must"):
             await connected(operators, url)
     operators.listen = "0.0.0.0:1"
     view = await connected(operators, "")

@@ -219,6 +219,7 @@ def _schema_of(route: Route) -> Schema:
 
 def _example(schema: Schema) -> Any:
     """A value that fits."""
+    schema = schema["anyOf"][0] if "anyOf" in schema else schema
     if "$ref" in schema:
         return _example(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     match schema["type"]:
