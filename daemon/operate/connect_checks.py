@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from actors.errors import MajlisError
+from actors.errors import Conflict, MajlisError
 from daemon.gateways.webhook_setup import PhoneStanding, Webhook
 from daemon.operate.checks import Check
 from daemon.schema.fields import is_web_address
