@@ -24,6 +24,7 @@ from daemon.cli.client import (
     view,
 )
 from daemon.cli.render import cell, count, display, moment, print_json, table
+from daemon.cli.settings import is_default
 from daemon.operate.tenants import (
     MAX_TEXT_CHARS,
     HistoryQuery,
@@ -61,7 +62,15 @@ def list_instances(config: ConfigOption = None, set_: SetOption = None, json: Js
         return
     page = view(document, InstanceList)
     shown = table(
-        "instance", "mode", "gateway", "prompt", "version", "changed (UTC)", "by", right=("version",)
+        "instance",
+        "mode",
+        "gateway",
+        "prompt",
+        "version",
+        "changed (UTC)",
+        "by",
+        right=("version",),
+        roomy=("instance", "changed (UTC)", "by"),
     )
     for one in page.instances:
         mode = one.mode if one.active else "inactive"
@@ -100,7 +109,9 @@ def show_instance(
     """
     page = view(client_of(config, set_).get(instance_path(name), {"reveal": reveal}), InstancePage)
     found = [
-        one for one in page.values if one.key.startswith(key) and not (changed and one.origin == "default")
+        one
+        for one in page.values
+        if one.key.startswith(key) and not (changed and is_default(one.key, one.value, one.origin))
     ]
     if json:
         print_json(
