@@ -262,7 +262,8 @@ def _show_given_back(instances: Sequence[DisconnectView]) -> None:
                 "\n→ --force restores the latter, and their change is gone."
             )
         style = {"given_back": "green", "changed": "bold red", "failed": "bold red"}.get(one.ended, "")
-        shown.add_row(cell(one.instance), cell(one.ended.replace("_", " "), style), cell(words))
+        state = "to give back" if one.ended == "would_be" else one.ended.replace("_", " ")
+        shown.add_row(cell(one.instance), cell(state, style), cell(words))
     display(shown)
 
 
