@@ -154,6 +154,11 @@ def _why_no_key(key: str, path: KeyPath) -> str:
     return words
 
 
+def is_known(key: str) -> bool:
+    """Whether a setting has this key."""
+    return _of_first(key) in KEYS
+
+
 def _of_first(key: str) -> str:
     """The same key of a list's first entry."""
     return ".".join(_FIRST if step in _PLACES else step for step in key.split("."))

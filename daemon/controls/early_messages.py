@@ -63,19 +63,24 @@ class EarlyMessages:
             # A new event first, then the looks: what is set up meanwhile is not missed.
             self._wake = wake = trio.Event()
             await self._try_look()
-            await trio.sleep(AGAIN_SECONDS)
-            await self._try_look()
+            is_done = False
+            while not is_done:
+                await trio.sleep(AGAIN_SECONDS)
+                is_done = await self._try_look()
             await wake.wait()
 
-    async def _try_look(self) -> None:
+    async def _try_look(self) -> bool:
+        """Whether there is no more to be done, for now."""
         try:
-            await self._look()
+            return await self._look()
         except Unavailable:
-            pass  # of a store that is away the store watch reports; the next start looks again
+            return False  # of a store that is away the store watch reports
         except MajlisError as error:
             self._feed.emit("daemon.problem", part="early messages", error=type(error).__name__)
+        return True
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        is_all = True
         for instance, messages in (await self._records.came_too_early(MAX_NAMES, MAX_MESSAGES)).items():
             now = await self._mode(instance)
             if now.mode != "live":
@@ -90,6 +95,8 @@ class EarlyMessages:
                 try:
                     taken += not (await self._append(again)).duplicate
                 except Overloaded:
+                    is_all = False
                     break  # a full conversation: the rest of it would be out of order
             if taken:
                 self._feed.emit("instance.early_messages", instance=instance, messages=taken)
+        return is_all
