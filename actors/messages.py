@@ -78,6 +78,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """It was heard in mode `shadow`: whatever is answered to it is never sent."""
     stranger: bool = False
     """Anybody may have written it: it came without a token, and not from this machine."""
+    early: bool = False
+    """It came while nobody knew its instance, and so not its mode either."""
 
     @property
     def conversation(self) -> Conversation:

@@ -8,7 +8,9 @@ Laws of this file:
 3. What a turn is, its first step decides, for good (`Turn.shadow`).
 4. In mode `off` nothing is said any more, whenever it was heard: an operator wants silence now. What was heard in it is
    history, also when the mode has changed before its window is over.
-5. The playground's customers are nobody's: they are answered in mode `off`, and in mode `shadow` as all others there.
+5. What came before its instance was known is heard by the mode in which its turn begins: an instance that is added
+   beside an old system, in mode `shadow`, says nothing aloud to those who were waiting just then.
+6. The playground's customers are nobody's: they are answered in mode `off`, and in mode `shadow` as all others there.
 """
 
 from __future__ import annotations
@@ -31,6 +33,18 @@ def heard(message: Message, mode: Mode) -> Message:
     if mode != "off" or message.aside or message.amends or is_playground(message.contact):
         return message
     return msgspec.structs.replace(message, aside=OFF)
+
+
+def with_early(batch: Batch, mode: Mode) -> Batch:
+    """The batch, with what came before its instance was known as it is heard in this mode."""
+    if not any(entry.message.early for entry in batch.entries):
+        return batch
+    by = "shadow" if mode == "passthrough" else mode  # there others answer as well
+    entries = tuple(
+        msgspec.structs.replace(entry, message=heard(entry.message, by)) if entry.message.early else entry
+        for entry in batch.entries
+    )
+    return msgspec.structs.replace(batch, entries=entries)
 
 
 def as_heard(batch: Batch, is_shadow: bool | None = None) -> Batch:

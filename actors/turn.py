@@ -64,6 +64,9 @@ HELD_TOO_LONG = "held_too_long"
 TOO_OLD = "too_old"
 """The reason of a dead letter whose messages were old when they arrived."""
 
+UNKNOWN_INSTANCE = "unknown_instance"
+"""The rule of what came while nobody knew its instance."""
+
 Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
 """Stores a message in the mirror under its earlier arrival and hands it to its conversation."""
 
@@ -87,6 +90,8 @@ class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
     label: Callable[[Conversation], str]
     """The short hash by which logs and alerts name a conversation."""
     bought: Bought = msgspec.field(default_factory=Bought)
+    knows: Callable[[str], bool] = lambda _instance: True
+    """Whether an instance is there, and its settings in force, as far as this daemon has heard."""
 
 
 class TurnAttempt:
@@ -95,7 +100,8 @@ class TurnAttempt:
     def __init__(self, services: TurnServices, batch: Batch, epoch: int) -> None:
         instance = batch.conversation.instance
         flags, terms = services.flags.of(instance), services.policies.terms(instance)
-        self._came = batch
+        self._is_unknown = not services.knows(instance) and any(one.message.early for one in batch.entries)
+        self._came = batch = modes.with_early(batch, "shadow" if self._is_unknown else terms.mode)
         """As the mirror has it, edits and deletions not applied, nothing set aside."""
         batch = modes.as_heard(amended(batch))
         self._services = services
@@ -123,6 +129,9 @@ class TurnAttempt:
         turn = found.question.turn
         if turn.state == "started" and triage.has_backlog(turn, self._batch):
             await self._store_notices(turn, notices.too_old(self._instance, self._terms, self._now()))
+        if turn.state == "started" and not (turn.rule or turn.moved_to) and self._is_unknown:
+            # It is being added this very moment, its mode is not known here yet: what came early is looked at later.
+            turn = msgspec.structs.replace(turn, rule=UNKNOWN_INSTANCE)
         match turn.state:
             case "done":
                 return "answered"

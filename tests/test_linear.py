@@ -234,7 +234,7 @@ DECODERS = {
     "daemon.forwarding.token.own_place": "itself",
     "daemon.lookups.cached_answer._find": "what our own functions in Postgres wrote",
     "daemon.lookups.instance.instance_record": "what our own functions in Postgres wrote",
-    "daemon.lookups.instance._keywords": "the operator's own list of keywords",
+    "daemon.ledger.shared_columns.words": "the operator's own list of keywords",
     "daemon.lookups.interactions.quality": "what our own encoder wrote",
     "daemon.lookups.knowledge._search": "what our own functions in Postgres wrote",
     "daemon.lookups.history._said": "what our own functions in Postgres wrote",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import typer
@@ -45,6 +45,32 @@ _DONE = ("given_back", "not_connected")
 _CLEAR = "\x1b[H\x1b[2J"
 
 
+class _Draining(NamedTuple):
+    """Something that Majlis acknowledged and still has to do, in words."""
+
+    left: Callable[[DisconnectView], int | None]
+    noun: str
+    goes_on: str
+    done: str
+    still: str
+
+
+_ANSWERED = _Draining(
+    lambda one: one.pending,
+    "conversation",
+    "Majlis answers what it has",
+    "Majlis has nothing left to answer",
+    "still to be answered by Majlis, which goes on with it",
+)
+_FORWARDED = _Draining(
+    lambda one: one.forwards,
+    "webhook",
+    "Majlis forwards what it has",
+    "Majlis has nothing left to forward",
+    "still to be forwarded by Majlis, which goes on with it",
+)
+
+
 def connect(
     instance: NameArgument,
     url: Annotated[
@@ -73,8 +99,19 @@ def connect(
         str | None,
         typer.Option(metavar="NUMBER", help="The phone to pair: a code to type is shown as well."),
     ] = None,
+    passthrough: Annotated[
+        bool,
+        typer.Option(
+            "--passthrough",
+            help="Put the instance into mode passthrough with it: the system that had its messages goes on answering.",
+        ),
+    ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on although the address cannot be proven from here.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Go on although the address cannot be proven from here, or nobody would answer in its mode.",
+        ),
     ] = False,
     wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long an event is waited for at the end.")
@@ -85,14 +122,15 @@ def connect(
 ) -> None:
     """Set the webhook of an instance at its gateway to Majlis, prove the way, and pair the phone if it is not.
 
-    Shows first what is there, and asks. The former webhook is remembered; `majlis instance rollback NAME` restores it.
+    Shows first what is there, and asks. The former webhook is remembered; `majlis instance rollback NAME` restores it,
+    and `majlis instance set NAME mode=passthrough` forwards to it what comes.
 
     Example: majlis instance connect acme --url https://majlis.example.com/webhook/acme
     """
     client = client_of(config, set_)
     path = f"/v1/instances/{quote(instance, safe='')}"
     body: dict[str, object] = {"url": url or "", "gateway": gateway or "", "api_key": _key(api_key)}
-    body |= {"force": force, "test_message": test_message}
+    body |= {"force": force, "test_message": test_message, "passthrough": passthrough}
     before = _last(client, path)
     found = _post(client, f"{path}/connect", body)
     if not json:
@@ -136,6 +174,8 @@ def give_back(
         _show_given_back(planned)
     if todo:
         _ask(f"Give back {count(len(todo), 'webhook')}?", yes)
+        # What is forwarded later than what the gateway posts there itself would come out of its order.
+        _drain(client, [one.instance for one in todo if one.forwards], wait, _FORWARDED)
         done = {one.instance: one for one in _disconnect(client, [one.instance for one in todo], True, force)}
         planned = [done.get(one.instance, one) for one in planned]
         if not json:
@@ -144,7 +184,7 @@ def give_back(
         print_json({"instances": planned})
     failed = [one.instance for one in planned if one.ended not in _DONE]
     of_ours = [one.instance for one in planned if one.ended in _DONE]
-    drained = json or not of_ours or _drain(client, of_ours, wait)
+    drained = json or not of_ours or _drain_all(client, of_ours, wait)
     if failed:
         raise Failure(f"not given back: {', '.join(failed)}; repeat it when the reason is mended")
     if not drained:
@@ -323,26 +363,29 @@ def _wait_for_event(client: AdminClient, path: str, before: int, seconds: float)
     )
 
 
-def _drain(client: AdminClient, names: Sequence[str], seconds: float) -> bool:
-    """Wait until nothing of these has to be answered any more; says what is left where that takes too long."""
+def _drain_all(client: AdminClient, names: Sequence[str], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    answered = _drain(client, names, seconds, _ANSWERED)
+    return _drain(client, names, max(0.0, until - time.monotonic()), _FORWARDED) and answered
+
+
+def _drain(client: AdminClient, names: Sequence[str], seconds: float, what: _Draining) -> bool:
+    """Wait until nothing of these is left; says what is left where that takes too long."""
 
     def pending() -> dict[str, int | None]:
         # Of one that is given back this asks no gateway: only how much of it Majlis has left.
         found = _disconnect(client, names, confirm=False, force=False) if names else []
-        return {one.instance: one.pending for one in found}
+        return {one.instance: what.left(one) for one in found}
 
-    if (
-        _progress(seconds, pending, lambda left: set(left.values()) <= {0}, "Majlis answers what it has")
-        is not None
-    ):
-        display(cell("Majlis has nothing left to answer", "green"))
+    if _progress(seconds, pending, lambda left: set(left.values()) <= {0}, what.goes_on) is not None:
+        display(cell(what.done, "green"))
         return True
     left = ", ".join(
-        f"{name}: {'not known' if number is None else count(number, 'conversation')}"
+        f"{name}: {'not known' if number is None else count(number, what.noun)}"
         for name, number in pending().items()
         if number != 0
     )
-    display(cell(f"still to be answered by Majlis, which goes on with it: {left}", "yellow"))
+    display(cell(f"{what.still}: {left}", "yellow"))
     return False
 
 

@@ -27,7 +27,7 @@ from daemon.cli.client import (
     view,
 )
 from daemon.cli.render import cell, count, display, duration, facts, money, print_json
-from daemon.operate.drafts import MAX_PROMPT_CHARS, TriedAnswer, TurnTriedAgain
+from daemon.operate.drafts import MAX_DRAFT_CHARS, TriedAnswer, TurnTriedAgain
 from daemon.operate.turns import TurnPage
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -117,9 +117,9 @@ def _prompt(file: Path | None) -> str | None:
     if file is None:
         return None
     text = _text(file)
-    if len(text) > MAX_PROMPT_CHARS:
+    if len(text) > MAX_DRAFT_CHARS:
         raise Failure(
-            f"{file}: a prompt has at most {MAX_PROMPT_CHARS:,} characters; it has {len(text):,}", USAGE_ERROR
+            f"{file}: a prompt has at most {MAX_DRAFT_CHARS:,} characters; it has {len(text):,}", USAGE_ERROR
         )
     return text
 

@@ -82,6 +82,8 @@ class LeftOut(NamedTuple):
     """Without the value."""
     sentence: str
     """With it, for the person who set it."""
+    after: int = 0
+    """How often others were left out before it: it may fit, but for the want of those."""
 
 
 class ForDaemon(NamedTuple):
@@ -150,6 +152,11 @@ def _why_no_key(key: str, path: KeyPath) -> str:
         hint = f"; did you mean {' or '.join(near[:_NEAREST])}?" if near else ""
         words = f"unknown key{hint or '; `majlis config` lists all'}"
     return words
+
+
+def is_known(key: str) -> bool:
+    """Whether a setting has this key."""
+    return _of_first(key) in KEYS
 
 
 def _of_first(key: str) -> str:
@@ -253,6 +260,7 @@ def _fitting(
         else:
             left_out.append(LeftOut(instance, value.key, words, words))
     kept.sort(key=_place)
+    after = 0
     while True:
         made = making(kept)
         over = made.layer
@@ -262,8 +270,9 @@ def _fitting(
             # Faults that blame none of ours are of the configuration, which was judged at the start.
             return settings or configured, over, tuple(left_out)
         for key, fault in blamed.items():
-            left_out.append(LeftOut(instance, key, fault.allowed, fault.sentence))
+            left_out.append(LeftOut(instance, key, fault.allowed, fault.sentence, after))
         kept = [value for value in kept if value.key not in blamed]
+        after += 1
 
 
 def _place(value: RunTimeValue) -> tuple[int, ...]:

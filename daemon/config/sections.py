@@ -339,6 +339,7 @@ class PassthroughSettings(Section):
     api_key: Secret | None = None
     headers: Headers = Field(default_factory=dict)
     by_events: Flag = False
+    events: tuple[Word, ...] = ()
     max_waiting_bytes: Count = 1024 * 1024 * 1024
 
 

@@ -6,18 +6,19 @@ Laws of this file:
    another daemon, repeats the ids, and each is answered once.
 2. Only what came within a day, from senders who proved something, and a bounded part of it; and nothing where somebody
    of the business has written since (migration 042).
+3. Only an instance that was live ever since: while it was in another mode others were to answer, whom nobody watched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import trio
 
 from actors.errors import MajlisError, Overloaded, Unavailable
-from actors.instance import Mode
 from actors.ports import Feed
+from daemon.controls.modes import InMode
 from daemon.controls.replays import RETRY_PREFIX, AppendAgain
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.records import Records
@@ -37,9 +38,10 @@ class EarlyMessages:
     """Finds and answers them: at the start, and when an instance was set up."""
 
     def __init__(
-        self, records: Records, append: AppendAgain, mode: Callable[[str], Mode], feed: Feed
+        self, records: Records, append: AppendAgain, mode: Callable[[str], Awaitable[InMode]], feed: Feed
     ) -> None:
-        """`mode` is that of an instance: who does not answer now does not answer what was said before."""
+        """`mode` is that of an instance, and since when: who does not answer now does not answer what was said before.
+        It may raise `LedgerUnavailable`."""
         self._records = records
         self._append = append
         self._mode = mode
@@ -61,28 +63,40 @@ class EarlyMessages:
             # A new event first, then the looks: what is set up meanwhile is not missed.
             self._wake = wake = trio.Event()
             await self._try_look()
-            await trio.sleep(AGAIN_SECONDS)
-            await self._try_look()
+            is_done = False
+            while not is_done:
+                await trio.sleep(AGAIN_SECONDS)
+                is_done = await self._try_look()
             await wake.wait()
 
-    async def _try_look(self) -> None:
+    async def _try_look(self) -> bool:
+        """Whether there is no more to be done, for now."""
         try:
-            await self._look()
+            return await self._look()
         except Unavailable:
-            pass  # of a store that is away the store watch reports; the next start looks again
+            return False  # of a store that is away the store watch reports
         except MajlisError as error:
             self._feed.emit("daemon.problem", part="early messages", error=type(error).__name__)
+        return True
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        is_all = True
         for instance, messages in (await self._records.came_too_early(MAX_NAMES, MAX_MESSAGES)).items():
-            if self._mode(instance) != "live":
+            now = await self._mode(instance)
+            if now.mode != "live":
                 continue
             taken = 0
             for message in messages:
-                again = msgspec.structs.replace(message, id=f"{PREFIX}{message.id}")
+                if message.sent_at < now.since:
+                    continue
+                again = msgspec.structs.replace(
+                    message, id=f"{PREFIX}{message.id}", early=False, shadow=False
+                )
                 try:
                     taken += not (await self._append(again)).duplicate
                 except Overloaded:
+                    is_all = False
                     break  # a full conversation: the rest of it would be out of order
             if taken:
                 self._feed.emit("instance.early_messages", instance=instance, messages=taken)
+        return is_all

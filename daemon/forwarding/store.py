@@ -178,6 +178,12 @@ class ForwardStore:
         sql = "SELECT * FROM majlis_forward_view WHERE $1::text IS NULL OR instance = $1 ORDER BY instance"
         return [Queue(**row) for row in await self._db.fetch(sql, instance)]
 
+    async def waiting(self, instances: Collection[str]) -> dict[str, int]:
+        """How many wait, of each of these."""
+        sql = "SELECT instance, waiting FROM majlis_forward_view WHERE instance = ANY ($1::text[])"
+        found = {row["instance"]: int(row["waiting"]) for row in await self._db.fetch(sql, list(instances))}
+        return {instance: found.get(instance, 0) for instance in instances}
+
     async def listed(self, instance: str | None, dead: bool, limit: int) -> list[Stored]:
         """The oldest first, of all or of one instance; `dead`: only those."""
         rows = await self._db.fetch(

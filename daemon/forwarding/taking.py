@@ -3,12 +3,13 @@
 The laws of this file:
 1. When `take` returns, the webhook is in Postgres, whole, without the gateway's token.
 2. Of large ones one at a time is stored, a piece at a time, however many come.
-3. What may wait is bounded, for each instance and in all; beyond that nothing is taken in, and the gateway sends again.
+3. What the other system did not have before is not for it: one that answers whatever comes would answer itself.
+4. What may wait is bounded, for each instance and in all; beyond that nothing is taken in, and the gateway sends again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
@@ -54,6 +55,7 @@ class Taking:
       store: None until the stores run; the door asks for nothing before that.
       is_passed: whether an instance is in mode `passthrough` now.
       is_anyone: whether any is.
+      is_wanted: whether this event of an instance is forwarded; an empty one is not known.
       bounds: the bytes that may wait for an instance, and that all may have together.
       nudge: called when something was stored.
     """
@@ -64,6 +66,7 @@ class Taking:
         spools: Spools,
         is_passed: Callable[[str], bool],
         is_anyone: Callable[[], bool],
+        is_wanted: Callable[[str, str], bool],
         bounds: Callable[[str], tuple[int, int]],
         nudge: Callable[[str], None],
         feed: EventFeed,
@@ -72,6 +75,7 @@ class Taking:
         self._spools = spools
         self._is_passed = is_passed
         self._is_anyone = is_anyone
+        self._is_wanted = is_wanted
         self._bounds = bounds
         self._nudge = nudge
         self._feed = feed
@@ -93,7 +97,9 @@ class Taking:
         names = [name.strip() for name in hops.split(",", MAX_HOPS)]
         return len(names) > MAX_HOPS or hop_name(self._feed.install_id) in names
 
-    async def take(self, parcel: Parcel) -> None:
+    async def take(self, parcel: Parcel) -> bool:
+        if not self._is_wanted(parcel.instance, parcel.event):
+            return False
         store = self._store()
         if store is None:
             raise LedgerUnavailable("starting")
@@ -111,6 +117,7 @@ class Taking:
             self._passed.add(parcel.instance)
             self._feed.emit("passthrough.began", instance=parcel.instance)
         self._nudge(parcel.instance)
+        return True
 
     async def _take_small(self, store: ForwardStore, parcel: Parcel) -> None:
         cut = TokenCut()
@@ -158,6 +165,12 @@ class Taking:
             raise LedgerUnavailable("forward_gone")
         if refusal is not None:
             raise QueueFull(f"forwards of {refusal}")
+
+
+def is_among(event: str, events: Sequence[str]) -> bool:
+    """Whether an event is one of these, as the gateway's settings name them. An unknown one is; none: all are."""
+    name = event.replace(".", "_").replace("-", "_").upper()
+    return not events or not event or name in (one.upper() for one in events)
 
 
 def hop_name(install_id: str) -> str:

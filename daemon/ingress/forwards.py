@@ -36,8 +36,8 @@ class Forwards(Protocol):
     def wants(self, instance: str) -> bool:
         """Whether the instance is in mode `passthrough`: nothing of it is for anybody else."""
 
-    async def take(self, parcel: Parcel) -> None:
-        """Make one durable, within a bounded time.
+    async def take(self, parcel: Parcel) -> bool:
+        """Make one durable, within a bounded time; False: it is not one of those that the other system has.
 
         Raises:
           Unavailable: the ledger is away.
@@ -54,7 +54,7 @@ class NoForwards:
     def wants(self, instance: str) -> bool:
         return False
 
-    async def take(self, parcel: Parcel) -> None:
+    async def take(self, parcel: Parcel) -> bool:
         raise NotImplementedError
 
     def comes_round(self, hops: str) -> bool:

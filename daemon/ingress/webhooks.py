@@ -74,6 +74,8 @@ RETRY_HEADERS = {"Retry-After": "5"}
 UNKNOWN_ADVICE = (
     "`majlis instance add NAME` sets it up; what its customers wrote within a day before is answered then"
 )
+NOT_FORWARDED = "not_forwarded"
+"""Why a webhook of an instance in mode `passthrough` goes nowhere: the other system does not have such events."""
 _AS_IT_IS = Came()
 _EVENT_NAME = re.compile(r"[a-z]{1,32}(?:[.-][a-z]{1,32}){0,4}")
 
@@ -318,15 +320,15 @@ class Ingress:
         return inbound
 
     def _unknown(self, inbound: Inbound, is_trusted: bool) -> Inbound:
-        """Tell that nobody knows its instance; what a stranger sent for it is marked as that."""
+        """Tell that nobody knows its instance; its messages are marked as that, and those of a stranger as his."""
         if not self._reader.known.is_loaded:
             return inbound
         count = len(inbound.messages)
         name = self.counters.unknown.note(inbound.instance, is_trusted, count, time.monotonic())
         self._observers.emit("instance.unknown", instance=name, messages=count, advice=UNKNOWN_ADVICE)
-        if is_trusted:
-            return inbound
-        marked = tuple(msgspec.structs.replace(one, stranger=True) for one in inbound.messages)
+        marked = tuple(
+            msgspec.structs.replace(one, early=True, stranger=not is_trusted) for one in inbound.messages
+        )
         return msgspec.structs.replace(inbound, messages=marked)
 
     async def _unread(
@@ -347,11 +349,14 @@ class Ingress:
     async def _forward(self, parcel: Parcel) -> Response:
         """Make it durable as it is, and answer with the result."""
         try:
-            await self._forwards.take(parcel)
+            taken = await self._forwards.take(parcel)
         except Unavailable:
             return self._refuse("unavailable")
         except Overloaded:
             return self._refuse("forwards_full")
+        if not taken:
+            self._ignore(NOT_FORWARDED)
+            return json_response(200, {"status": "ignored", "ignored": [NOT_FORWARDED]})
         self.counters.forwarded += 1
         return json_response(200, {"status": "forwarded"})
 

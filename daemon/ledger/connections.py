@@ -25,12 +25,20 @@ class ConnectedInstance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = "instance, key_id, former, ours, set_at, set_by"
+_HELD = "given_back_at IS NULL"
 _REMEMBER = f"""
     INSERT INTO majlis_connections (instance, key_id, former, ours, set_by) VALUES ($1, $2, $3, ARRAY[$4], $5)
     ON CONFLICT (instance) DO UPDATE
     SET key_id = EXCLUDED.key_id, former = EXCLUDED.former, set_at = now(), set_by = EXCLUDED.set_by,
+        given_back_at = NULL,
         ours = (EXCLUDED.ours || array_remove(majlis_connections.ours, $4))[1:{MAX_ADDRESSES}]
 """
+
+_GIVEN_BACK = """
+    WITH rests AS (UPDATE majlis_sweeps SET rests = true, rests_until = NULL WHERE instance = $1)
+    UPDATE majlis_connections SET given_back_at = now(), key_id = '', former = '' WHERE instance = $1
+"""
+"""From now on nothing is compared: who has the webhook answers, or leaves it."""
 
 
 class Connections:
@@ -42,24 +50,26 @@ class Connections:
     async def of(self, instance: str) -> ConnectedInstance | None:
         """None: it is not connected by us."""
         rows = await self._db.fetch(
-            f"SELECT {_COLUMNS} FROM majlis_connections WHERE instance = $1", instance
+            f"SELECT {_COLUMNS} FROM majlis_connections WHERE instance = $1 AND {_HELD}", instance
         )
         return _connection(rows[0]) if rows else None
 
     async def every(self) -> tuple[ConnectedInstance, ...]:
         """By name."""
-        rows = await self._db.fetch(f"SELECT {_COLUMNS} FROM majlis_connections ORDER BY instance")
+        rows = await self._db.fetch(
+            f"SELECT {_COLUMNS} FROM majlis_connections WHERE {_HELD} ORDER BY instance"
+        )
         return tuple(map(_connection, rows))
 
     async def addresses(self) -> Mapping[str, str]:
         """The latest address of each instance."""
-        rows = await self._db.fetch("SELECT instance, ours[1] AS url FROM majlis_connections")
+        rows = await self._db.fetch(f"SELECT instance, ours[1] AS url FROM majlis_connections WHERE {_HELD}")
         return {row["instance"]: row["url"] for row in rows}
 
     async def latest_address(self) -> tuple[str, str] | None:
         """Instance and address of the one that was connected last."""
         rows = await self._db.fetch(
-            "SELECT instance, ours[1] AS url FROM majlis_connections ORDER BY set_at DESC LIMIT 1"
+            f"SELECT instance, ours[1] AS url FROM majlis_connections WHERE {_HELD} ORDER BY set_at DESC LIMIT 1"
         )
         return (rows[0]["instance"], rows[0]["url"]) if rows else None
 
@@ -80,7 +90,7 @@ class Connections:
 
     async def forget(self, instance: str) -> None:
         """It was given back."""
-        await self._db.fetch("DELETE FROM majlis_connections WHERE instance = $1", instance)
+        await self._db.fetch(_GIVEN_BACK, instance)
 
 
 def _connection(row: Row) -> ConnectedInstance:

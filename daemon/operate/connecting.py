@@ -8,6 +8,9 @@ The laws of this file:
 4. A webhook that somebody else has set since is left alone, unless the operator insists.
 5. What was set is read back, and only what was read back counts.
 6. Headers, keys and codes are never shown, of addresses neither user nor query.
+7. Whoever had the instance's messages can have them again at any time: where they went is stored as the address of mode
+   `passthrough`, and the events that they had are asked for as well. In a mode in which nobody would answer, nothing is
+   set.
 
 It gives back in this order: first the webhook, so that from one moment on new messages go where they went before; what
 Majlis has acknowledged by then is answered by Majlis. So nothing is lost, and nothing is answered twice.
@@ -51,6 +54,7 @@ from daemon.operate.connect_checks import (
     webhook_check,
     written_address,
 )
+from daemon.operate.forwarding_back import is_somebody, mode_check, settings_of
 from daemon.operate.way import IN_FORCE_SECONDS, WayHere
 from daemon.tenants.key_file import KeyFileUnfit
 from daemon.tenants.sealing import CannotOpen, Sealed
@@ -60,6 +64,8 @@ from daemon.web.http1 import split_address
 
 SETTING = "webhook before"
 """Part of the place that a former webhook is sealed for."""
+EVERYWHERE_SECONDS = 1.0
+"""By then every daemon knows a change of settings."""
 _EVERYWHERE = ("0.0.0.0", "::", "")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -99,6 +105,8 @@ class ConnectWish(msgspec.Struct, frozen=True, kw_only=True):
     """Although the address could not be proven from here."""
     test_message: bool = False
     """The phone sends a message to its own number: an event that disturbs nobody."""
+    passthrough: bool = False
+    """The instance is put into that mode, and whoever had its messages goes on answering."""
 
 
 class Looked(NamedTuple):
@@ -116,12 +124,14 @@ class Looked(NamedTuple):
     """The address leads here."""
     lacks_token: bool
     """The address refuses the token and nothing else is known to be wrong with it."""
+    is_answered: bool = True
+    """Somebody would answer."""
     is_shut: bool = False
     """What is remembered cannot be opened."""
 
     def may_go_on(self, wish: ConnectWish) -> bool:
         """Nothing is missing to set the webhook."""
-        return self.can_read and (self.proven or wish.force)
+        return self.can_read and ((self.proven and self.is_answered) or wish.force)
 
     @property
     def is_ours(self) -> bool:
@@ -211,11 +221,16 @@ class Connecting:
                 )
             await self._remember(instance, found, by)
             reach("former_remembered")
+            found = found._replace(
+                checks=[*found.checks, *await self._keep_way_back(instance, found, wish, by)]
+            )
             await gateway.setup.write(instance, found.shall)
             reach("webhook_set")
             now = await gateway.setup.read(instance)
             stands = found.shall.is_as(now)
-            checks = [*found.checks, read_back_check(stands)]
+            # What stood there before was said before it was replaced.
+            before = (check for check in found.checks if not (stands and check.name == "webhook"))
+            checks = [*before, read_back_check(stands)]
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
             connection = await self._stored.of(instance)
@@ -303,6 +318,14 @@ class Connecting:
                 checks.append(shut_check(error))
         if can_read:
             checks.append(webhook_check(now, found.is_ours, connection is not None))
+        former = found.former
+        if former is not None and is_somebody(former):
+            events = tuple(dict.fromkeys((*shall.events, *former.events)))
+            found = found._replace(shall=msgspec.structs.replace(shall, events=events))
+        mode = self._live.for_instance(instance).mode
+        if can_read and (of_mode := mode_check(mode, former, wish.passthrough)) is not None:
+            checks.append(of_mode)
+            found = found._replace(is_answered=of_mode.state != "problem")
         if gateway.settings.feed != "webhook":
             checks.append(FEED)
         return found
@@ -402,6 +425,31 @@ class Connecting:
                 await trio.sleep(0.05)
         if not self._own_token(instance):
             raise Conflict("The token that was made for the instance is not in force yet: try again.")
+
+    async def _keep_way_back(
+        self, instance: str, found: Looked, wish: ConnectWish, by: str
+    ) -> Sequence[Check]:
+        """Law 7. What somebody has set of it since stays, once the webhook is ours."""
+        changes: dict[str, object] = {"mode": "passthrough"} if wish.passthrough else {}
+        settings, former = self._live.for_instance(instance), found.former
+        if (
+            former is not None
+            and is_somebody(former)
+            and (not found.is_ours or settings.passthrough.url is None)
+        ):
+            changes |= settings_of(former, settings.passthrough)
+        if not changes or (self._tenants is None and not wish.passthrough):
+            return ()
+        try:
+            await self._settings_of_tenants().change(instance, changes, (), by, "connect")
+        except Conflict as error:
+            if wish.passthrough:
+                raise
+            detail = f"what it was cannot be forwarded to in mode passthrough: {error}"
+            return (Check(name="passthrough", state="warning", detail=detail),)
+        if wish.passthrough:  # a webhook that another daemon takes meanwhile is treated by the mode before
+            await trio.sleep(EVERYWHERE_SECONDS)
+        return ()
 
     def _settings_of_tenants(self) -> TenantSettings:
         if self._tenants is None:

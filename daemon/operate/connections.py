@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import trio
 from msgspec import Meta
 
-from actors.errors import MirrorUnavailable
+from actors.errors import LedgerUnavailable, MirrorUnavailable
 from daemon.gateways.webhook_setup import Phone, Webhook
 from daemon.ingress.witness import Witness
 from daemon.ledger.connections import ConnectedInstance, Connections
@@ -31,8 +32,19 @@ NOTED_SECONDS = 600.0
 _MAX_HEADERS = 50
 _NO_STORE = {"Cache-Control": "no-store"}
 
-Left = Callable[[Collection[str]], Awaitable[Mapping[str, int]]]
-"""How many conversations of each instance have something pending, on any daemon. May raise `MirrorUnavailable`."""
+
+class Left(NamedTuple):
+    """How much of each instance is left to do, on any daemon."""
+
+    answers: Callable[[Collection[str]], Awaitable[Mapping[str, int]]]
+    """Conversations that have something pending. May raise `MirrorUnavailable`."""
+    forwards: Callable[[Collection[str]], Awaitable[Mapping[str, int]]]
+    """Webhooks that wait to be forwarded. May raise `LedgerUnavailable`."""
+
+
+class _Pending(NamedTuple):
+    answers: Mapping[str, int]
+    forwards: Mapping[str, int]
 
 
 class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +92,8 @@ class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
     """How long ago; None: none came."""
     pending: int | None = None
     """Conversations in which Majlis has something to answer, on any daemon; None: Redis is away."""
+    forwards: int | None = None
+    """Webhooks that wait to be forwarded; None: it is not known now."""
 
 
 class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +111,8 @@ class DisconnectView(msgspec.Struct, frozen=True, kw_only=True):
     pending: int | None
     """Conversations in which Majlis still has something to answer. It does, without being told to. None: Redis is
     away."""
+    forwards: int | None
+    """Webhooks that still wait to be forwarded. They are; None: it is not known now."""
 
 
 class DisconnectPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +138,8 @@ class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     api_key: str = ""
     force: bool = False
     test_message: bool = False
+    passthrough: bool = False
+    """Puts the instance into that mode first: whoever had its messages goes on answering."""
     confirm: bool = False
     """Without it nothing is changed."""
     seen: str = ""
@@ -208,12 +226,15 @@ class ConnectionBoard:
             count=pairing.count,
         )
 
-    async def _pending(self, instances: Collection[str]) -> Mapping[str, int]:
-        """Nothing while Redis is away: it must not hide what was done at the gateway."""
-        try:
-            return await self._left(instances)
-        except MirrorUnavailable:
-            return {}
+    async def _pending(self, instances: Collection[str]) -> _Pending:
+        """Nothing while a store is away: it must not hide what was done at the gateway."""
+        answers: Mapping[str, int] = {}
+        forwards: Mapping[str, int] = {}
+        with suppress(MirrorUnavailable):
+            answers = await self._left.answers(instances)
+        with suppress(LedgerUnavailable):
+            forwards = await self._left.forwards(instances)
+        return _Pending(answers, forwards)
 
     def is_news(self, instance: str, who: str) -> bool:
         """Whether the audit log has no entry yet that a code of this instance is shown to them."""
@@ -230,6 +251,7 @@ class ConnectionBoard:
             instance=instance,
             done=done,
             may_connect=found.can_read
+            and found.is_answered
             and (found.proven or (found.lacks_token and connecting.makes_token(instance))),
             checks=list(found.checks),
             phone=found.standing.phone,
@@ -241,7 +263,7 @@ class ConnectionBoard:
         )
 
     def _connection(
-        self, instance: str, connection: ConnectedInstance | None, pending: Mapping[str, int]
+        self, instance: str, connection: ConnectedInstance | None, pending: _Pending
     ) -> ConnectionView:
         last = self._witness.last(instance)
         known: dict[str, Any] = {}
@@ -256,7 +278,8 @@ class ConnectionBoard:
         return ConnectionView(
             instance=instance,
             connected=connection is not None,
-            pending=pending.get(instance),
+            pending=pending.answers.get(instance),
+            forwards=pending.forwards.get(instance),
             **known,
         )
 
@@ -276,14 +299,15 @@ def _shown_webhook(webhook: Webhook) -> WebhookView:
     )
 
 
-def _given_back(instance: str, done: GivenBack, pending: Mapping[str, int]) -> DisconnectView:
+def _given_back(instance: str, done: GivenBack, pending: _Pending) -> DisconnectView:
     return DisconnectView(
         instance=instance,
         ended=done.ended,
         words=done.words,
         now=webhook_view(done.now),
         former=webhook_view(done.former),
-        pending=pending.get(instance),
+        pending=pending.answers.get(instance),
+        forwards=pending.forwards.get(instance),
     )
 
 
@@ -294,6 +318,7 @@ def _wish(body: ConnectBody) -> ConnectWish:
         api_key=body.api_key,
         force=body.force,
         test_message=body.test_message,
+        passthrough=body.passthrough,
     )
 
 

@@ -20,17 +20,19 @@ from daemon.operate.call import AdminCall
 from daemon.operate.parameters import InstanceName, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.operate.turns import TurnNumber
+from daemon.tenants.keys import MAX_PROMPT_CHARS
 from daemon.web.http1 import Response, json_response
 
 ANSWER_SECONDS = 20.0
 """How long one answer may take: less than the admin interface gives an answer of its own."""
-MAX_PROMPT_CHARS = 20_000
+MAX_DRAFT_CHARS = MAX_PROMPT_CHARS
+"""What may be live may be tried."""
 MAX_MESSAGES = 20
 MAX_TEXT_CHARS = 4_096
 
 Draft = (
     Annotated[
-        str, Meta(max_length=MAX_PROMPT_CHARS, description="The prompt to try; null: the one that is live.")
+        str, Meta(max_length=MAX_DRAFT_CHARS, description="The prompt to try; null: the one that is live.")
     ]
     | None
 )

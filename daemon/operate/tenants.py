@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta
 
 from actors.errors import Conflict
-from daemon.config import ConfigError
 from daemon.config.in_force import InForce
 from daemon.config.load import MASK
 from daemon.controls.live_settings import LiveSettings
@@ -20,7 +19,7 @@ from daemon.operate.route import Route
 from daemon.operate.settings import shown
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference
-from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, kind_of
+from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_known
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
@@ -245,11 +244,7 @@ def _target(name: str, to_set: Iterable[str], to_unset: Iterable[str]) -> str:
 
 def _known(key: str) -> str:
     """A key that does not exist may be anything."""
-    try:
-        kind_of(canonical(key))
-    except ConfigError:
-        return "(unknown key)"
-    return canonical(key)
+    return canonical(key) if is_known(canonical(key)) else "(unknown key)"
 
 
 def _changed(done: Changed) -> InstanceChanged:

@@ -73,6 +73,7 @@ class Answering:
         waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
         resume_held: Callable[[], None],
         hurry: Callable[[Conversation], object],
+        knows: Callable[[str], bool],
     ) -> None:
         """
         Args:
@@ -81,6 +82,7 @@ class Answering:
           waiting: when the messages that wait in a conversation were written; Unix seconds.
           resume_held: lets conversations go on that were held by a pause which has ended.
           hurry: wakes one that is parked or held.
+          knows: whether an instance is there, as far as this daemon has heard.
         """
         self._live = live
         tls = tls_context(settings.tls.ca_file)
@@ -146,6 +148,7 @@ class Answering:
                 wall_ms=wall_ms,
                 nudge=self.notifier.nudge,
                 label=feed.label,
+                knows=knows,
             ),
         )
 

@@ -12,7 +12,7 @@ from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.controls.live_settings import LiveSettings
 from daemon.forwarding.spool import Spools
-from daemon.forwarding.taking import Taking
+from daemon.forwarding.taking import Taking, is_among
 from daemon.ingress import inline_media
 from daemon.ingress.access import DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
@@ -181,6 +181,7 @@ class Daemon:
             spools=Spools(settings.data_dir / "spool", SPOOLED_BODIES * settings.ingress.max_media_bytes),
             is_passed=lambda instance: live.terms(instance).mode == "passthrough",
             is_anyone=lambda: any(one.mode == "passthrough" for one in live.every()),
+            is_wanted=lambda instance, event: is_among(event, live.for_instance(instance).passthrough.events),
             bounds=lambda instance: (
                 live.for_instance(instance).passthrough.max_waiting_bytes,
                 settings.ingress.max_forwards_bytes,

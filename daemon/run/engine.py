@@ -137,10 +137,11 @@ class Parts:
             waiting=self._written_at,
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
             hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
+            knows=lambda instance: instance in known or not known.is_loaded,
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self._known = known
-        self.early = EarlyMessages(self.records, self._append_again, lambda name: live.terms(name).mode, feed)
+        self.early = EarlyMessages(self.records, self._append_again, self.answering.modes.of, feed)
         known.follow(self.early.nudge)
         self.forwards = ForwardStore(self.db, node_id)
         self._forwards_http = HttpClient(max_connections=MAX_AT_ONCE, tls=tls_context(settings.tls.ca_file))

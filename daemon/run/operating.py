@@ -19,7 +19,7 @@ from daemon.operate.actors import Actors
 from daemon.operate.audit import LedgerAudit
 from daemon.operate.audit_log import Audit
 from daemon.operate.connecting import ConnectDoor, Connecting
-from daemon.operate.connections import ConnectionBoard
+from daemon.operate.connections import ConnectionBoard, Left
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -128,7 +128,9 @@ def operating(
         InstanceBook(parts.tenants, live, pauses),
         DeclaredInstances(parts.tenants),
         ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
-        ConnectionBoard(connecting, parts.connections, connect_door.witness, parts.pending),
+        ConnectionBoard(
+            connecting, parts.connections, connect_door.witness, Left(parts.pending, parts.forwards.waiting)
+        ),
         control,
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags, parts.tenants),

@@ -16,24 +16,32 @@ from daemon.sweep.plan import Mark
 HOLD_SECONDS = 120.0
 """How long a claim lasts without being renewed."""
 
-_CLAIM = "SELECT swept_from, swept_until, rests, rests_until FROM majlis_claim_sweep($1, $2, $3, $4)"
-_REACH = """
+_GIVEN_BACK = (
+    "EXISTS (SELECT FROM majlis_connections c WHERE c.instance = {} AND c.given_back_at IS NOT NULL)"
+)
+"""Its webhook goes to somebody else, who answers."""
+_CLAIM = f"""
+SELECT c.swept_from, c.swept_until, c.rests, c.rests_until
+FROM (SELECT 1 WHERE NOT {_GIVEN_BACK.format("$1")}) ours, LATERAL majlis_claim_sweep($1, $2, $3, $4) c
+"""
+_REACH = f"""
 UPDATE majlis_sweeps SET swept_from = $3, swept_until = $4, rests = false, rests_until = NULL,
     held_until = now() + $5 * interval '1 second'
-WHERE instance = $1 AND holder = $2 RETURNING true
+WHERE instance = $1 AND holder = $2 AND NOT {_GIVEN_BACK.format("$1")} RETURNING true
 """
 _REST = "UPDATE majlis_sweeps SET rests = true, rests_until = $3 WHERE instance = $1 AND holder = $2"
 _RELEASE = """
 UPDATE majlis_sweeps SET held_until = '-infinity', swept_at = CASE WHEN $3 THEN now() ELSE swept_at END
 WHERE instance = $1 AND holder = $2
 """
-_REST_OTHERS = """
+_REST_OTHERS = f"""
 UPDATE majlis_sweeps s SET rests = true, rests_until = NULL
-WHERE NOT s.rests AND (SELECT r.rule FROM majlis_instance_rule(s.instance) r) <> ''
+WHERE NOT s.rests
+    AND ((SELECT r.rule FROM majlis_instance_rule(s.instance) r) <> '' OR {_GIVEN_BACK.format("s.instance")})
 """
-_OURS = """
+_OURS = f"""
 SELECT n.name FROM unnest($1::text[]) AS n (name)
-WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = ''
+WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = '' AND NOT {_GIVEN_BACK.format("n.name")}
 """
 _PHONES = "SELECT lid, phone FROM majlis_identities WHERE instance = $1 AND lid = ANY ($2::text[])"
 
@@ -59,7 +67,7 @@ class Marks:
         self._holder = holder
 
     async def claim(self, instance: str, within_seconds: float) -> Claimed | None:
-        """None: another daemon sweeps it now, or swept it within these seconds."""
+        """None: another daemon sweeps it now, or swept it within these seconds; or its webhook was given back."""
         rows = await self._db.fetch(_CLAIM, instance, self._holder, HOLD_SECONDS, within_seconds)
         if not rows:
             return None
@@ -68,7 +76,7 @@ class Marks:
         return Claimed(mark, row["rests"], row["rests_until"])
 
     async def reach(self, instance: str, mark: Mark) -> bool:
-        """Everything up to the mark was heard. False: another daemon has taken the sweep over."""
+        """Everything up to the mark was heard. False: another daemon has taken the sweep over, or it was given back."""
         return bool(
             await self._db.value(_REACH, instance, self._holder, mark.floor, mark.until, HOLD_SECONDS)
         )

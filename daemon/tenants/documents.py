@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daemon.config import ConfigError
-from daemon.tenants.keys import kind_of
+from daemon.tenants.keys import is_key, kind_of
 
 MAX_DEPTH = 12
 
@@ -27,7 +27,7 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     key = ".".join(path)
     if len(path) > MAX_DEPTH:
         raise ConfigError(f"{'.'.join(path[:3])}…: is nested too deeply")
-    if path and _is_key(key):
+    if path and is_key(key):
         yield key, value
     elif isinstance(value, Mapping):
         for name, item in value.items():
@@ -38,14 +38,6 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     elif value is not None:  # a section with nothing in it says nothing
         kind_of(key)
         raise ConfigError(f"{key}: must be a section of `key: value` lines")
-
-
-def _is_key(key: str) -> bool:
-    try:
-        kind_of(key)
-    except ConfigError:
-        return False
-    return True
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from daemon.tenants.keys import COLUMNS, CONFIGS, FLAG_PREFIX
+from daemon.config.run_time import is_secret
+from daemon.tenants.keys import COLUMNS, CONFIGS, FLAG_PREFIX, is_known
 from daemon.tenants.rows import State, Version
 
 
@@ -17,7 +18,7 @@ class Difference(msgspec.Struct, frozen=True):
     """None: it was not set."""
     after: Any
     secret: bool = False
-    """Then the values are words that say nothing: only whether it was set, changed or unset."""
+    """Then the values are not for showing: only whether it was set, changed or unset."""
 
 
 def differences(before: State, after: State) -> tuple[Difference, ...]:
@@ -44,13 +45,20 @@ def merged(state: State) -> dict[str, Any]:
     )
 
 
+def exported(state: State) -> dict[str, Any]:
+    """Of that, what another daemon may be told: SQL can write other keys, and a secret in clear."""
+    return {key: value for key, value in merged(state).items() if is_known(key) and not is_secret(key)}
+
+
 def is_active(state: State) -> bool:
     """As `majlis_instance_rule` sees it."""
     return state.columns.get("active") is not False and state.columns.get(CONFIGS) is not False
 
 
 def _differences(before: State, after: State) -> Iterator[Difference]:
-    yield from _changed(merged(before) if before.there else {}, merged(after) if after.there else {})
+    for one in _changed(merged(before) if before.there else {}, merged(after) if after.there else {}):
+        # SQL by hand can write a secret in clear where settings are, and misspell its key.
+        yield msgspec.structs.replace(one, secret=is_secret(one.key) or not is_known(one.key))
     for one in _changed(before.secrets, after.secrets):
         yield msgspec.structs.replace(one, secret=True)
 
@@ -58,4 +66,9 @@ def _differences(before: State, after: State) -> Iterator[Difference]:
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
     for key in before.keys() | after.keys():
         if before.get(key) != after.get(key) or (key in before) != (key in after):
-            yield Difference(key, before.get(key), after.get(key))
+            yield Difference(key, _told(before, key), _told(after, key))
+
+
+def _told(values: Mapping[str, Any], key: str) -> Any:
+    """Null that is set is not the same as nothing."""
+    return "null" if key in values and values[key] is None else values.get(key)

@@ -66,8 +66,8 @@ class KeyFile:
             return key
         beside = self.path.with_name(f"{NAME}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
-            _write(beside, base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
             try:
+                _write(beside, base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
                 os.link(beside, self.path)  # fails where it exists, and a reader never sees half of it
             except FileExistsError:
                 pass

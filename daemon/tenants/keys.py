@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -17,7 +18,7 @@ from actors.identity import MAX_INSTANCE_CHARS
 from actors.instance import FeatureFlags
 from daemon.config import ConfigError
 from daemon.config.load import type_at, words_of
-from daemon.config.run_time import KEYS, is_secret, why_not
+from daemon.config.run_time import KEYS, is_known, is_secret, why_not
 from daemon.config.sources import read_value
 from daemon.schema.fields import Count, Flag, Section, is_web_address
 
@@ -27,6 +28,8 @@ COMMAND = "majlis instance set"
 MAX_VALUE_CHARS = 16_000
 """Of a value as it is typed."""
 MAX_PROMPT_CHARS = 50_000
+MAX_KEY_CHARS = 200
+"""As many as the tables take. What is like an unknown key is searched for, which costs the square of its length."""
 FLAG_PREFIX = "flags."
 FLAGS: tuple[str, ...] = FeatureFlags.__struct_fields__
 ALIASES = {"model": "responder.providers.0.model"}
@@ -89,8 +92,16 @@ def canonical(key: str) -> str:
     return ALIASES.get(key, key)
 
 
+def is_key(key: str) -> bool:
+    """Whether something is set by it; a section of a document is none."""
+    is_flag = key.startswith(FLAG_PREFIX) and key.removeprefix(FLAG_PREFIX) in FLAGS
+    return len(key) <= MAX_KEY_CHARS and (key in COLUMNS or is_flag or is_secret(key) or is_known(key))
+
+
 def kind_of(key: str) -> KeyKind:
     """Raises ConfigError for a key that cannot be set for an instance; the text says why, perhaps what was meant."""
+    if len(key) > MAX_KEY_CHARS:
+        raise ConfigError(f"{key[:40]}…: is longer than any key")
     if key in COLUMNS:
         return "column"
     if key.startswith(FLAG_PREFIX):
@@ -115,6 +126,7 @@ def kind_of(key: str) -> KeyKind:
     raise ConfigError(f"{key}: unknown key; {hint}")
 
 
+@lru_cache(1024)
 def read(key: str, value: object) -> object:
     """A value as a person typed it, or as JSON: text is read as YAML where the key takes more than text.
 

@@ -105,7 +105,11 @@ def applied(state: State, change: SqlChange) -> State:
 def restored(now: State, then: State, judge: Judge) -> SqlChange:
     """What to write so that all is as it was then, but for secrets. Raises ConfigError where that does not fit now."""
     faults: list[str] = []
-    changed = {key: value for key, value in then.settings.items() if now.settings.get(key, _NONE) != value}
+    changed = {
+        key: value
+        for key, value in then.settings.items()
+        if now.settings.get(key, _NONE) != value and not is_secret(key)  # one that SQL wrote in clear
+    }
     gone = tuple(sorted(now.settings.keys() - then.settings.keys()))
     kept = {key: value for key, value in now.settings.items() if key in then.settings}
     _judged(msgspec.structs.replace(now, settings=kept), changed, (), judge, faults)
@@ -227,7 +231,7 @@ def _judged(
     then = judge((*others, *added, *secrets[1]))
     known = {left.key for left in judge((*before, *secrets[0])).left_out} if then.left_out else set()
     changed = {*new, *(value.key for value in secrets[1] if value not in secrets[0])}
-    faults += [left.sentence for left in _of_the_change(then.left_out, changed, known)]
+    faults += _sentences(tuple(_of_the_change(then.left_out, changed, known)))
     if faults:
         return {}
     # Null is stored as such: the instance has what applies without it.
@@ -239,6 +243,14 @@ def _of_the_change(
 ) -> Iterator[LeftOut]:
     """What did not fit before does not fit by this change."""
     return (left for left in left_out if left.key in new or left.key not in known)
+
+
+def _sentences(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """About what is wrong by itself: what fits no more for want of that would be told that it is not set."""
+    first = min((left.after for left in left_out), default=0)
+    return (
+        left.sentence.removeprefix(f"instances.{left.instance}.") for left in left_out if left.after == first
+    )
 
 
 def _values(settings: Mapping[str, Any]) -> Iterator[RunTimeValue]:

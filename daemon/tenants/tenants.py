@@ -54,6 +54,16 @@ class Changed(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...]
 
 
+class _Done(NamedTuple):
+    """A change that is stored."""
+
+    before: int
+    """The version that it was made on."""
+    version: int
+    planned: tuple[Difference, ...]
+    """What it changed, should the database not say so any more."""
+
+
 class Planned(NamedTuple):
     """What applying a file would do to one instance."""
 
@@ -263,13 +273,12 @@ class Tenants:
     ) -> Changed:
         """Plan it on the state as it is, until nobody has changed that meanwhile."""
         async with self._changing:
-            expected, number = await self._changed(name, what, deed, plan, removed_too)
-        return await self._in_force(name, expected, number)
+            done = await self._changed(name, what, deed, plan, removed_too)
+        return await self._in_force(name, done)
 
     async def _changed(
         self, name: str, what: What, deed: Deed, plan: Callable[[State], SqlChange], removed_too: bool
-    ) -> tuple[int, int]:
-        """The version before, and the one that was made."""
+    ) -> _Done:
         for attempt in range(_ATTEMPTS):
             now = None if what == "add" else await self._there(name, removed_too)
             before = State() if now is None else now.state
@@ -282,23 +291,26 @@ class Tenants:
             expected = 0 if now is None else now.version
             number = await self._rows.change(name, expected, change, deed.by, deed.why, what)
             if number is not None:
-                return expected, number
+                return _Done(expected, number, differences(before, applied(before, change)))
             if what == "add":
                 raise Conflict(f"{name} exists already: somebody added it at the same moment.")
         raise Conflict(f"{name} is being changed by others all the time: try again.")
 
-    async def _in_force(self, name: str, before: int, number: int) -> Changed:
-        # It is stored: if Postgres goes away at this moment, the poll puts it in force when that is back.
+    async def _in_force(self, name: str, done: _Done) -> Changed:
+        # It is stored, and that is the answer. If Postgres goes away now, the poll puts it in force when that is back.
         with suppress(LedgerUnavailable, LedgerError, LedgerMisconfigured):
             await self._changes.look()
         await self._changes.tell()
-        if number == before:
+        number = done.version
+        if number == done.before:
             return Changed(name, number, ())
-        numbers = (number, number - 1) if number > 1 else (number,)
-        versions = [
-            version for one in numbers if (version := await self._rows.version(name, one)) is not None
-        ]
-        _, found = next(iter(with_differences(versions)), (None, ()))
+        found = done.planned
+        with suppress(LedgerUnavailable, LedgerError, LedgerMisconfigured):
+            numbers = (number, number - 1) if number > 1 else (number,)
+            versions = [
+                version for one in numbers if (version := await self._rows.version(name, one)) is not None
+            ]
+            _, found = next(iter(with_differences(versions)), (None, ()))
         return Changed(name, number, found)
 
     def _planned(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from daemon.config.load import MASK
 from daemon.config.run_time import is_secret
 from daemon.config.schema import FLAG_OF
 from daemon.controls.feature_flags import StoredFlags
+from daemon.ledger import shared_columns
 from daemon.tenants.history import is_active
 from daemon.tenants.keys import (
     COLUMNS,
@@ -65,6 +67,18 @@ _ALSO_SETTINGS = frozenset({"escalation.message", "responder.fallback_message"})
 _DEFAULTS = {"escalation.enabled": False, "escalation.threshold": 3}
 
 
+def _itself(value: Any) -> Any:
+    return value
+
+
+_MEANS: Mapping[str, Callable[[Any], Any]] = {
+    "escalation.enabled": shared_columns.flag,
+    "escalation.threshold": lambda value: shared_columns.count(value) or None,
+    "escalation.keywords": shared_columns.words,
+}
+"""Columns that an existing database may have with other types, as the turns understand them."""
+
+
 def _columns(version: Version) -> Iterator[ShownValue]:
     state = version.state
     for key, column in COLUMNS.items():
@@ -74,7 +88,10 @@ def _columns(version: Version) -> Iterator[ShownValue]:
                 origin = str(CONFIGS_COLUMN)
             yield ShownValue(key, spelled(is_active(state)), origin, "column")
         elif key in state.columns and str(state.columns[key]).strip():
-            yield ShownValue(key, spelled(state.columns[key]), origin, "column")
+            means = _MEANS.get(key, _itself)(state.columns[key])
+            if means is None:  # the turns go on with the default
+                means, origin = _DEFAULTS.get(key), f"{DEFAULT}; {origin} has no number above 0"
+            yield ShownValue(key, spelled(means), origin, "column")
         else:
             yield ShownValue(key, spelled(_DEFAULTS.get(key)), DEFAULT, "column")
 

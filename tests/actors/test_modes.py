@@ -124,6 +124,40 @@ async def test_what_is_heard_in_shadow_is_answered_and_never_sent(autojump_clock
     assert told[-2:] == ["turn.answered", "turn.suppressed"]
 
 
+async def test_what_came_before_its_instance_was_known_is_heard_by_the_mode_in_which_it_is_added(
+    autojump_clock: MockClock,
+) -> None:
+    """Nothing is said aloud to those who were waiting just then: the old system answers them."""
+    modes: tuple[Mode, ...] = ("live", "shadow", "passthrough", "off")
+    found = []
+    for mode in modes:
+        world = World()
+        async with trio.open_nursery() as nursery:
+            await world.start(nursery)
+            await world.say("hello", early=True)
+            switch(world, mode)
+            await trio.sleep(30)
+            nursery.cancel_scope.cancel()
+        found.append((len(world.replies), *ends(world)))
+    assert found == [(1, LIVE), (0, IN_SHADOW), (0, IN_SHADOW), (0, SILENT)]
+
+
+async def test_what_begins_while_its_instance_is_being_added_is_looked_at_later(
+    autojump_clock: MockClock,
+) -> None:
+    """The ledger knows the instance already, and this daemon not yet its mode: it is suppressed by the rule by which it
+    is found when the mode is known."""
+    world = World()
+    world.known = False
+    async with trio.open_nursery() as nursery:
+        await world.start(nursery)
+        await world.say("hello", early=True)
+        await world.say("hello", conversation=Conversation("demo", "5511999990002"))
+        await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert sorted(ends(world)) == [LIVE, ("suppressed", "unknown_instance")] and len(world.replies) == 1
+
+
 async def test_a_mixed_batch_answers_what_was_heard_aloud_alone(autojump_clock: MockClock) -> None:
     """The rest is context, with an end of its own."""
     world = World()

@@ -1,7 +1,7 @@
 """The admin routes of instances as a page sees them: what it is told is kept in one object, not in a daemon.
 
-What a daemon makes of settings, webhooks and keys has its own tests; here it is the page that is tried, in states that
-take a gateway and a telephone to reach.
+What a daemon makes of settings and forwards has its own tests; here it is the page that is tried, in states that take
+long to reach.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from playwright.sync_api import Page, Route
 
 Document = dict[str, Any]
 MASK = "****"
-OURS = "https://majlis.example.com/webhook/shop"
-FORMER = "https://n8n.example.com/webhook/قديم"
-QR = '<svg viewBox="0 0 2 2"><path d="M0 0h1v1h-1z"/></svg>'
 SECRETS = ("gateway.api_key", "ingress.token")
 DEFAULTS = {
     "prompt": "null",
@@ -45,8 +42,6 @@ class Instance:
     versions: list[Document] = field(default_factory=list)
     states: list[dict[str, str]] = field(default_factory=list)
     held: str = ""
-    connected: bool = False
-    phone: str = "close"
 
 
 class Tenants:
@@ -106,16 +101,11 @@ class Tenants:
         """Raises: Refused."""
         if problem := _problem(body.get("set", {})):
             raise Refused(problem)
-        if deed == "add":
-            self.add(name, body["set"])
         one = self.all[name]
         shown: dict[str, Callable[[], Document]] = {
             "": lambda: self._page(name, one),
             "history": lambda: {"instance": name, "versions": one.versions},
-            "connection": lambda: _connection(name, one),
-            "connect": lambda: _connected(name, one, body),
-            "disconnect": lambda: _disconnected(name, one, body),
-            "qr": lambda: _code(name, one),
+            "connection": lambda: _connection(name),
         }
         if deed in shown:
             return shown[deed]()
@@ -177,8 +167,6 @@ class Tenants:
 def _problem(wanted: Document) -> str:
     if wanted.get("escalation.threshold") == "0":
         return "escalation.threshold: must be greater than or equal to 1; it is 0 (from majlis instance set)"
-    if not str(wanted.get("gateway.base_url", "http")).startswith("http"):
-        return "gateway.base_url: must be an http:// or https:// address"
     return ""
 
 
@@ -186,50 +174,6 @@ def _masked(key: str, value: str | None) -> str | None:
     return MASK if key in SECRETS and value not in (None, "null") else value
 
 
-def _webhook(url: str) -> Document:
-    return {"url": url, "enabled": True, "events": [], "by_events": False, "base64": False, "headers": []}
-
-
-def _connection(name: str, one: Instance) -> Document:
-    known = {"url": OURS, "set_at": "2026-01-01T10:00:00.000Z", "set_by": "uid 0"} if one.connected else {}
+def _connection(name: str) -> Document:
     events = {"events": 0, "last_event": "", "last_event_seconds": None, "pending": 0}
-    return {
-        "instance": name,
-        "connected": one.connected,
-        "url": "",
-        "set_at": "",
-        "set_by": "",
-        **events,
-        **known,
-    }
-
-
-def _code(name: str, one: Instance) -> Document:
-    seen = {"instance": name, "phone": one.phone, "svg": QR}
-    return {**seen, "code": "secret", "pairing_code": "", "count": 1}
-
-
-def _connected(name: str, one: Instance, body: Document) -> Document:
-    if body.get("confirm"):
-        assert body["seen"] == "seen-1"
-        one.connected = True
-    return {
-        "instance": name,
-        "done": bool(body.get("confirm")),
-        "may_connect": True,
-        "checks": [{"name": "gateway", "state": "ok", "detail": "evolution: answers", "advice": ""}],
-        "phone": one.phone,
-        "can_pair": True,
-        "now": _webhook(OURS if one.connected else FORMER),
-        "shall": _webhook(OURS),
-        "former": _webhook(FORMER),
-        "seen": "seen-1",
-    }
-
-
-def _disconnected(name: str, one: Instance, body: Document) -> Document:
-    if body.get("confirm"):
-        one.connected = False
-    ended = "given_back" if body.get("confirm") else "would_be"
-    views = {"now": _webhook(OURS), "former": _webhook(FORMER), "pending": 2}
-    return {"instance": name, "ended": ended, "words": "The webhook is still ours.", **views}
+    return {"instance": name, "connected": False, "url": "", "set_at": "", "set_by": "", **events}

@@ -1,4 +1,7 @@
-"""Instances on the pages: added, set, given back, connected; and an English page full of Arabic names."""
+"""Instances on the pages: set, given back; and an English page full of Arabic names.
+
+Adding and connecting: `test_first_hour.py`, with a daemon that does it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test
 from tests.browser.contrast import faint_texts
 from tests.browser.foreign import bare_texts
-from tests.browser.tenants import FORMER, OURS, Tenants
+from tests.browser.tenants import Tenants
 from tests.browser.visitor import Visitor, settings
 
 SHOP = "مطعم-الياسمين"
@@ -44,41 +47,6 @@ def opened(visitor: Visitor, view: str = "instances", **more: object) -> tuple[P
     tenants.add(SHOP, {"prompt": PROMPT, "escalation.message": "سنرد عليك قريبا"})
     visitor.goes(page, view)
     return page, tenants
-
-
-def test_an_instance_is_added_with_what_it_needs_and_refused_at_the_field(visitor: Visitor) -> None:
-    visitor.expected = ("409",)
-    page, tenants = opened(visitor)
-    expect(page.locator(".instance")).to_have_count(1)
-    page.get_by_role("button", name="Add an instance").press("Enter")
-    form = page.get_by_role("dialog", name="Add an instance")
-    form.get_by_label("Name").fill(CAFE)
-    form.get_by_label("Prompt").fill(PROMPT)
-    assert form.get_by_label("Prompt").evaluate("node => getComputedStyle(node).direction") == "rtl"
-    form.get_by_label("Gateway address").fill("evolution")
-    form.get_by_label("Gateway key").fill("k-1234567890")
-    form.get_by_label("Mode", exact=True).select_option("shadow")
-    expect(form.get_by_text("sends nothing")).to_be_visible()
-    form.get_by_role("button", name="Add").click()
-    address = form.get_by_label("Gateway address")
-    expect(address).to_have_attribute("aria-invalid", "true")
-    expect(
-        form.get_by_role("alert").filter(has_text="must be an http:// or https:// address")
-    ).to_be_visible()
-    address.fill("https://evolution.example.com")
-    address.press("Enter")
-
-    expect(page.get_by_role("heading", name=CAFE)).to_be_visible()
-    expect(page).to_have_url(re.compile(r"#/instances/%D9%85"))
-    expect(page.locator(".mode-choice[aria-pressed=true]")).to_contain_text("Shadow")
-    deed, body = tenants.asked[-1]
-    assert deed == "add" and body["set"] == {
-        "prompt": PROMPT,
-        "gateway.base_url": "https://evolution.example.com",
-        "gateway.api_key": "k-1234567890",
-        "mode": "shadow",
-    }
-    assert "k-1234567890" not in page.content()
 
 
 def test_a_setting_is_changed_refused_unset_and_brought_back(visitor: Visitor) -> None:
@@ -150,33 +118,6 @@ def test_a_mode_is_explained_and_asked_about(visitor: Visitor) -> None:
     expect(page.get_by_text("1 webhook could not be forwarded (1.5 kB).")).to_be_visible()
     page.get_by_role("button", name="Forward them after all").click()
     expect(page.get_by_text("1 webhook waiting (900 B), the oldest for 1 min 1 s.")).to_be_visible()
-
-
-def test_connecting_asks_with_the_former_address_pairs_and_gives_back(visitor: Visitor) -> None:
-    page, tenants = opened(visitor, f"instances/{SHOP}")
-    place = page.locator(".instance-connection")
-    place.get_by_role("button", name="Connect …").click()
-    place.get_by_role("button", name="Look what stands there").click()
-    expect(place.locator(".addresses")).to_contain_text(FORMER)
-    place.get_by_role("button", name="Set the webhook …").click()
-    question = page.get_by_role("dialog", name="Connect")
-    expect(question).to_contain_text(f"The gateway posts to {FORMER} now. From then on it posts to {OURS}.")
-    question.get_by_role("button", name="Set the webhook").click()
-    expect(place.locator(".status-line", has_text="Connected: the gateway posts to")).to_contain_text(OURS)
-    place.get_by_role("button", name="Show the QR code").click()
-    code = place.get_by_role("img", name="QR code to pair the phone")
-    expect(code).to_be_visible()
-    page.wait_for_function(
-        "picture => picture.complete && picture.naturalWidth > 0", arg=code.element_handle()
-    )
-    assert not bare_texts(page, 5)
-    tenants.all[SHOP].phone = "open"
-    expect(place.get_by_text("The phone is connected.")).to_be_visible()
-    place.get_by_role("button", name="Give it back …").click()
-    back = page.get_by_role("dialog", name="Give the webhook of")
-    expect(back).to_contain_text(f"The gateway will post to {FORMER} again. 2 conversations that Majlis")
-    back.get_by_role("button", name="Give it back").click()
-    expect(place.get_by_text("Majlis has not set the gateway's webhook.")).to_be_visible()
 
 
 @pytest.mark.parametrize(("level", "changes"), [("read", False), ("operate", True)])

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from http.client import HTTPException
+from queue import SimpleQueue
+from typing import Literal, Self
 
 from tests.support.http_faults import Exchange, FaultServer, Request
 from tests.support.patience import PATIENCE_SECONDS
@@ -71,3 +78,73 @@ class OldSystem(FaultServer):
             exchange.reset()
         else:
             await exchange.answer(status, b'{"ok": true}', headers)
+
+
+class AnsweringOldSystem(OldSystem):
+    """Answers each customer's message once through the gateway, in order, and hands on what it gets if it is told to.
+
+    Args:
+      gateway, key: where it sends, and with what.
+      secret: what each webhook must have in the header `x-old-key`.
+    """
+
+    def __init__(self, gateway: str, key: str, secret: str) -> None:
+        super().__init__()
+        self.refused = 0
+        """Webhooks without the secret."""
+        self.strange: list[str] = []
+        """Events that it never asked for."""
+        self.hands_on_to = ""
+        """An address; empty: nowhere."""
+        self._gateway = gateway
+        self._key = key
+        self._secret = secret
+        self._known: set[str] = set()
+        self._work: SimpleQueue[bytes | None] = SimpleQueue()
+
+    @contextmanager
+    def at_work(self) -> Iterator[Self]:
+        """Serve and answer."""
+        worker = threading.Thread(target=self._run, name="old system", daemon=True)
+        with self.running():
+            worker.start()
+            yield self
+            self._work.put(None)
+            worker.join(PATIENCE_SECONDS)
+            assert not worker.is_alive(), "the old system is stuck"
+
+    async def handle(self, request: Request, exchange: Exchange) -> None:
+        if request.headers.get("x-old-key") != self._secret:
+            self.refused += 1
+            await exchange.answer(401, b"")
+            return
+        is_down = bool(self._orders)
+        event = json.loads(request.body)
+        if event["event"] != "messages.upsert":
+            self.strange.append(event["event"])
+        elif not is_down and (said := event["data"]["key"]["id"]) not in self._known:
+            self._known.add(said)
+            self._work.put(request.body)
+        await super().handle(request, exchange)
+
+    def _run(self) -> None:
+        while (body := self._work.get()) is not None:
+            if to := self.hands_on_to:
+                assert post(to, body, {}) == 200
+            data = json.loads(body)["data"]
+            number = data["key"]["remoteJid"].partition("@")[0]
+            answer = {"number": number, "text": f"Old: {data['message']['conversation']}"}
+            url = f"{self._gateway}/message/sendText/{json.loads(body)['instance']}"
+            assert post(url, json.dumps(answer).encode(), {"apikey": self._key}) == 201
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status; 0: no answer."""
+    request = urllib.request.Request(url, body, {"content-type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+    except (OSError, HTTPException):
+        return 0

@@ -70,7 +70,7 @@ from daemon.operate.audit import AuditEntry, Outcome
 from daemon.operate.audit_log import Audit
 from daemon.operate.checks import Check, DoctorReport
 from daemon.operate.connecting import ConnectDoor, Connecting
-from daemon.operate.connections import ConnectionBoard
+from daemon.operate.connections import ConnectionBoard, Left
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
@@ -367,7 +367,10 @@ class Operators:
             door,  # the shared token is shown
         )
         self.connection_board = ConnectionBoard(
-            self.connecting, self.connections, self.witness, self._pending
+            self.connecting,
+            self.connections,
+            self.witness,
+            Left(self._pending, ForwardStore(self.db, "node").waiting),
         )
         self.control = Control(
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget

@@ -45,6 +45,8 @@ class World:
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
     term: Terms = field(default_factory=Terms)
+    known: bool = True
+    """Whether the instances are known in memory."""
     feature_flags: FeatureFlags = field(default_factory=FeatureFlags)
     mirror: MemoryMirror = field(default_factory=MemoryMirror)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -79,6 +81,7 @@ class World:
                 wall_ms=clock_ms,
                 nudge=lambda: None,
                 label=lambda conversation: conversation.label("install"),
+                knows=lambda _instance: self.known,
             ),
         )
         return Services(
@@ -151,10 +154,13 @@ class World:
         conversation: Conversation = DEMO,
         swept: Swept = "",
         ago_seconds: int = 0,
+        early: bool = False,
     ) -> Receipt:
         instance, contact = conversation
         sent_at = clock_ms() // 1000 - ago_seconds
-        message = Message(instance, contact, id or f"id-{text}-{contact}", text, sent_at, swept=swept)
+        message = Message(
+            instance, contact, id or f"id-{text}-{contact}", text, sent_at, swept=swept, early=early
+        )
         message = heard(message, self.term.mode)  # as the ingress does
         return await self.mirror.append(message, self.policy)
 

@@ -1,6 +1,7 @@
 // Requests to the daemon. Every failure becomes an ApiError whose message is a sentence that says what to do.
 
 const REQUEST_MS = 10_000;
+const DEED_MS = 35_000; // what is done may ask a gateway or a provider: the daemon's own limit is shorter, and has a sentence
 const SILENCE_MS = 40_000; // a stream sends something at least every 15 s
 const BACKOFF_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 
@@ -34,7 +35,8 @@ function withQuery(path, query = {}) {
 }
 
 async function ask(method, path, body) {
-  const init = { method, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(REQUEST_MS) };
+  const init = { method, credentials: "same-origin", cache: "no-store" };
+  init.signal = AbortSignal.timeout(method === "GET" ? REQUEST_MS : DEED_MS);
   if (body !== undefined) {
     init.headers = { "Content-Type": "application/json" };
     init.body = JSON.stringify(body);

@@ -51,8 +51,9 @@ function withValue(input, value) {
   return input;
 }
 
-/** The sentence of a refusal without the key that it begins with; null: it is about another one. */
+/** The sentences of a refusal that are about this key, without it; null: none is. */
 export function aboutKey(message, key) {
-  const begins = message.toLowerCase().startsWith(`${key.toLowerCase()}:`);
-  return begins ? message.slice(key.length + 1).trim() : null;
+  const begins = `${key.toLowerCase()}:`;
+  const its = message.split("\n").filter((line) => line.toLowerCase().startsWith(begins));
+  return its.length ? its.map((line) => line.slice(begins.length).trim()).join("\n") : null;
 }

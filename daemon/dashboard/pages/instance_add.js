@@ -5,21 +5,28 @@ import { fill, h, option } from "./dom.js";
 import { aboutKey, field, lineInput, secretInput, textInput } from "./fields.js";
 import { showToast } from "./feedback.js";
 import { icon } from "./icons.js";
-import { MODES } from "./instance_words.js";
+import { MODES, PROVIDERS } from "./instance_words.js";
 import { go, pageOf } from "./router.js";
 import { store } from "./store.js";
+
+const SEALED = "Stored sealed, and never shown again.";
 
 /** A button that opens the form in a dialog; `added()` is called when there is one more. */
 export function addInstance(added) {
   return h("button.button.strong", { type: "button", onclick: () => open(added) }, icon("plus"), "Add an instance");
 }
 
+const PROVIDER = "responder.providers.0";
+const usual = ({ place }) => `https://${place}`;
+const USUAL = new Set(Object.values(PROVIDERS).map(usual));
+
 function open(added) {
-  const mode = h(
-    "select",
-    {},
-    Object.entries(MODES).map(([name, { name: words }]) => option(name, words, name === "live")),
-  );
+  const mode = choice(Object.entries(MODES).map(([name, { name: words }]) => [name, words]), "live");
+  const provider = choice([["", "As in config.yaml"], ...Object.entries(PROVIDERS).map(([kind, { name }]) => [kind, name])]);
+  const gateway = choice([
+    ["", "As in config.yaml"],
+    ["evolution", "An Evolution API server"],
+  ]);
   const fields = {
     name: field(
       "Name",
@@ -31,20 +38,18 @@ function open(added) {
       textInput("", { rows: 6 }),
       "What the model is told about the business, in any language. Empty: set it later.",
     ),
-    model: field("Model", lineInput(), "Empty: that of config.yaml."),
-    "gateway.base_url": field(
-      "Gateway address",
-      lineInput("", { inputmode: "url", placeholder: "https://…" }),
-      "Empty: that of config.yaml.",
-    ),
-    "gateway.api_key": field(
-      "Gateway key",
-      secretInput(),
-      "Stored sealed, and never shown again.",
-    ),
+    [`${PROVIDER}.kind`]: field("Who answers", provider),
+    [`${PROVIDER}.base_url`]: field("Provider address", lineInput("", { inputmode: "url" })),
+    [`${PROVIDER}.api_key`]: field("Provider key", secretInput(), SEALED),
+    [`${PROVIDER}.model`]: field("Model", lineInput(), "Empty: that of config.yaml."),
+    "gateway.kind": field("How its messages come and go", gateway),
+    "gateway.base_url": field("Gateway address", lineInput("", { inputmode: "url", placeholder: "https://…" })),
+    "gateway.api_key": field("Gateway key", secretInput(), SEALED),
     mode: field("Mode", mode, MODES.live.does),
   };
   mode.addEventListener("change", () => fill(fields.mode.node.querySelector("p"), MODES[mode.value].does));
+  for (const one of [provider, gateway]) one.addEventListener("change", show);
+  show();
   const problem = h("p.field-problem", { role: "alert", hidden: true });
   const submit = h("button.button.strong", { type: "submit" }, "Add");
   const dialog = h(
@@ -73,15 +78,18 @@ function open(added) {
     const set = {};
     for (const [key, one] of Object.entries(fields)) {
       one.problem("");
-      if (key !== "name" && one.value.trim() && !(key === "mode" && one.value === "live")) set[key] = one.value;
+      if (one.node.hidden || key === "name" || !one.value.trim()) continue;
+      if (key !== "mode" || one.value !== "live") set[key] = one.value;
     }
+    // Turns and costs are told by this name: not by that of a provider whose place it takes.
+    if (provider.value) set[`${PROVIDER}.name`] = provider.value;
     problem.hidden = true;
     submit.disabled = true;
     try {
       await post(`/v1/instances/${encodeURIComponent(name)}/add`, { set, unset: [], why: "" });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      return refused(error, set);
+      return refused(error);
     } finally {
       submit.disabled = false;
     }
@@ -92,13 +100,42 @@ function open(added) {
     go(pageOf("instances", name));
   }
 
-  /** At the field that the sentence is about, else below them all. */
-  function refused(error, set) {
-    for (const key of Object.keys(set)) {
-      const words = aboutKey(error.message, key);
-      if (words !== null) return fields[key].problem(words);
+  /** Only what the choices need, which they cannot do without. */
+  function show() {
+    const of = (section, key) => fields[`${section}.${key}`];
+    for (const [section, chosen] of [
+      [PROVIDER, provider.value],
+      ["gateway", gateway.value],
+    ]) {
+      for (const key of ["base_url", "api_key"]) of(section, key).node.hidden = !chosen;
+      of(section, "base_url").input.required = Boolean(chosen);
     }
+    const known = PROVIDERS[provider.value];
+    const address = of(PROVIDER, "base_url").input;
+    // Always written out: left out, it would be that of the provider whose place this one takes.
+    if (!address.value || USUAL.has(address.value)) address.value = known ? usual(known) : "";
+    of(PROVIDER, "api_key").input.required = Boolean(known?.needsKey);
+    of("gateway", "api_key").input.required = Boolean(gateway.value);
+    const model = of(PROVIDER, "model");
+    model.input.required = Boolean(known);
+    fill(model.node.querySelector("p"), known ? "As the provider calls it." : "Empty: that of config.yaml.");
+  }
+
+  /** At the fields that the sentences are about, else below them all. */
+  function refused(error) {
+    const about = Object.entries(fields)
+      .map(([key, one]) => [one, aboutKey(error.message, key)])
+      .filter(([one, words]) => words !== null && !one.node.hidden);
+    for (const [one, words] of about.reverse()) one.problem(words);
+    if (about.length) return;
     problem.hidden = false;
     fill(problem, error.message);
   }
 }
+
+const choice = (all, chosen = "") =>
+  h(
+    "select",
+    {},
+    all.map(([value, words]) => option(value, words, value === chosen)),
+  );

@@ -135,8 +135,11 @@ export class Connection {
   }
 
   #phone(view) {
-    const words = h("p", {}, PHONES[view.phone] ?? PHONES.unknown);
-    return [words, view.can_pair && view.phone !== "open" ? pairing(this.#page) : null];
+    const place = h("div", { role: "status" });
+    if (view.phone === "open") return fill(place, statusLine("ok", PHONES.open));
+    const paired = () => (fill(place, statusLine("ok", PHONES.open)), this.#page.changed());
+    const words = statusLine("warn", PHONES[view.phone] ?? PHONES.unknown);
+    return fill(place, words, view.can_pair ? pairing(this.#page, paired) : null);
   }
 
   // Giving it back: what would be done, and the deed.
@@ -187,8 +190,11 @@ function eventsOf(found) {
   return statusLine("ok", count(found.events, "event"), `came since the start, the last ${duration(last)} ago.`);
 }
 
+/** What was found out, but for the phone, of which more is said. */
 const checks = (view) =>
-  view.checks.map((check) => statusLine(SIGNS[check.state], check.name, check.detail, check.advice));
+  view.checks
+    .filter(({ name }) => name !== "phone")
+    .map((check) => statusLine(SIGNS[check.state], check.name, check.detail, check.advice));
 
 function addresses(view) {
   const line = (words, webhook) => [h("dt", {}, words), h("dd", {}, webhook ? bdi(webhook.url) : h("em", {}, "none"))];

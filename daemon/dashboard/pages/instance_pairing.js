@@ -3,15 +3,14 @@
 import { ApiError, get } from "./api.js";
 import { bdi, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { PHONES } from "./instance_words.js";
 import { statusLine } from "./status_line.js";
 
 const LOOK_MS = 4_000;
 const NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"';
 
-/** A button, and then the code until the phone is connected or the page is left. */
-export function pairing(page) {
-  const place = h("div.pairing", { role: "status" });
+/** A button, and then the code until the phone is connected, when `paired()` is called, or the page is left. */
+export function pairing(page, paired) {
+  const place = h("div.pairing");
   let timer = 0;
   page.signal.addEventListener("abort", () => clearTimeout(timer));
   const button = h("button.button", { type: "button", onclick: look }, icon("instances"), "Show the QR code");
@@ -26,10 +25,7 @@ export function pairing(page) {
       if (!(view instanceof ApiError)) throw view;
       return void fill(place, statusLine(false, view.message), button);
     }
-    if (view.phone === "open") {
-      fill(place, statusLine("ok", PHONES.open));
-      return void page.changed();
-    }
+    if (view.phone === "open") return void paired();
     fill(place, code(view));
     timer = setTimeout(look, LOOK_MS);
   }

@@ -4,6 +4,7 @@ import { fillWhen, h } from "./dom.js";
 import { aboutKey, field, textInput } from "./fields.js";
 import { showToast } from "./feedback.js";
 import { count } from "./format.js";
+import { Trial } from "./instance_try.js";
 import { NEEDS, isOwn, isUnset } from "./instance_words.js";
 import { store } from "./store.js";
 
@@ -11,6 +12,7 @@ export class Prompt {
   #page;
   #stored = null; // as the daemon has it; the editor may be ahead
   #may = store.may("operate");
+  #trial;
   #save = h("button.button.strong", { type: "submit", disabled: true }, "Save");
   #undo = h("button.button", { type: "button", hidden: true }, "Discard changes");
   #about = h("p.quiet");
@@ -18,17 +20,19 @@ export class Prompt {
 
   constructor(page) {
     this.#page = page;
+    this.#trial = new Trial(page, () => (this.#isAhead ? this.#field.value : null));
     const { input } = this.#field;
     input.readOnly = !this.#may;
     input.addEventListener("input", () => this.#show());
     this.#undo.addEventListener("click", () => this.#take(this.#stored));
-    this.node = h(
+    const form = h(
       "form.fields",
       { onsubmit: (event) => (event.preventDefault(), this.#keep()) },
       this.#field.node,
       this.#about,
       h("div.row", {}, this.#save, this.#undo, this.#may ? null : h("span.quiet", {}, NEEDS.operate)),
     );
+    this.node = h("div", {}, form, this.#trial.node);
     // A page that is left with something unsaved asks first.
     window.addEventListener("beforeunload", (event) => this.#isAhead && event.preventDefault(), {
       signal: page.signal,
@@ -43,6 +47,7 @@ export class Prompt {
     if (text === this.#stored) return;
     const written = this.#isAhead && this.#field.value !== text;
     this.#stored = text;
+    this.#trial.clear();
     if (written) this.#field.problem("It was changed by somebody else meanwhile; saving replaces that.");
     else this.#take(text);
     this.#show();

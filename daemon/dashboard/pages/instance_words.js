@@ -23,6 +23,17 @@ export const MODES = {
   },
 };
 
+/** The kinds of provider that can be chosen for an instance; `place`: its usual address, without https. */
+export const PROVIDERS = {
+  openai: {
+    name: "OpenAI, or a server that speaks as it does",
+    place: "api.openai.com/v1",
+    needsKey: false,
+  },
+  anthropic: { name: "Anthropic", place: "api.anthropic.com/v1", needsKey: true },
+  gemini: { name: "Google Gemini", place: "generativelanguage.googleapis.com/v1beta", needsKey: true },
+};
+
 export const modeName = (mode) => MODES[mode]?.name ?? mode;
 
 /** Whether a value was set for this instance alone, and can be taken back. */
@@ -40,9 +51,12 @@ export const isHidden = ({ kind, value }) => kind !== "secret" && (value.include
 /** The level that changing it needs. */
 export const levelOf = ({ kind }) => (kind === "secret" ? "admin" : "operate");
 
+/** How to come to a higher level. */
+export const HOW = "The command majlis dashboard prints a link with your own.";
+
 export const NEEDS = {
-  operate: "Changing this needs access level operate.",
-  admin: "Changing this needs access level admin.",
+  operate: `Changing this needs access level operate. ${HOW}`,
+  admin: `Changing this needs access level admin. ${HOW}`,
 };
 
 /** The settings of a page of their own, not repeated among the others. */

@@ -4,7 +4,7 @@ import { addInstance } from "./instance_add.js";
 import { bdi, fill, fillWhen, h, setText } from "./dom.js";
 import { ago, number } from "./format.js";
 import { icon } from "./icons.js";
-import { modeName } from "./instance_words.js";
+import { HOW, modeName } from "./instance_words.js";
 import { instancePage } from "./view_instance.js";
 import { poll } from "./polling.js";
 import { pageOf } from "./router.js";
@@ -40,7 +40,7 @@ function list(root, signal) {
           store.may("admin") ? addInstance(() => again()) : null,
         ),
       ),
-      store.may("admin") ? null : h("p.quiet", {}, "To add or remove one you need access level admin."),
+      store.may("admin") ? null : h("p.quiet", {}, `To add or remove one you need access level admin. ${HOW}`),
       found,
     ),
   );

@@ -70,11 +70,11 @@ BEGIN
         SELECT s.instance, s.mode, s.before FROM unnest(p_instances, p_modes, p_before) AS s (instance, mode, before)
         ORDER BY s.instance
     LOOP
+        v_before := coalesce((SELECT m.mode FROM majlis_modes m WHERE m.instance = v_seen.instance), 'live');
         -- An instance that was never seen in another mode has always been live.
         INSERT INTO majlis_modes (instance, mode, since)
         VALUES (v_seen.instance, v_seen.mode, CASE v_seen.mode WHEN 'live' THEN '-infinity' ELSE now() END)
         ON CONFLICT DO NOTHING;
-        v_before := (SELECT m.mode FROM majlis_modes m WHERE m.instance = v_seen.instance);
         UPDATE majlis_modes m SET mode = v_seen.mode, since = now()
         WHERE m.instance = v_seen.instance AND m.mode <> v_seen.mode AND v_seen.before IN ('', m.mode);
         RETURN QUERY
@@ -137,6 +137,19 @@ BEGIN
     PERFORM majlis_withhold(coalesce((p_batch ->> 'shadow')::boolean, false));
     RETURN majlis_begin_turn(p_partition, p_epoch, p_batch, p_link_numbers);
 END $$;
+
+-- A daemon of before knows no modes, and would answer aloud: of an instance that is not live it begins no turn. What it is told
+-- is a collision, after which it holds the conversation and tries again, until a newer daemon has it.
+CREATE OR REPLACE FUNCTION majlis_only_live() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM majlis_modes m WHERE m.instance = NEW.instance AND m.mode <> 'live') THEN
+        RAISE EXCEPTION 'not live' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS majlis_only_live ON majlis_turns;
+CREATE TRIGGER majlis_only_live BEFORE INSERT ON majlis_turns
+    FOR EACH ROW WHEN (coalesce(current_setting('majlis.shadow', true), '') = '') EXECUTE FUNCTION majlis_only_live();
 
 -- As in 032. Where nothing may be written: the one that there is, or NULL.
 CREATE OR REPLACE FUNCTION majlis_find_conversation(p_instance_id text, p_contact text) RETURNS text

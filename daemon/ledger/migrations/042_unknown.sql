@@ -36,17 +36,17 @@ END $$;
 -- business has written since.
 CREATE OR REPLACE FUNCTION majlis_came_too_early(p_names integer, p_messages integer)
 RETURNS TABLE (instance text, messages jsonb) LANGUAGE sql STABLE AS $$
+    -- What strangers sent is left out first: names that they make up take no place of another.
     WITH early AS (
-        SELECT t.id, t.instance, t.contact, t.messages
-        FROM majlis_turns t
+        SELECT t.id, t.instance, m.value AS message, m.ordinality
+        FROM majlis_turns t CROSS JOIN LATERAL jsonb_array_elements(t.messages) WITH ORDINALITY AS m (value, ordinality)
         WHERE t.rule = 'unknown_instance' AND t.created_at > now() - interval '1 day'
+          AND NOT coalesce((m.value ->> 'stranger')::boolean, false)
     ), names AS (
         SELECT e.instance FROM early e GROUP BY e.instance ORDER BY min(e.id) LIMIT p_names
     ), each AS (
-        SELECT e.instance, m.value AS message, row_number() OVER (PARTITION BY e.instance ORDER BY e.id, m.ordinality) AS place
+        SELECT e.instance, e.message, row_number() OVER (PARTITION BY e.instance ORDER BY e.id, e.ordinality) AS place
         FROM early e JOIN names n ON n.instance = e.instance
-        CROSS JOIN LATERAL jsonb_array_elements(e.messages) WITH ORDINALITY AS m (value, ordinality)
-        WHERE NOT coalesce((m.value ->> 'stranger')::boolean, false)
     )
     SELECT e.instance, jsonb_agg(e.message ORDER BY e.place)
     FROM each e

@@ -8,16 +8,18 @@ import msgspec
 import pytest
 import trio
 
-from actors.errors import ConversationFull
+from actors.errors import ConversationFull, MirrorUnavailable
 from actors.identity import Conversation
 from actors.instance import Mode
 from actors.messages import Batch, Message, Receipt
 from daemon.controls import early_messages
 from daemon.controls.early_messages import EarlyMessages
+from daemon.controls.modes import Modes
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import Records
 from tests.support.ledgers import LedgerWorld, batch, open_world
 from tests.support.memory import MemoryFeed
+from tests.support.patience import PATIENCE_SECONDS
 
 CONTACT = "966500000001"
 
@@ -32,14 +34,20 @@ class Room:
         self.mode: Mode = "live"
         self.appended: list[Message] = []
         self.full = ""
-        self.early = EarlyMessages(self.records, self.append, lambda _name: self.mode, self.feed)
+        self.modes = Modes(world.db, lambda _name: self.mode, lambda: (), self.feed)
+        self.early = EarlyMessages(self.records, self.append, self.modes.of, self.feed)
+        self.away: list[Exception] = []
+        self.kept = trio.Event()
 
     async def append(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()
+        if self.away:
+            raise self.away.pop(0)
         if message.contact == self.full:
             raise ConversationFull("full")
         known = message in self.appended
         self.appended += [] if known else [message]
+        self.kept.set()
         return Receipt(known, 1, 0, 8_000, 0, 1, False)
 
     async def write(
@@ -90,6 +98,11 @@ async def test_who_does_not_answer_now_does_not_answer_what_came_before(room: Ro
     for mode in modes:
         room.mode = mode
         assert await room.look() == []
+    room.mode = "live"
+    assert await room.look() == [], "others were to answer it meanwhile"
+    await room.write("still there?", contact="966500000003", instance="other")
+    await room.set_up("other")
+    assert await room.look() == ["still there?"]
 
 
 async def test_a_stranger_may_make_up_what_he_likes(room: Room) -> None:
@@ -99,6 +112,35 @@ async def test_a_stranger_may_make_up_what_he_likes(room: Room) -> None:
     await room.end(msgspec.structs.replace(said, entries=(said.entries[0], made_up)))
     await room.set_up()
     assert await room.look() == ["hello"]
+
+
+async def test_names_of_strangers_take_no_place_of_others(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I8, I9: whoever may post without a token, and makes names up all day, keeps nobody from being answered."""
+    monkeypatch.setattr(early_messages, "MAX_NAMES", 1)
+    said = batch("made up", conversation=Conversation("made-up", CONTACT), number=1)
+    entry = said.entries[0]
+    made_up = msgspec.structs.replace(entry, message=msgspec.structs.replace(entry.message, stranger=True))
+    await room.end(msgspec.structs.replace(said, entries=(made_up,)))
+    await room.write("hello", number=2)
+    await room.set_up()
+    assert await room.look() == ["hello"]
+
+
+async def test_while_the_mirror_is_away_or_full_they_wait_for_it(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I2, I10: nobody sets the instance up a second time, and nobody has to."""
+    monkeypatch.setattr(early_messages, "AGAIN_SECONDS", 0.01)
+    await room.write("hello")
+    await room.set_up()
+    room.away = [MirrorUnavailable("away")] * 3 + [ConversationFull("full")] * 3
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(room.early.run)
+        with trio.fail_after(PATIENCE_SECONDS):
+            await room.kept.wait()
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_chat_in_which_the_business_wrote_since_is_left_alone(room: Room) -> None:

@@ -15,6 +15,8 @@ from daemon.observe.alerts import rules
 from daemon.operate.letters import ANYWHERE, OF_PROVIDERS
 from daemon.operate.message_life import CUT, NOT_ANSWERED, SAID, SILENCED
 from daemon.responders.breaker import Condition
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.kinds import PROVIDERS
 from daemon.web.http1 import Peer, Request
 
 PAGES = Pages()
@@ -107,3 +109,11 @@ def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
         assert codes <= set(re.findall(r"^  (\w+):", listed, re.MULTILINE)), name
     assert all(f'  {reason}: "{said}",' in words for reason, said in CUT.items())
     assert set(CUT) == known["CUT"]
+
+
+def test_every_provider_that_is_asked_over_the_network_can_be_chosen_for_an_instance() -> None:
+    words = (
+        FILES["instance_words.js"].decode().partition("export const PROVIDERS = {")[2].partition("\n};")[0]
+    )
+    named = set(re.findall(r"^  (\w+): \{", words, re.MULTILINE))
+    assert named == {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}

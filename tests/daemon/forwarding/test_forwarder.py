@@ -21,7 +21,7 @@ from daemon.forwarding.attempt import MAX_TRIES
 from daemon.forwarding.forwarder import Forwarder, Outside
 from daemon.forwarding.spool import Spools
 from daemon.forwarding.store import ForwardStore, Queue
-from daemon.forwarding.taking import Taking, hop_name
+from daemon.forwarding.taking import Taking, hop_name, is_among
 from daemon.ingress.forwards import HOPS_HEADER, Came, Parcel
 from daemon.observe.feed import EventFeed
 from daemon.web.client import HttpClient
@@ -57,6 +57,9 @@ class Room:
             spools=self.spools,
             is_passed=lambda _name: True,
             is_anyone=lambda: True,
+            is_wanted=lambda name, event: is_among(
+                event, self.settings.get(name, PassthroughSettings()).events
+            ),
             bounds=lambda _name: self.bounds,
             nudge=self.forwarder.nudge,
             feed=self.feed,
@@ -339,6 +342,7 @@ def test_a_webhook_that_was_forwarded_already_is_known(tmp_path: Path) -> None:
         spools=Spools(tmp_path, 0),
         is_passed=lambda _name: True,
         is_anyone=lambda: True,
+        is_wanted=lambda _name, _event: True,
         bounds=lambda _name: (0, 0),
         nudge=lambda _name: None,
         feed=feed,

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from actors.errors import LedgerUnavailable, Overloaded
+from daemon.forwarding.taking import is_among
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import open_door
 from daemon.ingress.counters import IngressObservers
@@ -25,15 +26,19 @@ class Other:
     def __init__(self) -> None:
         self.taken: list[Parcel] = []
         self.fails: Exception | None = None
+        self.unwanted: frozenset[str] = frozenset()
 
     def wants(self, instance: str) -> bool:
         return instance == "passed"
 
-    async def take(self, parcel: Parcel) -> None:
+    async def take(self, parcel: Parcel) -> bool:
         await trio.lowlevel.checkpoint()
         if self.fails is not None:
             raise self.fails
+        if parcel.event in self.unwanted:
+            return False
         self.taken.append(parcel)
+        return True
 
     def comes_round(self, hops: str) -> bool:
         return hops == "us"
@@ -134,3 +139,19 @@ async def test_what_was_forwarded_by_us_is_refused_for_good() -> None:
     assert answer.status == 508 and not room.other.taken
     assert room.ingress.counters.lost.by_reason == {"forwarded_in_a_circle": 1}
     assert (await room.say("/webhook/passed", message("passed"), headers={HOPS_HEADER: "them"})).status == 200
+
+
+async def test_what_the_other_system_does_not_have_goes_nowhere() -> None:
+    """One that answers whatever comes would answer its own answers."""
+    room = Passing()
+    room.other.unwanted = frozenset({"send.message"})
+    body = payload({}, event="send.message", instance="passed")
+    answer = await room.say("/webhook/passed", body)
+    assert (answer.status, answer.body) == (200, b'{"status":"ignored","ignored":["not_forwarded"]}')
+    assert room.is_untouched and not room.other.taken and not room.ingress.counters.forwarded
+
+
+def test_events_are_meant_however_they_are_spelled() -> None:
+    for event in ("messages.upsert", "messages-upsert", "MESSAGES_UPSERT", ""):
+        assert is_among(event, ["MESSAGES_UPSERT", "CALL"]) and is_among(event, [])
+    assert not is_among("send.message", ["MESSAGES_UPSERT", "CALL"])

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import trio
 
+from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Mode
 from actors.messages import Answer, Batch, HistoryEntry
@@ -19,6 +20,7 @@ from daemon.controls.modes import Modes
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.inbound import OwnMessage, OwnSender
 from daemon.ledger.shadows import Shadows
+from daemon.ledger.wire import encoded, wire_batch
 from daemon.observe.feed import EventFeed
 from daemon.operate.shadow import summary
 from tests.support.ledgers import (
@@ -33,6 +35,7 @@ from tests.support.ledgers import (
     open_world,
     until,
 )
+from tests.support.memory import MemoryFeed
 
 SHARED = (
     "whatsapp_instances",
@@ -196,6 +199,19 @@ async def test_the_next_transaction_is_as_free_as_ever(old: OldSystem) -> None:
     assert await old.world.db.value("SELECT count(*) FROM whatsapp_ai_interactions") == 1
 
 
+async def test_a_daemon_that_knows_no_modes_answers_only_what_is_live(old: OldSystem) -> None:
+    """I15: while two versions run side by side, the older one holds the rest. It is told of a passing state."""
+    begins = "SELECT majlis_begin_turn(0, 1, $1, true)"
+    await old.world.rows("INSERT INTO majlis_modes VALUES ('demo', 'shadow', now())")
+    frozen = old.heard("when do you open")
+    with pytest.raises(LedgerUnavailable, match="collision"):
+        await old.world.db.value(begins, encoded(wire_batch(frozen)))
+    assert not await old.world.rows("SELECT FROM majlis_turns")
+    assert (await old.begun(frozen)).shadow
+    await old.world.rows("UPDATE majlis_modes SET mode = 'live'")
+    assert await old.world.db.value(begins, encoded(wire_batch(old.heard("thanks"))))
+
+
 async def test_a_lid_that_was_learned_in_shadow_is_joined_once_live(old: OldSystem) -> None:
     await old.world.rows(
         "INSERT INTO whatsapp_conversations (instance_id, user_phone, status) SELECT id, $1, 'active'"
@@ -292,8 +308,12 @@ async def test_a_change_of_mode_is_noted_once_by_whoever_saw_it(old: OldSystem) 
     assert (await second.of("demo")).since == live.since
     restarted = Modes(old.world.db, modes.__getitem__, lambda: named, old.feed)
     assert (await restarted.of("demo")).since == live.since
+    feed = MemoryFeed()  # the first look at an instance, which was live as any is
+    for _ in range(2):
+        await Modes(old.world.db, lambda _name: "shadow", lambda: ["new"], feed).of("new")
+    assert feed.names() == ["instance.mode"]
     modes["demo"] = "off"
     async with trio.open_nursery() as nursery:
         await nursery.start(restarted.run)
-        await until(old.world.db, "SELECT mode = 'off' FROM majlis_modes")
+        await until(old.world.db, "SELECT mode = 'off' FROM majlis_modes WHERE instance = 'demo'")
         nursery.cancel_scope.cancel()

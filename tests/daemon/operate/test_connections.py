@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import msgspec
@@ -27,7 +28,7 @@ from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.ingress.witness import Prove
 from daemon.operate.call import Caller
-from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish
+from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish, Looked
 from daemon.operate.connections import ConnectBody, ConnectView, DisconnectBody
 from daemon.tenants.secret_keys import SecretKeys
 from daemon.web.client import HttpClient
@@ -149,10 +150,10 @@ async def test_connected_an_event_arrives_and_the_former_webhook_comes_back(
             "url": url,
             "headers": {"apikey": TOKEN},
             "enabled": True,
-            "events": list(WANTED_EVENTS),
+            "events": [*WANTED_EVENTS, "QRCODE_UPDATED", "CALL"],
             "webhookByEvents": False,
             "webhookBase64": True,
-        }
+        }, "what the former one had comes on"
         told = gateway.event("demo", "connection.update", {"state": "open"})
         assert told is not None
         address, headers, body = told
@@ -368,6 +369,7 @@ async def test_all_are_given_back_and_a_failure_stops_none(
     gateway.webhooks["new"] = {**FORMER, "url": "https://third.example"}
     waits = ActorView(Conversation("demo", "5511999990001"), "waiting", (), None, 0, 0, None, "")
     operators.actors.show(waits)
+    await operators.world.rows("INSERT INTO majlis_forward_queues (instance, waiting) VALUES ('demo', 2)")
     page = await board.disconnect_all(DisconnectBody())
     assert {one.instance: one.ended for one in page.instances} == {
         "demo": "would_be",
@@ -377,6 +379,7 @@ async def test_all_are_given_back_and_a_failure_stops_none(
     page = await board.disconnect_all(DisconnectBody(confirm=True))
     found = {one.instance: one for one in page.instances}
     assert found["demo"].ended == "given_back" and found["demo"].pending == 1
+    assert (found["demo"].forwards, found["shop"].forwards) == (2, 0)
     assert "no such instance" in found["shop"].words
     assert stands(gateway) == FORMER and page.left == []
     operators.mirror.is_away = True
@@ -398,8 +401,8 @@ class StoredSettings:
         tree = json.loads(self._config.read_text())
         own = tree["instances"].setdefault(name, {})
         for key, value in changes.items():
-            section, _, inner = key.partition(".")
-            own.setdefault(section, {})[inner] = value
+            section, _, inner = key.rpartition(".")
+            (own.setdefault(section, {}) if section else own)[inner] = value
         self._config.write_text(json.dumps(tree))
         self._operators.live.put(for_daemon(load(self._config, environment={}), ()), {})
 
@@ -432,13 +435,49 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
         assert not token(), "whoever posts for it today has none: the door would refuse all of that"
         _, stands_now = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
         assert stands_now
-    (of_gateway, *_, of_token) = stored.changes
+    (of_gateway, *_, of_token, _) = stored.changes
     assert of_gateway == (
         "other",
         {"gateway.kind": "evolution", "gateway.base_url": gateway.url, "gateway.api_key": gateway.api_key},
     )
     assert of_token == ("other", {"ingress.token": token()}) and len(token()) >= 32
     assert stands(gateway, "other")["headers"] == {"apikey": token()}
+
+
+async def test_whoever_had_the_messages_can_have_them_again(
+    operators: Operators, gateway: FakeEvolution, tmp_path: Path
+) -> None:
+    """Where they went, with what, and which of them, is the address of mode passthrough; and nobody is left alone."""
+    stored = StoredSettings(operators, tmp_path / "own.yaml")
+    door = ConnectDoor(lambda: operators.listen, operators.witness, HttpClient)
+    connecting = Connecting(
+        operators.live, operators.records, operators.connections, operators.secret_keys, door, stored
+    )
+
+    async def connect(**wish: Any) -> tuple[Looked, bool]:
+        ask = ConnectWish(url=url, **wish)
+        found = await connecting.look("demo", ask)
+        return await connecting.connect("demo", ask, connecting.fingerprint(found.now), "uid 0")
+
+    async with majlis(operators) as url:
+        await stored.change("demo", {"mode": "shadow", "ingress.token": TOKEN}, (), "test")
+        found, stands_now = await connect()
+        assert not stands_now and stands(gateway) == FORMER, "nobody would answer"
+        assert {check.name: check.state for check in found.checks}["mode"] == "problem"
+        assert "passthrough.url" not in stored.changes[-1][1]
+        assert (await connect(passthrough=True))[1]
+        passed = operators.live.for_instance("demo").passthrough
+        assert operators.live.terms("demo").mode == "passthrough"
+        assert passed.url is not None and passed.url.get_secret_value() == FORMER["url"]
+        headers = {name: value.get_secret_value() for name, value in passed.headers.items()}
+        assert headers == {"jwt_key": "canary7392", "x-tenant": "7"}
+        assert passed.by_events and list(passed.events) == FORMER["events"]
+        changes = len(stored.changes)
+        await stored.change("demo", {"passthrough.url": "https://inside.example"}, (), "test")
+        assert (await connect())[1] and len(stored.changes) == changes + 1, "what somebody set since stays"
+        gateway.webhooks["shop"] = None
+        with_nobody = await connecting.look("shop", ConnectWish(url=url, passthrough=True))
+        assert not with_nobody.is_answered, "there is nobody to forward to"
 
 
 async def test_changed_keys_seal_what_is_remembered_anew(

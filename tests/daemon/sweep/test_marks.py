@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio_asyncio
 
+from daemon.ledger.connections import Connections
 from daemon.sweep.marks import Claimed, Marks
 from daemon.sweep.plan import Mark
 from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, open_world
@@ -53,6 +54,19 @@ async def test_what_majlis_may_not_answer_rests(world: LedgerWorld) -> None:
     assert await marks.ours(["demo", "gone"]) == {"demo"}
     assert await marks.claim("gone", 0) == Claimed(Mark(5, 10), True, None)
     assert await marks.claim("demo", 0) == Claimed(Mark(5, 10), False, None)
+
+
+async def test_whose_webhook_was_given_back_rests_until_it_is_connected_again(world: LedgerWorld) -> None:
+    """Also a sweep that runs: whoever has the webhook answers, late or never."""
+    marks, connections = Marks(world.db, "here"), Connections(world.db)
+    await connections.remember("demo", "key", b"sealed", "https://majlis.example/webhook/demo", "uid 0")
+    await marks.claim("demo", 0)
+    assert await marks.reach("demo", Mark(5, 10)) and await marks.ours(["demo"]) == {"demo"}
+    await connections.forget("demo")
+    assert not await marks.reach("demo", Mark(5, 20))
+    assert await marks.ours(["demo"]) == set() and await marks.claim("demo", 0) is None
+    await connections.remember("demo", "key", b"sealed", "https://majlis.example/webhook/demo", "uid 0")
+    assert await marks.claim("demo", 0) == Claimed(Mark(5, 10), True, None), "from now on"
 
 
 async def test_known_links(world: LedgerWorld) -> None:

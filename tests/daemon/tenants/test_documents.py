@@ -55,6 +55,7 @@ def test_what_is_nested_is_flattened_to_the_same(keys: set[str]) -> None:
     ("tree", "words"),
     [
         ({"no_such": 1}, "no_such: unknown key"),
+        ({"no_such" * 30: 1}, "…: is longer than any key"),
         ({"batching": {"window": 1}}, "batching.window: unknown key"),
         ({"batching": 5}, "batching"),
         ({"redis": {"url": "redis://:secret@x"}}, "redis.url"),

@@ -58,6 +58,16 @@ async def test_values_are_written_in_the_columns_own_types(nodes: Nodes) -> None
     assert (await here.tenants.state("demo")).state == first.state
     await here.tenants.restore("demo", before.version, BY)
     assert (await here.tenants.state("demo")).state == before.state
+    await world.rows(
+        "UPDATE whatsapp_instances SET escalation_threshold = '-5', escalation_keywords = 'a; b'"
+    )
+    world.lookups.forget()
+    record, shown = await world.lookups.instance("demo"), await here.values("demo")
+    assert (record.escalation_threshold, record.escalation_keywords) == (3, ("a", "b"))
+    assert shown["escalation.keywords"][0] == "[a, b]", "what is in force is shown, however it is spelled"
+    assert shown["escalation.threshold"][0] == "3" and shown["escalation.threshold"][1].startswith(
+        "default; "
+    )
 
 
 async def test_the_very_row_that_is_read_is_written_and_no_other(nodes: Nodes) -> None:

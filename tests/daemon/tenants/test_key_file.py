@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,3 +61,17 @@ def test_a_link_and_a_pipe_are_no_key_files(tmp_path: Path) -> None:
     os.mkfifo(file.path, 0o600)
     with pytest.raises(KeyFileUnfit):
         file.read()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I15: it says so each time, and the next one makes a whole key."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = KeyFile(tmp_path)
+    with monkeypatch.context() as patched, pytest.raises(KeyFileUnfit, match="No space left"):
+        patched.setattr(os, "fsync", full)
+        file.read_or_make()
+    assert list(tmp_path.iterdir()) == []
+    assert len(file.read_or_make()) == KEY_BYTES

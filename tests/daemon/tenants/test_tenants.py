@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 
-from actors.errors import Conflict, Missing
+from actors.errors import Conflict, LedgerUnavailable, Missing
 from daemon.tenants.rows import SqlChange
 from tests.daemon.tenants.conftest import BY, Nodes
 
@@ -92,6 +94,18 @@ async def test_one_wrong_key_changes_nothing_and_every_fault_is_named(nodes: Nod
     )
 
 
+async def test_what_fits_no_more_for_want_of_a_wrong_one_is_not_named(nodes: Nodes) -> None:
+    here, _, _ = nodes
+    provider = {"kind": "openai", "base_url": "no address", "model": "small"}
+    wanted = {f"responder.providers.0.{key}": value for key, value in provider.items()}
+    with pytest.raises(Conflict) as refused:
+        await here.tenants.change("demo", wanted, (), BY)
+    assert str(refused.value).splitlines() == [
+        "responder.providers.0.base_url: must be an http:// or https:// address; it is 'no address'"
+        " (from majlis instance set)"
+    ]
+
+
 async def test_a_version_is_given_back_whole(nodes: Nodes) -> None:
     here, _, world = nodes
     await here.tenants.change("demo", {"prompt": "one", "batching.window_seconds": 5}, (), BY)
@@ -158,3 +172,26 @@ async def test_of_two_changes_at_once_none_is_lost(nodes: Nodes) -> None:
     )
     stale = await here.rows.change("demo", first, SqlChange(columns={"prompt": "stale"}), BY, "", "change")
     assert stale is None and (await here.tenants.state("demo")).state.columns["prompt"] != "stale"
+
+
+async def test_a_change_that_is_stored_is_a_success_although_postgres_goes_away(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 503 and an audit entry `failed` would lie about it; the poll puts it in force later."""
+    here, there, _ = nodes
+    change = here.rows.change
+
+    async def away(*_: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise LedgerUnavailable("postgres_unreachable")
+
+    async def stored(*arguments: Any) -> int | None:
+        number = await change(*arguments)
+        monkeypatch.setattr(here.rows, "version", away)
+        monkeypatch.setattr(here.rows, "marks", away)
+        return number
+
+    monkeypatch.setattr(here.rows, "change", stored)
+    done = await here.tenants.change("demo", {"prompt": "kept"}, (), BY)
+    assert [(one.key, one.after) for one in done.differences] == [("prompt", "kept")]
+    assert (await there.tenants.state("demo")).version == done.version
