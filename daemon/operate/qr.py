@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import segno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import segno
 
 QUIET_MODULES = 4
 """The empty border that a reader needs (ISO/IEC 18004)."""
@@ -35,5 +38,7 @@ def _line(upper: list[int], lower: list[int]) -> str:
 
 
 def _made(code: str) -> segno.QRCode:
+    import segno  # a dozen modules, and few commands show a code
+
     # The least correction: codes of WhatsApp are long, and a screen has no dirt.
     return segno.make(code, error="l", boost_error=False, micro=False)

@@ -19,7 +19,7 @@ from daemon.operate.route import Route
 from daemon.operate.settings import shown
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference
-from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_known
+from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
@@ -244,7 +244,7 @@ def _target(name: str, to_set: Iterable[str], to_unset: Iterable[str]) -> str:
 
 def _known(key: str) -> str:
     """A key that does not exist may be anything."""
-    return canonical(key) if is_known(canonical(key)) else "(unknown key)"
+    return canonical(key) if is_key(canonical(key)) else "(unknown key)"
 
 
 def _changed(done: Changed) -> InstanceChanged:

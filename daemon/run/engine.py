@@ -153,7 +153,8 @@ class Parts:
         self.forwarder = Forwarder(self.forwards, self._forwards_http, around, feed)
         self._numbers = InstanceNumbers(self.records, known, feed)
         rows, answering = TenantRows(self.db), self.answering
-        self.changes = Changes(rows, self._redis, answering.run_time, known, answering.lookups.drop, feed)
+        others = None if settings.redis.is_embedded else self._redis  # an embedded one has this daemon alone
+        self.changes = Changes(rows, others, answering.run_time, known, answering.lookups.drop, feed)
         self.changes.follow(self._end_what_waits)
         self.tenants = Tenants(rows, self.changes, live, answering.board, known, answering.secrets)
         self._attempt = recorded(self.answering.attempt, node_id)

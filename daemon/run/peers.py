@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import trio
@@ -45,6 +45,7 @@ def gateways(live: LiveSettings, tools: Tools, chats: Chats) -> Gateway:
         wanted = {own.gateway for own in live.every()}
         senders.keep(wanted)
         places.keep(set(map(server_of, wanted)))
+        _load(senders, wanted)
 
     live.follow(changed)
     return PlaygroundGateway(RoutedGateway(live.gateway, senders, places, server_of), chats)
@@ -69,13 +70,25 @@ def _parser(gateway: GatewaySettings) -> Parse:
 def records(live: LiveSettings, http: HttpClient) -> Callable[[str], RecordsReader | None]:
     """Who reads the records of an instance's gateway; None: it keeps none. Equal settings have the same reader."""
     made = InUse[GatewaySettings, RecordsReader | None](lambda own: GATEWAYS[own.kind].records(own, http))
-    live.follow(lambda: made.keep({own.gateway for own in live.every()}))
+
+    def changed() -> None:
+        wanted = {own.gateway for own in live.every()}
+        made.keep(wanted)
+        _load(made, wanted)
+
+    live.follow(changed)
 
     def reader_of(instance: str) -> RecordsReader | None:
         gateway = live.gateway(instance)
         return None if gateway is None else made.of(gateway)
 
     return reader_of
+
+
+def _load(made: InUse[GatewaySettings, Any], wanted: Iterable[GatewaySettings]) -> None:
+    """Make one of each kind: its files are read now, not on the way of the first message (I14)."""
+    for own in {own.kind: own for own in wanted}.values():
+        made.of(own)
 
 
 class _Asked(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from daemon.config.run_time import is_secret
-from daemon.tenants.keys import COLUMNS, CONFIGS, FLAG_PREFIX, is_known
+from daemon.tenants.keys import COLUMNS, CONFIGS, FLAG_PREFIX, is_key
 from daemon.tenants.rows import State, Version
 
 
@@ -47,7 +47,7 @@ def merged(state: State) -> dict[str, Any]:
 
 def exported(state: State) -> dict[str, Any]:
     """Of that, what another daemon may be told: SQL can write other keys, and a secret in clear."""
-    return {key: value for key, value in merged(state).items() if is_known(key) and not is_secret(key)}
+    return {key: value for key, value in merged(state).items() if is_key(key) and not is_secret(key)}
 
 
 def is_active(state: State) -> bool:
@@ -58,7 +58,7 @@ def is_active(state: State) -> bool:
 def _differences(before: State, after: State) -> Iterator[Difference]:
     for one in _changed(merged(before) if before.there else {}, merged(after) if after.there else {}):
         # SQL by hand can write a secret in clear where settings are, and misspell its key.
-        yield msgspec.structs.replace(one, secret=is_secret(one.key) or not is_known(one.key))
+        yield msgspec.structs.replace(one, secret=is_secret(one.key) or not is_key(one.key))
     for one in _changed(before.secrets, after.secrets):
         yield msgspec.structs.replace(one, secret=True)
 

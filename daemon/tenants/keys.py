@@ -92,6 +92,7 @@ def canonical(key: str) -> str:
     return ALIASES.get(key, key)
 
 
+@lru_cache(1024)
 def is_key(key: str) -> bool:
     """Whether something is set by it; a section of a document is none."""
     is_flag = key.startswith(FLAG_PREFIX) and key.removeprefix(FLAG_PREFIX) in FLAGS
@@ -126,7 +127,6 @@ def kind_of(key: str) -> KeyKind:
     raise ConfigError(f"{key}: unknown key; {hint}")
 
 
-@lru_cache(1024)
 def read(key: str, value: object) -> object:
     """A value as a person typed it, or as JSON: text is read as YAML where the key takes more than text.
 

@@ -5,20 +5,22 @@ Laws of this file:
    another place, or changed in one bit, stays shut.
 2. The first key seals, and every key opens: so a key is changed without a moment in which something does not open.
 3. Neither a key nor a value is in any error, nor in what `repr` shows.
+4. The cipher is loaded with the first key: it takes megabytes, and commands and most daemons keep no secret.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.errors import Conflict, MajlisError
 from daemon.config.secret_keys import key_id
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
@@ -45,7 +47,7 @@ class Sealer:
     """Args: keys: the first one seals; without any, nothing can be sealed or opened."""
 
     def __init__(self, keys: Iterable[bytes] = ()) -> None:
-        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._ciphers = {key_id(key): _cipher(key) for key in keys}
 
     def __repr__(self) -> str:
         return f"<Sealer {' '.join(self._ciphers)}>"
@@ -73,6 +75,8 @@ class Sealer:
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
             raise CannotOpen(f"it was sealed with the key {sealed.key_id[:12]}, which is not there")
+        from cryptography.exceptions import InvalidTag
+
         box = sealed.box
         if not box.startswith(_VERSION):
             raise CannotOpen("another version of Majlis sealed it")
@@ -83,6 +87,12 @@ class Sealer:
             return msgspec.json.decode(opened)
         except (InvalidTag, ValueError):  # an InvalidTag is no ValueError, a nonce or tag cut short is
             raise CannotOpen("it was changed, or brought here from another place") from None
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
 
 
 def _place(instance: str, setting: str) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+import yaml
 
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution
 from tests.acceptance.own_stores import OwnStores, own_stores
@@ -71,12 +72,20 @@ def test_instances_are_set_at_one_daemon_and_by_sql_and_both_follow(
                 return one["version"], one["changed_by"]
         return None, None
 
+    def own() -> dict[str, object]:
+        return {"prompt": "You sell tea.", "batching": {"window_seconds": 0.2}}
+
     def sql_counts(daemon: DaemonUnderTest) -> bool:
         return version_at(daemon, "shop-1") == (2, "SQL")
 
     names = [f"shop-{number}" for number in range(10)]
-    for name in names:
-        done = owner.majlis("instance", "add", name, "prompt=You sell tea.", "batching.window_seconds=0.2")
+    file = owner.root / "shops.yaml"
+    file.write_text(yaml.safe_dump({"instances": {name: own() for name in names[1:]}}))
+    for command in (
+        ("add", names[0], "prompt=You sell tea.", "batching.window_seconds=0.2"),
+        ("apply", "-f", str(file), "--yes"),
+    ):
+        done = owner.majlis("instance", *command)
         assert done.returncode == 0, done.stderr
     heard_by_other = "it hears of all ten"
     other.wait_for(

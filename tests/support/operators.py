@@ -222,13 +222,6 @@ class ListedBrowsers:
         return gone
 
 
-class SilentRedis:
-    """Nobody listens to notices here."""
-
-    async def command(self, *_arguments: object) -> None:
-        await trio.lowlevel.checkpoint()
-
-
 class Operators:
     """Every topic by name, what it looks at, and `api`, which answers with all of them."""
 
@@ -263,9 +256,7 @@ class Operators:
         self.known = KnownInstances(self.settings.instances)
         self.lookups_dropped: set[str] = set()
         rows = TenantRows(self.db)
-        self.changes = Changes(
-            rows, cast(Any, SilentRedis()), self.run_time, self.known, self.lookups_dropped.update, self.feed
-        )
+        self.changes = Changes(rows, None, self.run_time, self.known, self.lookups_dropped.update, self.feed)
         self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known, self.secrets)
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []

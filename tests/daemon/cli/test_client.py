@@ -92,6 +92,7 @@ def test_no_command_waits_for_a_driver_or_a_reader_to_be_imported() -> None:
         "trio_websocket",
         "prometheus_client",
         *("pypdfium2", "mammoth", "openpyxl", "selectolax", "chardet", "markdown_it"),
+        *("cryptography", "segno", "phonenumbers"),
     }
     script = f"import sys, daemon.cli; print(*sorted({heavy} & set(sys.modules)))"
     root = str(Path(__file__).parents[3])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import pytest
 import trio
@@ -19,7 +19,6 @@ from daemon.stores.postgres import Postgres
 from daemon.tenants import Changes, Tenants
 from daemon.tenants.rows import TenantRows
 from tests.support.ledgers import LedgerWorld, open_world
-from tests.support.operators import SilentRedis
 
 CONFIGURED = load(None, ["instances.demo={}", "instances.acme.batching.window_seconds=3"], {})
 BY = "uid 7"
@@ -37,9 +36,7 @@ class Node:
         self.known = KnownInstances(configured.instances)
         self.rows = TenantRows(world.db)
         self.forgotten: set[str] = set()
-        self.changes = Changes(
-            self.rows, cast(Any, SilentRedis()), self.run_time, self.known, self.forgotten.update, self.feed
-        )
+        self.changes = Changes(self.rows, None, self.run_time, self.known, self.forgotten.update, self.feed)
         self.tenants = Tenants(self.rows, self.changes, self.live, self.flags, self.known)
         self.told: list[tuple[frozenset[str], frozenset[str]]] = []
         self.changes.follow(self._note)

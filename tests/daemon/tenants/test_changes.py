@@ -30,6 +30,7 @@ class Stores:
         self.looks: list[tuple[int, int, int]] = []
         self.count: bytes | None = b"1"
         self.redis_is_away = False
+        self.asked = 0
 
     async def marks(self) -> RowMarks:
         await self._answer()
@@ -60,6 +61,7 @@ class Stores:
 
     async def command(self, *_arguments: object) -> bytes | None:
         await trio.lowlevel.checkpoint()
+        self.asked += 1
         if self.redis_is_away:
             raise MirrorUnavailable("connection")
         return self.count
@@ -71,12 +73,17 @@ class Stores:
 
 
 class Scene:
-    def __init__(self) -> None:
+    def __init__(self, alone: bool = False) -> None:
         self.stores, self.feed, self.known = Stores(), MemoryFeed(), KnownInstances({"shop"})
         anything = cast(Any, self.stores)
         self.forgotten: list[str] = []
         self.changes = Changes(
-            anything, anything, RunTime(anything, "node-a"), self.known, self.forgotten.extend, self.feed
+            anything,
+            None if alone else anything,
+            RunTime(anything, "node-a"),
+            self.known,
+            self.forgotten.extend,
+            self.feed,
         )
         self.told: list[tuple[set[str], set[str]]] = []
         self.changes.follow(self._fail)
@@ -131,6 +138,19 @@ async def test_a_notice_makes_it_come_sooner_and_a_counter_may_begin_anew(
         scene.stores.versions["acme"] += 1
         await trio.sleep(POLL_SECONDS + 0.1)
         assert scene.told.pop() == ({"acme"}, set()), "without Redis the poll finds it"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_daemon_that_is_alone_neither_tells_nor_asks(autojump_clock: trio.testing.MockClock) -> None:
+    """Nobody else is there, and each question would cost a round trip."""
+    scene = Scene(alone=True)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scene.changes.run)
+        await trio.sleep(POLL_SECONDS / 2)
+        await scene.changes.tell()
+        scene.stores.versions["acme"] += 1
+        await trio.sleep(POLL_SECONDS + 0.1)
+        assert scene.told == [({"acme"}, set())] and scene.stores.asked == 0
         nursery.cancel_scope.cancel()
 
 
