@@ -197,7 +197,7 @@ def _command_faults(words: list[str]) -> Iterator[str]:
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     for word in words:
         option = word.partition("=")[0]
-        if option.startswith("-") and option not in known:
+        if option.startswith("-") and option not in ("-", *known):  # "-" is a value: ask for it
             yield f"{' '.join(said)}: there is no option {option}"
 
 

@@ -183,7 +183,8 @@ def give_back(
     if json:
         print_json({"instances": planned})
     failed = [one.instance for one in planned if one.ended not in _DONE]
-    drained = json or _drain_all(client, [one.instance for one in planned if one.ended in _DONE], wait)
+    of_ours = [one.instance for one in planned if one.ended in _DONE]
+    drained = json or not of_ours or _drain_all(client, of_ours, wait)
     if failed:
         raise Failure(f"not given back: {', '.join(failed)}; repeat it when the reason is mended")
     if not drained:
@@ -301,7 +302,8 @@ def _show_given_back(instances: Sequence[DisconnectView]) -> None:
                 "\n→ --force restores the latter, and their change is gone."
             )
         style = {"given_back": "green", "changed": "bold red", "failed": "bold red"}.get(one.ended, "")
-        shown.add_row(cell(one.instance), cell(one.ended.replace("_", " "), style), cell(words))
+        state = "to give back" if one.ended == "would_be" else one.ended.replace("_", " ")
+        shown.add_row(cell(one.instance), cell(state, style), cell(words))
     display(shown)
 
 

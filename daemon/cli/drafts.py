@@ -242,12 +242,8 @@ def evaluate(
         judged.append(one)
         if not json:
             mark = cell("passed", "green") if one.passed else cell("FAILED", "bold red")
-            display(
-                f"{number}/{len(wanted.cases)}",
-                mark,
-                cell(one.name),
-                *(cell(f"  {each}", "red") for each in why),
-            )
+            line = cell(f"{number}/{len(wanted.cases)} ") + mark + cell(f"  {one.name}")
+            display(line, *(cell(f"  {each}", "red") for each in why))
     failed = sum(not one.passed for one in judged)
     if json:
         print_json(judged)

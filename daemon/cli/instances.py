@@ -25,6 +25,7 @@ from daemon.cli.client import (
     view,
 )
 from daemon.cli.render import cell, count, display, moment, print_json, table
+from daemon.cli.settings import is_default
 from daemon.operate.tenants import (
     MAX_TEXT_CHARS,
     HistoryQuery,
@@ -62,7 +63,15 @@ def list_instances(config: ConfigOption = None, set_: SetOption = None, json: Js
         return
     page = view(document, InstanceList)
     shown = table(
-        "instance", "mode", "gateway", "prompt", "version", "changed (UTC)", "by", right=("version",)
+        "instance",
+        "mode",
+        "gateway",
+        "prompt",
+        "version",
+        "changed (UTC)",
+        "by",
+        right=("version",),
+        roomy=("instance", "changed (UTC)", "by"),
     )
     for one in page.instances:
         mode = one.mode if one.active else "inactive"
@@ -101,7 +110,9 @@ def show_instance(
     """
     page = view(client_of(config, set_).get(instance_path(name), {"reveal": reveal}), InstancePage)
     found = [
-        one for one in page.values if one.key.startswith(key) and not (changed and one.origin == "default")
+        one
+        for one in page.values
+        if one.key.startswith(key) and not (changed and is_default(one.key, one.value, one.origin))
     ]
     if json:
         print_json(
@@ -161,7 +172,8 @@ def set_values(
 ) -> None:
     """Change what is set for an instance: all of it or, if one value does not fit, nothing.
 
-    It is in force at once on every daemon, without a restart, and is a version: `majlis instance rollback` undoes it.
+    It is in force at once on every daemon, without a restart, and is a version: `majlis instance rollback NAME --to
+    previous` undoes it.
 
     Example: majlis instance set acme batching.window_seconds=5 reply.max_parts=3 --why "short answers"
 

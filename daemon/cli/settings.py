@@ -21,6 +21,7 @@ from daemon.cli.client import (
     view,
 )
 from daemon.cli.render import cell, count, display, print_json, table
+from daemon.config.in_force import default_values
 from daemon.operate.control import LogLevelView, Reloaded
 from daemon.operate.settings import ConfigPage, ConfigQuery, SettingChange, SettingChanged
 
@@ -33,6 +34,11 @@ KeyArgument = Annotated[
 ChangedInstanceOption = Annotated[
     str | None, option(SettingChange, "instance", "--instance", "-i", metavar="NAME")
 ]
+
+
+def is_default(key: str, value: str, origin: str) -> bool:
+    """Nobody set it, or what was set is the default."""
+    return origin == "default" or default_values().get(key) == value
 
 
 def config(
@@ -65,7 +71,9 @@ def config(
     document = client_of(config, set_).get("/v1/config", {"reveal": reveal, "instance": instance})
     page = view(document, ConfigPage)
     found = [
-        row for row in page.values if row.key.startswith(key) and not (changed and row.origin == "default")
+        row
+        for row in page.values
+        if row.key.startswith(key) and not (changed and is_default(row.key, row.value, row.origin))
     ]
     if json:
         print_json(ConfigPage(values=found, left_out=page.left_out))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, SecretStr
 
 from daemon.config.load import MASK
-from daemon.config.schema import InstanceOverrides, Settings
+from daemon.config.schema import FLAG_OF, InstanceOverrides, Settings
 from daemon.config.sections import EMBEDDED
 from daemon.config.sources import Layer, origin_of
 from daemon.schema.fields import KeyPath
@@ -40,6 +41,14 @@ def in_force_for(settings: Settings, instance: str) -> tuple[InForce, ...]:
         for name in InstanceOverrides.model_fields
         for path, value in _leaves((name,), getattr(own, name))
     )
+
+
+@lru_cache(maxsize=1)
+def default_values() -> Mapping[str, str]:
+    """By key, those of an instance and of its feature flags too: a file that writes a default down changes nothing."""
+    default = Settings()
+    found = {row.key: row.value for row in (*in_force_for(default, ""), *in_force(default))}
+    return found | {f"flags.{flag}": found[key] for key, flag in FLAG_OF.items()} | {"flags.takeover": "true"}
 
 
 def _origin_for(instance: str, path: KeyPath, layers: tuple[Layer, ...]) -> str:

@@ -122,10 +122,16 @@ class Looked(NamedTuple):
     can_read: bool
     proven: bool
     """The address leads here."""
+    lacks_token: bool
+    """The address refuses the token and nothing else is known to be wrong with it."""
     is_answered: bool = True
     """Somebody would answer."""
     is_shut: bool = False
     """What is remembered cannot be opened."""
+
+    def may_go_on(self, wish: ConnectWish) -> bool:
+        """Nothing is missing to set the webhook."""
+        return self.can_read and ((self.proven and self.is_answered) or wish.force)
 
     @property
     def is_ours(self) -> bool:
@@ -201,10 +207,13 @@ class Connecting:
         await self._insist(instance)
         async with self._lock(instance), self._door.new_client() as http:
             await self._keep_gateway(instance, wish, by)
-            made = await self._make_token(instance, by)
             gateway = self._gateway(http, instance, wish)
-            found = await self._look(http, gateway, instance, wish, patient=made)
-            if not found.can_read or not ((found.proven and found.is_answered) or wish.force):
+            found = await self._look(http, gateway, instance, wish)
+            if self.makes_token(instance) and found.can_read and (found.lacks_token or found.may_go_on(wish)):
+                # Only now: from then on the door refuses whoever posts for this instance without it.
+                await self._make_token(instance, by)
+                found = await self._look(http, gateway, instance, wish, patient=True)
+            if not found.may_go_on(wish):
                 return found, False
             if seen != self.fingerprint(found.now):
                 raise Conflict(
@@ -286,7 +295,7 @@ class Connecting:
         checks.append(of_token)
         headers = {"apikey": token} if token else {}
         way = WayHere(http, self._door.witness, gateway.setup, instance)
-        proven = await way.prove(url, headers, patient)
+        proven, refused = await way.prove(url, headers, patient)
         checks.append(proven)
         now, can_read = None, False
         if standing.is_known:
@@ -296,7 +305,9 @@ class Connecting:
                 checks.append(Check(name="webhook", state="problem", detail=str(error)))
         media = now is not None and now.enabled and now.base64
         shall = gateway.setup.wanted(url, headers, media)
-        found = Looked(checks, standing, now, shall, connection, None, can_read, proven.state != "problem")
+        found = Looked(
+            checks, standing, now, shall, connection, None, can_read, proven.state != "problem", refused
+        )
         if not found.is_ours and (now is not None or connection is None):
             found = found._replace(former=now)
         elif connection is not None:
@@ -337,7 +348,7 @@ class Connecting:
         if setup is None:
             raise Conflict(
                 f"{instance} is reached through a gateway of kind {kind.name}, whose webhooks are not set from "
-                "here: tell that gateway itself where to post, or name another one by its address and key."
+                "here: tell that gateway itself where to post, or name another one (--gateway URL --api-key -)."
             )
         return _Gateway(kind.name, settings, setup)
 
@@ -381,7 +392,7 @@ class Connecting:
         return "", Check(
             name="token",
             state="warning",
-            detail="there is none: whoever reaches the address can post messages as any instance",
+            detail="there is none: anybody who reaches the address can post messages as any instance",
             advice="Set ingress.auth.token, then connect again.",
         )
 
@@ -404,17 +415,16 @@ class Connecting:
             changes["gateway.api_key"] = wish.api_key
         await self._settings_of_tenants().change(instance, changes, (), by, "connect")
 
-    async def _make_token(self, instance: str, by: str) -> bool:
-        """Whether one was made: other daemons know it a moment later."""
-        if self._tenants is None or not self.makes_token(instance):
-            return False
-        await self._tenants.change(instance, {"ingress.token": secrets.token_urlsafe(32)}, (), by, "connect")
+    async def _make_token(self, instance: str, by: str) -> None:
+        """Other daemons know it a moment later."""
+        await self._settings_of_tenants().change(
+            instance, {"ingress.token": secrets.token_urlsafe(32)}, (), by, "connect"
+        )
         with trio.move_on_after(IN_FORCE_SECONDS):
             while not self._own_token(instance):  # noqa: ASYNC110 - settings in force are read, they tell nobody
                 await trio.sleep(0.05)
         if not self._own_token(instance):
             raise Conflict("The token that was made for the instance is not in force yet: try again.")
-        return True
 
     async def _keep_way_back(
         self, instance: str, found: Looked, wish: ConnectWish, by: str

@@ -252,7 +252,7 @@ class ConnectionBoard:
             done=done,
             may_connect=found.can_read
             and found.is_answered
-            and (found.proven or connecting.makes_token(instance)),
+            and (found.proven or (found.lacks_token and connecting.makes_token(instance))),
             checks=list(found.checks),
             phone=found.standing.phone,
             can_pair=found.standing.can_pair,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from statistics import median
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from actors.errors import Missing
 from actors.identity import Conversation
 from actors.instance import Mode
 from actors.modes import SHADOW
@@ -93,18 +94,25 @@ class ShadowQuery(Parameters, frozen=True, kw_only=True):
 
 
 class ShadowBoard:
-    """`mode` gives that of an instance by the settings in force."""
+    """`knows` is whether there is such an instance; `mode` gives its mode by the settings in force."""
 
     def __init__(
-        self, shadows: Shadows, mode: Callable[[str], Mode], label: Callable[[Conversation], str]
+        self,
+        shadows: Shadows,
+        knows: Callable[[str], Awaitable[bool]],
+        mode: Callable[[str], Mode],
+        label: Callable[[Conversation], str],
     ) -> None:
         self._shadows = shadows
+        self._knows = knows
         self._mode = mode
         self._label = label
 
     async def report(self, instance: str, limit: int) -> ShadowReport:
-        """The newest turns that were heard in mode `shadow`. Raises `LedgerUnavailable`."""
+        """The newest turns that were heard in mode `shadow`. Raises `LedgerUnavailable`, `Missing`."""
         found = await self._shadows.latest(instance, limit)
+        if not found and not await self._knows(instance):
+            raise Missing(f"There is no instance called {instance}: see `majlis instance list`, or add it.")
         return ShadowReport(
             instance=instance,
             mode=self._mode(instance),

@@ -32,8 +32,8 @@ class WayHere:
         self._setup = setup
         self._instance = instance
 
-    async def prove(self, url: str, headers: Mapping[str, str], patient: bool) -> Check:
-        """Whether what is posted there arrives here, by asking.
+    async def prove(self, url: str, headers: Mapping[str, str], patient: bool) -> tuple[Check, bool]:
+        """Whether what is posted there arrives here, by asking; and whether the token alone was refused.
 
         `patient`: the token was made just now, and may not be known everywhere yet.
         """
@@ -41,7 +41,7 @@ class WayHere:
         while True:
             check, refused = await self._ask(url, headers)
             if not refused or trio.current_time() >= until:
-                return check
+                return check, refused
             await trio.sleep(0.25)
 
     async def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[Check, bool]:

@@ -127,7 +127,7 @@ def operating(
         Instances(records, supervisor, pauses),
         InstanceBook(parts.tenants, live, pauses),
         DeclaredInstances(parts.tenants),
-        ShadowBoard(Shadows(parts.db), lambda name: live.terms(name).mode, label),
+        ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
         ConnectionBoard(
             connecting, parts.connections, connect_door.witness, Left(parts.pending, parts.forwards.waiting)
         ),

@@ -345,7 +345,9 @@ class Operators:
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
-        self.shadows = ShadowBoard(Shadows(self.db), lambda name: self.live.terms(name).mode, label)
+        self.shadows = ShadowBoard(
+            Shadows(self.db), records.knows_instance, lambda name: self.live.terms(name).mode, label
+        )
         self.connections = Connections(self.db)
         door = ConnectDoor(lambda: self.listen, self.witness, HttpClient)
         self.connecting = Connecting(

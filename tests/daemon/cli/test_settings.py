@@ -23,6 +23,7 @@ def test_config_shows_the_source_of_each_value_and_no_secret(
             "batching.window_seconds=5",
             f"escalation.notify_numbers=['{STAFF}']",
             "gateway.api_key=very-secret",
+            "turn.max_tries=3",
         ],
         {},
     )
@@ -34,7 +35,7 @@ def test_config_shows_the_source_of_each_value_and_no_secret(
     assert STAFF in majlis("config", "--reveal").out
     assert majlis("config", "turn", "--changed").out == "0 settings\n"
     (row,) = json.loads(majlis("config", "turn.max_tries", "--json").out)["values"]
-    assert row == {"key": "turn.max_tries", "value": "3", "origin": "default"}
+    assert row == {"key": "turn.max_tries", "value": "3", "origin": "--set"}
 
 
 def test_reload_says_what_it_reloaded_and_what_not(door: DoorInThread, majlis: Typed) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -429,9 +430,12 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
         wish = msgspec.structs.replace(wish, url=url)
         found = await connecting.look("other", wish)
         assert not found.proven and connecting.makes_token("other") and stored.changes == []
+        nowhere = msgspec.structs.replace(wish, url="http://127.0.0.1:9")
+        assert await connecting.connect("other", nowhere, "", "uid 0") == (ANY, False)
+        assert not token(), "whoever posts for it today has none: the door would refuse all of that"
         _, stands_now = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
         assert stands_now
-    (of_gateway, of_token, _) = stored.changes
+    (of_gateway, *_, of_token, _) = stored.changes
     assert of_gateway == (
         "other",
         {"gateway.kind": "evolution", "gateway.base_url": gateway.url, "gateway.api_key": gateway.api_key},
