@@ -8,6 +8,8 @@ The laws of this file:
 4. A webhook that somebody else has set since is left alone, unless the operator insists.
 5. What was set is read back, and only what was read back counts.
 6. Headers, keys and codes are never shown, of addresses neither user nor query.
+7. No webhook of the instance is turned away meanwhile: where the door asks for no token, it asks for the instance's
+   when the gateway shows it already, and only as long as that arrives.
 
 It gives back in this order: first the webhook, so that from one moment on new messages go where they went before; what
 Majlis has acknowledged by then is answered by Majlis. So nothing is lost, and nothing is answered twice.
@@ -51,15 +53,15 @@ from daemon.operate.connect_checks import (
     webhook_check,
     written_address,
 )
+from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.way import IN_FORCE_SECONDS, WayHere
 from daemon.tenants.key_file import KeyFileUnfit
-from daemon.tenants.sealing import CannotOpen, Sealed
-from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.sealing import CannotOpen
 from daemon.web.client import HttpClient
 from daemon.web.http1 import split_address
 
-SETTING = "webhook before"
-"""Part of the place that a former webhook is sealed for."""
+WHY = "connect"
+"""Kept with the version of the instance's settings."""
 _EVERYWHERE = ("0.0.0.0", "::", "")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -146,7 +148,7 @@ class Connecting:
         live: LiveSettings,
         records: Records,
         stored: Connections,
-        keys: SecretKeys,
+        former: FormerWebhooks,
         door: ConnectDoor,
         tenants: TenantSettings | None = None,
     ) -> None:
@@ -154,15 +156,15 @@ class Connecting:
         self._live = live
         self._records = records
         self._stored = stored
-        self._keys = keys
+        self._former = former
         self._door = door
         self._tenants = tenants
         self._key = secrets.token_bytes(16)
         self._locks: dict[str, trio.Lock] = {}
 
-    def makes_token(self, instance: str) -> bool:
-        """Whether `connect` makes a token for it first; until then the door may refuse what it asks itself."""
-        return self._tenants is not None and not self._own_token(instance)
+    def makes_token_first(self, instance: str) -> bool:
+        """Whether `connect` makes a token before it asks the address: until then the door may refuse the question."""
+        return self._makes_token(instance) and not self._is_open
 
     def fingerprint(self, webhook: Webhook | None) -> str:
         """Says that a webhook is still the one that was shown, and nothing else about it."""
@@ -190,10 +192,11 @@ class Connecting:
         """
         await self._insist(instance)
         async with self._lock(instance), self._door.new_client() as http:
-            await self._keep_gateway(instance, wish, by)
-            made = await self._make_token(instance, by)
+            made = secrets.token_urlsafe(32) if self._makes_token(instance) else ""
+            first = made if not self._is_open else ""
+            await self._keep(instance, wish, first, by)
             gateway = self._gateway(http, instance, wish)
-            found = await self._look(http, gateway, instance, wish, patient=made)
+            found = await self._look(http, gateway, instance, wish, made, patient=bool(first))
             if not found.can_read or not (found.proven or wish.force):
                 return found, False
             if seen != self.fingerprint(found.now):
@@ -207,6 +210,8 @@ class Connecting:
             now = await gateway.setup.read(instance)
             stands = found.shall.is_as(now)
             checks = [*found.checks, read_back_check(stands)]
+            if stands and made and not first:
+                checks.append(await self._guard(http, gateway, instance, found, made, by))
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
             connection = await self._stored.of(instance)
@@ -222,31 +227,13 @@ class Connecting:
                 connection = await self._stored.of(instance)
                 if connection is None:
                     await self._insist(instance)
-                    return GivenBack(
-                        "not_connected",
-                        NOTHING_TO_GIVE_BACK,
-                    )
-                former = await self._former(connection)
+                    return GivenBack("not_connected", NOTHING_TO_GIVE_BACK)
+                former = await self._former.opened(connection)
                 setup = self._gateway(http, instance, ConnectWish()).setup
                 now = await setup.read(instance)
                 return await self._restore(setup, connection, now, former, force, confirm)
         except MajlisError as error:
             return GivenBack("failed", str(error))
-
-    async def reseal(self) -> int:
-        """Seal what is remembered with the first key, after keys were changed; returns how many stay shut."""
-        sealer = await trio.to_thread.run_sync(self._keys.to_seal)
-        shut = 0
-        for one in await self._stored.every():
-            if one.key_id == sealer.first:
-                continue
-            try:
-                again = sealer.seal(one.instance, SETTING, msgspec.to_builtins(await self._former(one)))
-            except CannotOpen:
-                shut += 1
-                continue
-            await self._stored.reseal(one, again.key_id, again.box)
-        return shut
 
     async def pair(self, instance: str, number: str) -> Pairing:
         """The QR code of now. Raises as `look`, and `SetupFailed`."""
@@ -257,8 +244,15 @@ class Connecting:
     # What is found
 
     async def _look(
-        self, http: HttpClient, gateway: _Gateway, instance: str, wish: ConnectWish, patient: bool = False
+        self,
+        http: HttpClient,
+        gateway: _Gateway,
+        instance: str,
+        wish: ConnectWish,
+        made: str = "",
+        patient: bool = False,
     ) -> Looked:
+        """`made`: a token of the instance that the gateway is to show; `patient`: the door learns it just now."""
         checks: list[Check] = []
         standing = await gateway.setup.examine(instance)
         checks.append(check_of(standing.finding, "gateway", gateway.kind))
@@ -268,6 +262,7 @@ class Connecting:
         url, of_address = self._address(instance, wish.url, connection, await self._stored.latest_address())
         checks.append(of_address)
         token, of_token = self._token(instance)
+        token = made or token
         checks.append(of_token)
         headers = {"apikey": token} if token else {}
         way = WayHere(http, self._door.witness, gateway.setup, instance)
@@ -286,7 +281,7 @@ class Connecting:
             found = found._replace(former=now)
         elif connection is not None:
             try:
-                found = found._replace(former=await self._former(connection))
+                found = found._replace(former=await self._former.opened(connection))
             except (CannotOpen, KeyFileUnfit) as error:
                 found = found._replace(is_shut=True)
                 checks.append(shut_check(error))
@@ -304,6 +299,11 @@ class Connecting:
 
     def _gateway(self, http: HttpClient, instance: str, wish: ConnectWish) -> _Gateway:
         settings = self._live.for_instance(instance).gateway
+        if self._live.gateway(instance) is None and not wish.api_key:
+            raise Conflict(
+                f"The key of {instance}'s gateway cannot be opened, or a setting of it is not in force, and another "
+                "key is not sent there. See `majlis secrets` and `majlis doctor`, or give the key anew: --api-key -."
+            )
         kind: GatewayKind[GatewaySettings] = GATEWAYS[settings.kind]
         if wish.gateway or wish.api_key:
             kind = kind if kind.sets_webhooks else _that_sets_webhooks()
@@ -368,53 +368,66 @@ class Connecting:
 
     # What is done
 
-    async def _keep_gateway(self, instance: str, wish: ConnectWish, by: str) -> None:
-        if not (wish.gateway or wish.api_key):
-            return
-        kind = GATEWAYS[self._live.for_instance(instance).gateway.kind]
+    async def _keep(self, instance: str, wish: ConnectWish, token: str, by: str) -> None:
+        """Store what is new of the instance: its gateway, its key, its token. One version."""
         changes: dict[str, object] = {}
-        if not kind.sets_webhooks:
-            changes["gateway.kind"] = _that_sets_webhooks().name
-        if wish.gateway:
-            changes["gateway.base_url"] = wish.gateway
-        if wish.api_key:
-            changes["gateway.api_key"] = wish.api_key
-        await self._settings_of_tenants().change(instance, changes, (), by, "connect")
-
-    async def _make_token(self, instance: str, by: str) -> bool:
-        """Whether one was made: other daemons know it a moment later."""
-        if self._tenants is None or not self.makes_token(instance):
-            return False
-        await self._tenants.change(instance, {"ingress.token": secrets.token_urlsafe(32)}, (), by, "connect")
-        with trio.move_on_after(IN_FORCE_SECONDS):
-            while not self._own_token(instance):  # noqa: ASYNC110 - settings in force are read, they tell nobody
-                await trio.sleep(0.05)
-        if not self._own_token(instance):
-            raise Conflict("The token that was made for the instance is not in force yet: try again.")
-        return True
-
-    def _settings_of_tenants(self) -> TenantSettings:
+        if wish.gateway or wish.api_key:
+            if not GATEWAYS[self._live.for_instance(instance).gateway.kind].sets_webhooks:
+                changes["gateway.kind"] = _that_sets_webhooks().name
+            given = {"gateway.base_url": wish.gateway, "gateway.api_key": wish.api_key}
+            changes |= {key: value for key, value in given.items() if value}
+        if token:
+            changes["ingress.token"] = token
+        if not changes:
+            return
         if self._tenants is None:
             raise Conflict(
                 "Settings of an instance cannot be stored here: write its gateway into config.yaml."
             )
-        return self._tenants
+        await self._tenants.change(instance, changes, (), by, WHY)
+        if token:
+            await self._until_in_force(instance, token)
+
+    async def _until_in_force(self, instance: str, token: str) -> None:
+        """Other daemons know it a moment later."""
+        with trio.move_on_after(IN_FORCE_SECONDS):
+            while self._own_token(instance) != token:  # noqa: ASYNC110 - settings in force are read, they tell nobody
+                await trio.sleep(0.05)
+        if self._own_token(instance) != token:
+            raise Conflict("The token that was made for the instance is not in force yet: try again.")
+
+    async def _guard(
+        self, http: HttpClient, gateway: _Gateway, instance: str, found: Looked, token: str, by: str
+    ) -> Check:
+        """Have an open door ask for the instance's token. Law 7."""
+        if not found.proven:
+            detail = "the door does not ask for it: whether it arrives could not be proven from here"
+            return Check(name="token", state="warning", detail=detail)
+        await self._keep(instance, ConnectWish(), token, by)
+        way = WayHere(http, self._door.witness, gateway.setup, instance)
+        check = await way.prove(found.shall.url, {"apikey": token}, patient=True)
+        if check.state != "problem":
+            return Check(name="token", state="ok", detail="the door asks for it from now on")
+        assert self._tenants is not None
+        await self._tenants.change(instance, {}, ("ingress.token",), by, f"{WHY}: the token does not arrive")
+        detail = f"taken back, because what comes by this address is refused with it: {check.detail}"
+        advice = "Have what stands before Majlis pass the header apikey on, and connect again."
+        return Check(name="token", state="warning", detail=detail, advice=advice)
+
+    def _makes_token(self, instance: str) -> bool:
+        return self._tenants is not None and not self._own_token(instance)
+
+    @property
+    def _is_open(self) -> bool:
+        """The door asks for no token, but for those of instances that have one."""
+        return self._live.configured.ingress.auth.mode_in_force == "none"
 
     async def _remember(self, instance: str, found: Looked, by: str) -> None:
         """Law 1."""
         if found.is_shut and (kept := found.connection) is not None:
             await self._stored.remember(instance, kept.key_id, kept.former, found.shall.url, by)
             return
-        sealer = await trio.to_thread.run_sync(self._keys.to_seal)
-        sealed = sealer.seal(instance, SETTING, msgspec.to_builtins(found.former))
-        await self._stored.remember(instance, sealed.key_id, sealed.box, found.shall.url, by)
-
-    async def _former(self, connection: ConnectedInstance) -> Webhook | None:
-        """Raises: CannotOpen, KeyFileUnfit."""
-        sealer = await trio.to_thread.run_sync(self._keys.to_open)
-        sealed = Sealed(connection.key_id, connection.former)
-        opened = sealer.open(connection.instance, SETTING, sealed)
-        return msgspec.convert(opened, Webhook | None)
+        await self._former.remember(instance, found.former, found.shall.url, by)
 
     async def _restore(
         self,

@@ -229,7 +229,7 @@ class ConnectionBoard:
         return ConnectView(
             instance=instance,
             done=done,
-            may_connect=found.can_read and (found.proven or connecting.makes_token(instance)),
+            may_connect=found.can_read and (found.proven or connecting.makes_token_first(instance)),
             checks=list(found.checks),
             phone=found.standing.phone,
             can_pair=found.standing.can_pair,
