@@ -26,7 +26,7 @@ from actors.instance import ContextTerms, Terms
 from actors.messages import Context
 from actors.text import first_words
 from daemon.controls import own_words
-from daemon.forwarding import token
+from daemon.forwarding import taking, token
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
 from daemon.ingress import inline_media
@@ -116,6 +116,7 @@ MATCHED = {
 BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
+    "daemon.forwarding.taking.is_among": lambda text: taking.is_among(text, (text,)),
     "actors.modes.is_off": lambda text: modes.is_off(text, Terms(mode="off")),
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),

@@ -2,7 +2,8 @@
 
 Laws of this file:
 1. A secret is never in a file that we write, on the screen, or in a sentence. What a file names by `from_env` or
-   `from_file` is read here, and leaves this process for the admin socket alone.
+   `from_file` is read here, and leaves this process for the admin socket alone. A variable that is not set is a fault;
+   but one of the names that an export makes up says "as it is" where the secret is stored.
 2. Everything is judged before anything is changed, however many requests it takes.
 """
 
@@ -12,8 +13,10 @@ import difflib
 import hashlib
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,13 +58,16 @@ _FROM = ("from_env", "from_file")
 _NOT_IN_NAMES = re.compile(r"[^A-Z0-9]+")
 HEAD = """\
 # Instances, for `majlis instance apply -f FILE`. Keys that are not named here stay as they are.
-# No secret is in this file: set the environment variables named by from_env, or write {from_file: PATH}, or take the
-# lines out, and the secrets stay as they are.
+# No secret is in this file. Those that are stored stay as they are while the variables named by from_env are not set;
+# elsewhere set these, or write {from_file: PATH}.
 """
 
 
 def apply(
-    file: Annotated[Path, typer.Option("--file", "-f", metavar="FILE", help="The instances, as YAML.")],
+    file: Annotated[
+        Path,
+        typer.Option("--file", "-f", metavar="FILE", help="The instances, as YAML; `-`: standard input."),
+    ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
     ] = False,
@@ -86,18 +92,24 @@ def apply(
     Example: majlis instance apply -f tenants.yaml --dry-run
 
     Example: majlis instance apply -f tenants.yaml --prune --why "prices of May"
+
+    Example: majlis instance export acme | majlis instance apply -f - --yes
     """
-    declared, client = _read(file), client_of(config, set_)
+    client = client_of(config, set_)
+    stored = _Stored(client)
+    declared = _read(file, stored)
     planned = [one for piece in _pieces(declared) for one in _post(client, piece, dry_run=True, why=why)]
     changing = {one.instance for one in planned if one.what != "unchanged"}
     gone = _unnamed(client, declared) if prune else []
     if not json:
         _print_plan(planned, gone)
+        if stored.left:
+            display(cell(f"{count(stored.left, 'secret')} left as stored: the variables are not set", "dim"))
     if dry_run or not (changing or gone):
         if json:
             print_json({"instances": planned, "removed": gone, "applied": False})
         return
-    reason = why or f"apply {file.name}"
+    reason = why or ("apply" if _is_stdin(file) else f"apply {file.name}")
     done: list[AppliedInstance] = []
     if changing:
         if not yes:
@@ -154,9 +166,10 @@ def export(
         sys.stdout.write(text)
         return
     try:
-        with os.fdopen(
-            os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w"
-        ) as file:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, 0o600)  # it may have been there, for everybody
             file.write(text)
     except OSError as error:
         raise Failure(f"{output}: cannot be written: {error.strerror}") from None
@@ -171,10 +184,14 @@ def variable(instance: str, key: str) -> str:
     return f"INSTANCE_{words}_{_NOT_IN_NAMES.sub('_', key.upper())}"
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
+def _is_stdin(file: Path) -> bool:
+    return str(file) == "-"
+
+
+def _read(file: Path, stored: _Stored) -> dict[str, dict[str, Any]]:
     """The trees of a file by instance, with all that they name put in."""
     try:
-        with file.open(encoding="utf-8") as opened:
+        with nullcontext(sys.stdin) if _is_stdin(file) else file.open(encoding="utf-8") as opened:
             text = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise Failure(f"{file}: cannot be read: {error.strerror}", USAGE_ERROR) from None
@@ -200,28 +217,63 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         if not isinstance(tree, dict | None):
             faults.append(f"{name}: must be a section of `key: value` lines")
             continue
-        trees[name] = _with_secrets(tree or {}, (name,), file.parent, faults)
+        trees[name] = _with_secrets(tree or {}, (name,), file.parent, faults, stored)
     if faults:
         raise Failure("\n".join(faults), USAGE_ERROR)
     return trees
 
 
-def _with_secrets(value: Any, path: tuple[str, ...], beside: Path, faults: list[str]) -> Any:
+class _Stored:
+    """The secrets that are stored, asked for once, when somebody needs to know."""
+
+    def __init__(self, client: AdminClient) -> None:
+        self._client = client
+        self._found: set[tuple[str, str]] | None = None
+        self.left = 0
+        """How many of them stay as they are."""
+
+    def has(self, instance: str, key: str) -> bool:
+        if self._found is None:
+            pages = _all_pages(self._client)
+            self._found = {
+                (one.instance, secret) for page in pages for one in page.instances for secret in one.secrets
+            }
+        return (instance, key) in self._found
+
+
+_AS_IT_IS = object()
+
+
+def _with_secrets(value: Any, path: tuple[str, ...], beside: Path, faults: list[str], stored: _Stored) -> Any:
     """The value, with what stands elsewhere read from there."""
     if isinstance(value, dict):
         if len(value) == 1 and (how := next(iter(value))) in _FROM:
-            return _from(how, str(value[how]), f"{path[0]}: {'.'.join(path[1:])}", beside, faults)
-        return {name: _with_secrets(item, (*path, name), beside, faults) for name, item in value.items()}
+            return _from(how, str(value[how]), path, beside, faults, stored)
+        inner = {
+            name: _with_secrets(item, (*path, name), beside, faults, stored) for name, item in value.items()
+        }
+        return {name: item for name, item in inner.items() if item is not _AS_IT_IS}
     if isinstance(value, list):
-        return [_with_secrets(item, (*path, str(place)), beside, faults) for place, item in enumerate(value)]
+        return [
+            _with_secrets(item, (*path, str(place)), beside, faults, stored)
+            for place, item in enumerate(value)
+        ]
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _from(how: str, where: str, key: str, beside: Path, faults: list[str]) -> str:
+def _from(
+    how: str, where: str, at: tuple[str, ...], beside: Path, faults: list[str], stored: _Stored
+) -> object:
+    name, key = at[0], ".".join(at[1:])
     if how == "from_env":
-        if not (found := os.environ.get(where, "")):
-            faults.append(f"{key}: the environment has no {where}, or it is empty")
-        return found
+        if found := os.environ.get(where, ""):
+            return found
+        if where == variable(name, key) and stored.has(name, key):
+            stored.left += 1
+            return _AS_IT_IS
+        faults.append(f"{name}: {key}: the environment has no {where}, or it is empty")
+        return ""
+    key = f"{name}: {key}"
     path = beside / where
     try:
         with path.open(encoding="utf-8") as file:

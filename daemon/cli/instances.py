@@ -26,6 +26,7 @@ from daemon.cli.client import (
 )
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.cli.settings import is_default
+from daemon.config.run_time import full_key, is_secret
 from daemon.operate.tenants import (
     MAX_TEXT_CHARS,
     HistoryQuery,
@@ -122,6 +123,9 @@ def show_instance(
                 changed_at=page.changed_at,
                 changed_by=page.changed_by,
                 origin=page.origin,
+                held=page.held,
+                connection=page.connection,
+                forwards=page.forwards,
                 values=found,
             )
         )
@@ -136,6 +140,17 @@ def show_instance(
     unknown = f"; no key starts with {key}" if key and not found and not changed else ""
     words = f"{page.instance}: version {page.version}, {moment(page.changed_at)} UTC, by {page.changed_by}{unknown}"
     display(cell(words, "dim"))
+    connection, forwards = page.connection, page.forwards
+    if connection.connected:
+        words = f"its webhook was set to {connection.url}, {moment(connection.set_at)} UTC, by {connection.set_by}"
+        display(cell(words, "dim"))
+    if forwards.waiting or forwards.dead:
+        style = "yellow" if forwards.dead else "dim"
+        display(
+            cell(f"forwards: {forwards.waiting} waiting, {forwards.dead} dead; see `majlis forwards`", style)
+        )
+    if page.held:
+        display(cell(f"{page.instance} is held: {page.held}", "bold red"))
 
 
 def add(
@@ -273,6 +288,13 @@ def _values(written: Sequence[str]) -> dict[str, str]:
         if key in found:
             raise Failure(f"{key} is given twice", USAGE_ERROR)
         found[key] = _value(key, value)
+    seen = [key for key in found if is_secret(full_key(key)) and f"{key}={found[key]}" in written]
+    if seen:
+        keys = ", ".join(seen)
+        sys.stderr.write(
+            f"majlis: {keys}: others on this machine can see what is on a command line, and the shell keeps it; "
+            f"{seen[0]}=- asks for it, {seen[0]}=@FILE reads it from a file\n"
+        )
     return found
 
 

@@ -61,7 +61,7 @@ from daemon.config.sections import (
 )
 from daemon.config.sources import Layer
 from daemon.responders.kind import ProviderSettings
-from daemon.schema.fields import Name, SecondsOrZero, Section, SectionT, number, section
+from daemon.schema.fields import Name, SecondsOrZero, Section, SectionT, meant_by_false, number, section
 
 
 class InstanceOverrides(Section):
@@ -84,8 +84,8 @@ class InstanceOverrides(Section):
     reply: Annotated[ReplySettings, BeforeValidator(section)] = ReplySettings()
     context: Annotated[ContextSettings, BeforeValidator(section)] = ContextSettings()
     passthrough: Annotated[PassthroughSettings, BeforeValidator(section)] = PassthroughSettings()
-    mode: Mode | None = None
-    country: str | None = None
+    mode: Annotated[Mode | None, meant_by_false("off")] = None
+    country: Annotated[str | None, meant_by_false("NO")] = None
     timezone: str | None = None
     hours: tuple[str, ...] | None = None
 
@@ -219,8 +219,8 @@ class Settings(BaseSettings):
     reply: Annotated[ReplySettings, BeforeValidator(section)] = ReplySettings()
     context: Annotated[ContextSettings, BeforeValidator(section)] = ContextSettings()
     passthrough: Annotated[PassthroughSettings, BeforeValidator(section)] = PassthroughSettings()
-    mode: Mode = "live"
-    country: str = ""
+    mode: Annotated[Mode, meant_by_false("off")] = "live"
+    country: Annotated[str, meant_by_false("NO")] = ""
     timezone: str = "UTC"
     hours: tuple[str, ...] = ()
     cache: Annotated[CacheSettings, BeforeValidator(section)] = CacheSettings()

@@ -102,9 +102,17 @@ class LiveSettings:
         yield from map(self.for_instance, (*self._windows, _ANY_INSTANCE))
 
     def gateway(self, name: str) -> AnyGatewaySettings | None:
-        """None: it is not known which one is meant, so nothing is sent; see `ForInstance.has_gateway`."""
+        """None: it is not known which one is meant, so nothing is sent, nor is it asked: another one's key must not go
+        to this one's address. See `ForInstance.has_gateway`; or a secret of it cannot be opened.
+        """
         own = self._apart.get(name)
-        return None if own is not None and not own.has_gateway else self.for_instance(name).gateway
+        if own is not None and not own.has_gateway:
+            return None
+        return None if self.lacks_secret(name, "gateway") else self.for_instance(name).gateway
+
+    def lacks_secret(self, name: str, section: str) -> bool:
+        """Whether a secret of that section is stored and cannot be opened: what is in force there is another's."""
+        return any(key.startswith(f"{section}.") for key in self._shut.get(name, ()))
 
     @property
     def of_others(self) -> InstanceSettings:

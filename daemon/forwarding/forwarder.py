@@ -7,8 +7,9 @@ The laws of this file:
    other system knows repeats from the gateway itself.
 3. One instance's slow address delays no other: each has a task of its own, and while it waits for its next attempt it
    has none.
-4. What was acknowledged is forwarded whatever the instance's mode is by then. Without an address it waits, which is no
-   attempt; of an instance that is removed it becomes dead, for an operator to see.
+4. What was acknowledged is forwarded whatever the instance's mode is by then. Without an address it waits, and while
+   the instance is held, neither of which is an attempt; of an instance that is removed it becomes dead, for an operator
+   to see.
 5. A body leaves as it came, a piece at a time. Answers are not read but for their head. A redirect is not followed.
 6. Neither an address nor a body is ever in an event.
 """
@@ -48,6 +49,7 @@ AT_A_TIME_BYTES = 1024 * 1024
 POLL_SECONDS = 5.0
 """The backstop, for what another daemon left behind."""
 NO_ADDRESS_SECONDS = 30.0
+HELD_SECONDS = 10.0
 FORGET_SECONDS = 3_600.0
 
 
@@ -59,6 +61,8 @@ class Outside(NamedTuple):
     """Whether there is such an instance, declared or stored."""
     hop: Callable[[], str]
     """How this install calls itself; see `taking.hop_name`."""
+    held: Callable[[str], str] = lambda _: ""
+    """Why Majlis holds an instance; empty: it does not."""
     draw: Callable[[], float] = random.random
     wall: Callable[[], float] = time.time
 
@@ -135,6 +139,9 @@ class Forwarder:
                 return None
             for one in waiting:
                 settings = self._around.settings(instance)
+                if self._around.held(instance):  # its key, or what the old system checks, may be another one
+                    await self._store.failed(instance, one.id, "instance_held", HELD_SECONDS, burn=False)
+                    return HELD_SECONDS
                 if settings.url is None:
                     rests = await self._nowhere(instance, one)
                     if rests is None:

@@ -61,6 +61,13 @@ class Connections:
         )
         return tuple(map(_connection, rows))
 
+    async def count(self) -> dict[str, int]:
+        """How many each key seals, by its id."""
+        rows = await self._db.fetch(
+            "SELECT key_id, count(*) AS former FROM majlis_connections GROUP BY key_id"
+        )
+        return {row["key_id"]: row["former"] for row in rows}
+
     async def addresses(self) -> Mapping[str, str]:
         """The latest address of each instance."""
         rows = await self._db.fetch(f"SELECT instance, ours[1] AS url FROM majlis_connections WHERE {_HELD}")

@@ -17,7 +17,7 @@ from actors.identity import Conversation
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import mask_digits
 from daemon.operate.audit import AuditEntry, AuditLog, Outcome
-from daemon.operate.levels import Level
+from daemon.operate.levels import Level, suffices
 from daemon.operate.stop import StopCause
 from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Request, Response, json_response
@@ -58,6 +58,14 @@ class AdminCall:
         self._feed = feed
         self._log = log
         self._begun: dict[int, AuditEntry] = {}
+
+    def insist(self, needed: Level, what: str) -> None:
+        """Raises: Forbidden, where the caller's level is not enough for `what`."""
+        level = self.caller.level
+        if not suffices(level, needed):
+            raise Forbidden(
+                f"{what} needs level {needed}, and yours is {level}: {self.caller.where_levels_stand}"
+            )
 
     async def audit(self, action: str, target: str) -> None:
         """Record who asked for what. Call it before doing it."""

@@ -11,6 +11,8 @@ The laws of this file:
 7. Whoever had the instance's messages can have them again at any time: where they went is stored as the address of mode
    `passthrough`, and the events that they had are asked for as well. In a mode in which nobody would answer, nothing is
    set.
+8. No webhook of the instance is turned away meanwhile: an open door asks for its token when the gateway shows it
+   already, and only as long as that arrives.
 
 It gives back in this order: first the webhook, so that from one moment on new messages go where they went before; what
 Majlis has acknowledged by then is answered by Majlis. So nothing is lost, and nothing is answered twice.
@@ -54,16 +56,16 @@ from daemon.operate.connect_checks import (
     webhook_check,
     written_address,
 )
+from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.forwarding_back import is_somebody, mode_check, settings_of
 from daemon.operate.way import IN_FORCE_SECONDS, WayHere
 from daemon.tenants.key_file import KeyFileUnfit
-from daemon.tenants.sealing import CannotOpen, Sealed
-from daemon.tenants.secret_keys import SecretKeys
+from daemon.tenants.sealing import CannotOpen
 from daemon.web.client import HttpClient
 from daemon.web.http1 import split_address
 
-SETTING = "webhook before"
-"""Part of the place that a former webhook is sealed for."""
+WHY = "connect"
+"""Kept with the version of the instance's settings."""
 EVERYWHERE_SECONDS = 1.0
 """By then every daemon knows a change of settings."""
 _EVERYWHERE = ("0.0.0.0", "::", "")
@@ -162,7 +164,7 @@ class Connecting:
         live: LiveSettings,
         records: Records,
         stored: Connections,
-        keys: SecretKeys,
+        former: FormerWebhooks,
         door: ConnectDoor,
         tenants: TenantSettings | None = None,
     ) -> None:
@@ -170,7 +172,7 @@ class Connecting:
         self._live = live
         self._records = records
         self._stored = stored
-        self._keys = keys
+        self._former = former
         self._door = door
         self._tenants = tenants
         self._key = secrets.token_bytes(16)
@@ -208,10 +210,11 @@ class Connecting:
         async with self._lock(instance), self._door.new_client() as http:
             await self._keep_gateway(instance, wish, by)
             gateway = self._gateway(http, instance, wish)
-            found = await self._look(http, gateway, instance, wish)
-            if self.makes_token(instance) and found.can_read and (found.lacks_token or found.may_go_on(wish)):
+            made = secrets.token_urlsafe(32) if self.makes_token(instance) else ""
+            found = await self._look(http, gateway, instance, wish, made if self._is_open else "")
+            if made and not self._is_open and found.can_read and (found.lacks_token or found.may_go_on(wish)):
                 # Only now: from then on the door refuses whoever posts for this instance without it.
-                await self._make_token(instance, by)
+                await self._keep_token(instance, made, by)
                 found = await self._look(http, gateway, instance, wish, patient=True)
             if not found.may_go_on(wish):
                 return found, False
@@ -231,6 +234,8 @@ class Connecting:
             # What stood there before was said before it was replaced.
             before = (check for check in found.checks if not (stands and check.name == "webhook"))
             checks = [*before, read_back_check(stands)]
+            if stands and made and self._is_open:
+                checks.append(await self._guard(http, gateway, instance, found, made, by))
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
             connection = await self._stored.of(instance)
@@ -250,27 +255,12 @@ class Connecting:
                         "not_connected",
                         NOTHING_TO_GIVE_BACK,
                     )
-                former = await self._former(connection)
+                former = await self._former.opened(connection)
                 setup = self._gateway(http, instance, ConnectWish()).setup
                 now = await setup.read(instance)
                 return await self._restore(setup, connection, now, former, force, confirm)
         except MajlisError as error:
             return GivenBack("failed", str(error))
-
-    async def reseal(self) -> int:
-        """Seal what is remembered with the first key, after keys were changed; returns how many stay shut."""
-        sealer = await trio.to_thread.run_sync(self._keys.to_seal)
-        shut = 0
-        for one in await self._stored.every():
-            if one.key_id == sealer.first:
-                continue
-            try:
-                again = sealer.seal(one.instance, SETTING, msgspec.to_builtins(await self._former(one)))
-            except CannotOpen:
-                shut += 1
-                continue
-            await self._stored.reseal(one, again.key_id, again.box)
-        return shut
 
     async def pair(self, instance: str, number: str) -> Pairing:
         """The QR code of now. Raises as `look`, and `SetupFailed`."""
@@ -281,8 +271,15 @@ class Connecting:
     # What is found
 
     async def _look(
-        self, http: HttpClient, gateway: _Gateway, instance: str, wish: ConnectWish, patient: bool = False
+        self,
+        http: HttpClient,
+        gateway: _Gateway,
+        instance: str,
+        wish: ConnectWish,
+        made: str = "",
+        patient: bool = False,
     ) -> Looked:
+        """`made`: a token of the instance that the gateway is to show; `patient`: the door learns it just now."""
         checks: list[Check] = []
         standing = await gateway.setup.examine(instance)
         checks.append(check_of(standing.finding, "gateway", gateway.kind))
@@ -292,6 +289,7 @@ class Connecting:
         url, of_address = self._address(instance, wish.url, connection, await self._stored.latest_address())
         checks.append(of_address)
         token, of_token = self._token(instance)
+        token = made or token
         checks.append(of_token)
         headers = {"apikey": token} if token else {}
         way = WayHere(http, self._door.witness, gateway.setup, instance)
@@ -312,7 +310,7 @@ class Connecting:
             found = found._replace(former=now)
         elif connection is not None:
             try:
-                found = found._replace(former=await self._former(connection))
+                found = found._replace(former=await self._former.opened(connection))
             except (CannotOpen, KeyFileUnfit) as error:
                 found = found._replace(is_shut=True)
                 checks.append(shut_check(error))
@@ -338,6 +336,11 @@ class Connecting:
 
     def _gateway(self, http: HttpClient, instance: str, wish: ConnectWish) -> _Gateway:
         settings = self._live.for_instance(instance).gateway
+        if self._live.gateway(instance) is None and not wish.api_key:
+            raise Conflict(
+                f"The key of {instance}'s gateway cannot be opened, or a setting of it is not in force, and another "
+                "key is not sent there. See `majlis secrets` and `majlis doctor`, or give the key anew: --api-key -."
+            )
         kind: GatewayKind[GatewaySettings] = GATEWAYS[settings.kind]
         if wish.gateway or wish.api_key:
             kind = kind if kind.sets_webhooks else _that_sets_webhooks()
@@ -413,18 +416,39 @@ class Connecting:
             changes["gateway.base_url"] = wish.gateway
         if wish.api_key:
             changes["gateway.api_key"] = wish.api_key
-        await self._settings_of_tenants().change(instance, changes, (), by, "connect")
+        await self._settings_of_tenants().change(instance, changes, (), by, WHY)
 
-    async def _make_token(self, instance: str, by: str) -> None:
+    async def _keep_token(self, instance: str, token: str, by: str) -> None:
         """Other daemons know it a moment later."""
-        await self._settings_of_tenants().change(
-            instance, {"ingress.token": secrets.token_urlsafe(32)}, (), by, "connect"
-        )
+        await self._settings_of_tenants().change(instance, {"ingress.token": token}, (), by, WHY)
         with trio.move_on_after(IN_FORCE_SECONDS):
-            while not self._own_token(instance):  # noqa: ASYNC110 - settings in force are read, they tell nobody
+            while self._own_token(instance) != token:  # noqa: ASYNC110 - settings in force are read, they tell nobody
                 await trio.sleep(0.05)
-        if not self._own_token(instance):
+        if self._own_token(instance) != token:
             raise Conflict("The token that was made for the instance is not in force yet: try again.")
+
+    async def _guard(
+        self, http: HttpClient, gateway: _Gateway, instance: str, found: Looked, token: str, by: str
+    ) -> Check:
+        """Have an open door ask for the instance's token. Law 8."""
+        if not found.proven:
+            detail = "the door does not ask for it: whether it arrives could not be proven from here"
+            return Check(name="token", state="warning", detail=detail)
+        await self._keep_token(instance, token, by)
+        way = WayHere(http, self._door.witness, gateway.setup, instance)
+        check, _ = await way.prove(found.shall.url, {"apikey": token}, patient=True)
+        if check.state != "problem":
+            return Check(name="token", state="ok", detail="the door asks for it from now on")
+        why = f"{WHY}: the token does not arrive"
+        await self._settings_of_tenants().change(instance, {}, ("ingress.token",), by, why)
+        detail = f"taken back, because what comes by this address is refused with it: {check.detail}"
+        advice = "Have what stands before Majlis pass the header apikey on, and connect again."
+        return Check(name="token", state="warning", detail=detail, advice=advice)
+
+    @property
+    def _is_open(self) -> bool:
+        """The door asks for no token, but for those of instances that have one."""
+        return self._live.configured.ingress.auth.mode_in_force == "none"
 
     async def _keep_way_back(
         self, instance: str, found: Looked, wish: ConnectWish, by: str
@@ -441,7 +465,7 @@ class Connecting:
         if not changes or (self._tenants is None and not wish.passthrough):
             return ()
         try:
-            await self._settings_of_tenants().change(instance, changes, (), by, "connect")
+            await self._settings_of_tenants().change(instance, changes, (), by, WHY)
         except Conflict as error:
             if wish.passthrough:
                 raise
@@ -463,16 +487,7 @@ class Connecting:
         if found.is_shut and (kept := found.connection) is not None:
             await self._stored.remember(instance, kept.key_id, kept.former, found.shall.url, by)
             return
-        sealer = await trio.to_thread.run_sync(self._keys.to_seal)
-        sealed = sealer.seal(instance, SETTING, msgspec.to_builtins(found.former))
-        await self._stored.remember(instance, sealed.key_id, sealed.box, found.shall.url, by)
-
-    async def _former(self, connection: ConnectedInstance) -> Webhook | None:
-        """Raises: CannotOpen, KeyFileUnfit."""
-        sealer = await trio.to_thread.run_sync(self._keys.to_open)
-        sealed = Sealed(connection.key_id, connection.former)
-        opened = sealer.open(connection.instance, SETTING, sealed)
-        return msgspec.convert(opened, Webhook | None)
+        await self._former.remember(instance, found.former, found.shall.url, by)
 
     async def _restore(
         self,

@@ -106,6 +106,7 @@ async def peer_checks(
                 partial(_gateway, http, name, own.gateway, sends.get(name), connected.get(name, "")),
             )
             for name, own in declared.items()
+            if _is_meant(in_force, name)
         ),
         *(
             Ask(
@@ -120,11 +121,17 @@ async def peer_checks(
                 ),
             )
             for name in others.names
+            if _is_meant(in_force, name)
         ),
     ]
     if not (declared or others.names):
         asks.append(Ask(f"gateway of {UNDECLARED}", partial(_default_gateway, http, of_others.gateway)))
     return [*budgets, *await _side_by_side(asks), *_left_out(others)]
+
+
+def _is_meant(in_force: Settings | LiveSettings, instance: str) -> bool:
+    """Whether its gateway is known with its key: another key must not go there. Other checks name the instance."""
+    return isinstance(in_force, Settings) or in_force.gateway(instance) is not None
 
 
 async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:

@@ -25,7 +25,7 @@ from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
 from daemon.tenants import Tenants
-from daemon.tenants.keys import canonical
+from daemon.tenants.keys import canonical, sends_away
 from daemon.web.http1 import Response, json_response
 
 _NUMBERS = ("escalation.notify_numbers", "contacts.ignore", "contacts.allow")
@@ -259,6 +259,7 @@ async def _page(settings: SettingsInForce, call: AdminCall, asked: ConfigQuery) 
 
 async def _set(settings: SettingsInForce, call: AdminCall, asked: SettingChange) -> Response:
     """Change a setting while the daemon runs."""
+    _insist(call, asked.key)
     instance = asked.instance or None
 
     async def record(value: Any) -> None:
@@ -271,12 +272,18 @@ async def _set(settings: SettingsInForce, call: AdminCall, asked: SettingChange)
 
 async def _unset(settings: SettingsInForce, call: AdminCall, asked: SettingChange) -> Response:
     """Drop what was set at run time, so that the daemon's value or config.yaml applies again."""
+    _insist(call, asked.key)
     instance = asked.instance or None
 
     async def record() -> None:
         await call.audit("settings.unset", f"{full_key(asked.key)}, {_place(instance)}")
 
     return json_response(200, await settings.unset(asked.key, instance, call.who, record))
+
+
+def _insist(call: AdminCall, written: str) -> None:
+    if sends_away(key := canonical(written)):
+        call.insist("admin", f"{key}, where keys and messages are sent,")
 
 
 def _place(instance: str | None) -> str:

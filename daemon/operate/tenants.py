@@ -14,13 +14,16 @@ from daemon.config.in_force import InForce
 from daemon.config.load import MASK
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.pauses import PauseBoard
+from daemon.forwarding.store import ForwardStore, Queue
+from daemon.ledger.connections import ConnectedInstance, Connections
 from daemon.operate.call import AdminCall, iso
+from daemon.operate.connect_checks import shown_address
 from daemon.operate.parameters import InstanceName, Parameters
 from daemon.operate.route import Route
 from daemon.operate.settings import shown
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference
-from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key
+from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key, sends_away
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
@@ -64,6 +67,23 @@ class InstanceValue(msgspec.Struct, frozen=True, kw_only=True):
     kind: KeyKind
 
 
+class InstanceConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """What `majlis instance connect` set at its gateway; whether it still stands there, `majlis doctor` asks."""
+
+    connected: bool
+    url: str = ""
+    """Where the gateway posts."""
+    set_at: str = ""
+    set_by: str = ""
+
+
+class InstanceForwards(msgspec.Struct, frozen=True, kw_only=True):
+    """Its webhooks that are forwarded to where they went before Majlis."""
+
+    waiting: int = 0
+    dead: int = 0
+
+
 class InstancePage(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     version: int
@@ -73,6 +93,8 @@ class InstancePage(msgspec.Struct, frozen=True, kw_only=True):
     """`declared` in config.yaml, or `stored` in the database alone."""
     held: str = ""
     """Why nothing is sent for it now; empty: it is not held."""
+    connection: InstanceConnection
+    forwards: InstanceForwards
     values: list[InstanceValue]
 
 
@@ -150,10 +172,19 @@ class Restoring(OneBook, frozen=True, kw_only=True):
 class InstanceBook:
     """Shows instances to operators, and changes them for them."""
 
-    def __init__(self, tenants: Tenants, live: LiveSettings, pauses: PauseBoard) -> None:
+    def __init__(
+        self,
+        tenants: Tenants,
+        live: LiveSettings,
+        pauses: PauseBoard,
+        connections: Connections,
+        forwards: ForwardStore,
+    ) -> None:
         self._tenants = tenants
         self._live = live
         self._pauses = pauses
+        self._connections = connections
+        self._forwards = forwards
 
     async def list(self) -> InstanceList:
         return InstanceList(
@@ -184,6 +215,8 @@ class InstanceBook:
             changed_by=found.version.made_by,
             origin=self._origin(name),
             held=self._pauses.held(name),
+            connection=_connection(await self._connections.of(name)),
+            forwards=_forwards(await self._forwards.queues(name)),
             values=[
                 InstanceValue(
                     key=one.key,
@@ -216,6 +249,9 @@ class InstanceBook:
         if not body.set and not body.unset:
             raise Conflict(f"Name what to change: `majlis instance set {shlex.quote(name)} KEY=VALUE`.")
 
+        if away := [key for key in map(canonical, (*body.set, *body.unset)) if sends_away(key)]:
+            call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
+
         async def record() -> None:
             await call.audit("instance.set", _target(name, body.set, body.unset))
 
@@ -238,6 +274,21 @@ class InstanceBook:
 
     def _origin(self, name: str) -> str:
         return "declared" if name in self._live.configured.instances else "stored"
+
+
+def _connection(found: ConnectedInstance | None) -> InstanceConnection:
+    if found is None:
+        return InstanceConnection(connected=False)
+    return InstanceConnection(
+        connected=True, url=shown_address(found.ours[0]), set_at=iso(found.set_at), set_by=found.set_by
+    )
+
+
+def _forwards(queues: Iterable[Queue]) -> InstanceForwards:
+    found = list(queues)
+    return InstanceForwards(
+        waiting=sum(queue.waiting for queue in found), dead=sum(queue.dead for queue in found)
+    )
 
 
 def _target(name: str, to_set: Iterable[str], to_unset: Iterable[str]) -> str:

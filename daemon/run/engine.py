@@ -52,6 +52,7 @@ from daemon.observe.store_watch import StoreWatch
 from daemon.operate.checks import Check, DoctorReport, contained
 from daemon.operate.doctor import examine
 from daemon.operate.engine_checks import engine_checks
+from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.peer_checks import Known
 from daemon.operate.secrets import SealedSecrets
 from daemon.operate.store_checks import postgres_checks, redis_checks
@@ -60,7 +61,7 @@ from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
 from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.run import peers
-from daemon.run.answering import Answering, wall_ms
+from daemon.run.answering import Answering, secret_keys, wall_ms
 from daemon.run.lifecycle import CannotStart
 from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
@@ -114,6 +115,7 @@ class Parts:
         self.upkeep = Upkeep(self._redis, settings.partitions)
         self.records = Records(self.db)
         self.connections = Connections(self.db)
+        self.former = FormerWebhooks(self.connections, secret_keys(settings))
         # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
         # made last, and these callables find it when there is a message.
         self._recent = Lately[str](MAX_RECENT)
@@ -149,6 +151,7 @@ class Parts:
             settings=lambda instance: live.for_instance(instance).passthrough,
             exists=self._exists,
             hop=lambda: hop_name(feed.install_id),
+            held=self.answering.pauses.held,
         )
         self.forwarder = Forwarder(self.forwards, self._forwards_http, around, feed)
         self._numbers = InstanceNumbers(self.records, known, feed)
@@ -301,8 +304,7 @@ class Parts:
             return await engine_checks(self._settings, self._redis, self.db)
 
         async def secrets() -> Iterable[Check]:
-            await trio.lowlevel.checkpoint()
-            return SealedSecrets(self.answering.secrets).checks()
+            return await SealedSecrets(self.answering.secrets, self.former).checks()
 
         asks = {"redis": redis, "postgres": postgres, "engines": engines, "secrets": secrets}
         return [check for name, ask in asks.items() for check in await contained(name, ask)]

@@ -48,7 +48,6 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
-from daemon.run.answering import secret_keys
 from daemon.run.engine import Parts
 from daemon.sweep.view import SweepView
 
@@ -100,9 +99,7 @@ def operating(
     live, run_time = parts.live, answering.run_time
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
-    connecting = Connecting(
-        live, records, parts.connections, secret_keys(settings), connect_door, parts.tenants
-    )
+    connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
@@ -120,12 +117,12 @@ def operating(
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants),
-        SealedSecrets(answering.secrets),
+        SealedSecrets(answering.secrets, parts.former),
         Audit(records),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
-        InstanceBook(parts.tenants, live, pauses),
+        InstanceBook(parts.tenants, live, pauses, parts.connections, parts.forwards),
         DeclaredInstances(parts.tenants),
         ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
         ConnectionBoard(

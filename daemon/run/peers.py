@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import trio
 
+from actors.errors import ResponderHeld
 from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import ResponderSettings, Settings
 from daemon.controls.live_settings import LiveSettings
@@ -31,6 +32,8 @@ from daemon.responders.lessons import Lessons
 from daemon.responders.router import Chosen, ProviderRouter, RoutedResponder, Seat
 from daemon.schema.in_use import InUse
 from daemon.web.client import HttpClient
+
+HELD = "instance_held"
 
 
 def gateways(live: LiveSettings, tools: Tools, chats: Chats) -> Gateway:
@@ -156,6 +159,10 @@ def responders(
         shown[:] = [_Shown(breakers.of(asked), name) for asked, name in users.items()]
 
     def chosen(instance: str) -> Chosen[ResponderSettings]:
+        if live.lacks_secret(
+            instance, "responder"
+        ):  # also of a turn that began before, and of a draft that is tried
+            raise ResponderHeld(HELD)
         return Chosen(live.for_instance(instance).responder, live.terms(instance).cache_scope)
 
     live.follow(changed)

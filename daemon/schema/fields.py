@@ -41,6 +41,11 @@ def section(value: object) -> object:
     return {} if value is None else value
 
 
+def meant_by_false(word: str) -> BeforeValidator:
+    """YAML reads `off` and `NO` without quotes as false; where they are words, they are meant as they stand."""
+    return BeforeValidator(lambda value: word if value is False else value)
+
+
 Seconds = Annotated[float, BeforeValidator(number), Field(gt=0, strict=True, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, BeforeValidator(number), Field(ge=0, strict=True, allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(number), Field(ge=1, strict=True)]

@@ -57,7 +57,11 @@ _GATEWAY_AWAY = ("unreachable", "connection_closed", "instance_not_loaded", "lic
 
 
 class Rest(Protocol):
-    """A pause, as operators set it."""
+    """A pause, as operators set it, or that the instance is held."""
+
+    @property
+    def held(self) -> str:
+        """Why; empty: it is an operator's pause."""
 
     @property
     def since(self) -> datetime: ...
@@ -364,6 +368,10 @@ class Sweeper:
             self._pace,
         )
         pause = self._around.paused(name)
+        if pause is not None and pause.held:
+            return (
+                None  # its key may be missing; and what comes meanwhile is owed an answer, unlike in a pause
+            )
         if pause is not None:
             # What came before the pause is still owed an answer; what comes while it lasts is not looked for.
             result = None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daemon.config import ConfigError
-from daemon.tenants.keys import is_key, kind_of
+from daemon.tenants.keys import canonical, is_key, kind_of
 
 MAX_DEPTH = 12
 
@@ -24,7 +24,7 @@ def flattened(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    key = ".".join(path)
+    key = canonical(".".join(path))
     if len(path) > MAX_DEPTH:
         raise ConfigError(f"{'.'.join(path[:3])}…: is nested too deeply")
     if path and is_key(key):

@@ -127,6 +127,14 @@ def kind_of(key: str) -> KeyKind:
     raise ConfigError(f"{key}: unknown key; {hint}")
 
 
+def sends_away(key: str) -> bool:
+    """Whether it is a key or token, or says where such, texts or numbers are sent: for level admin alone."""
+    return is_secret(key) or key.rpartition(".")[2] in _WHERE_TO
+
+
+_WHERE_TO = frozenset({"allowed_origins", "base_url", "notify_numbers", "webhook_url"})
+
+
 def read(key: str, value: object) -> object:
     """A value as a person typed it, or as JSON: text is read as YAML where the key takes more than text.
 

@@ -148,6 +148,7 @@ def _adds(page: Page, gateway: FakeEvolution) -> None:
     assert form.get_by_label("Prompt").evaluate("node => getComputedStyle(node).direction") == "rtl"
     form.get_by_label("Mode", exact=True).select_option("shadow")
     expect(form.get_by_text("sends nothing")).to_be_visible()
+    form.get_by_label("How its messages come and go").select_option("evolution")
     form.get_by_label("Gateway key").fill("gateway-key")
     address = form.get_by_label("Gateway address")
     address.fill("evolution")

@@ -34,7 +34,6 @@ from actors.identity import Conversation
 from actors.messages import Answer, Message, Prompt, Receipt
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
-from daemon.config.secret_keys import KEY_BYTES
 from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
@@ -81,6 +80,7 @@ from daemon.operate.doctor import Doctor
 from daemon.operate.drafts import Drafts
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.forwards import ForwardDesk
 from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
@@ -245,7 +245,8 @@ class Operators:
         self.fences: Mapping[int, int] = {}
         self.live = LiveSettings(self.settings)
         self.pauses = PauseBoard(self.records, self.feed)
-        self.secrets = Secrets(SecretRows(self.db), SecretKeys(SEALING_KEYS), self.pauses.hold, self.feed)
+        self.secret_keys = SecretKeys(SEALING_KEYS)
+        self.secrets = Secrets(SecretRows(self.db), self.secret_keys, self.pauses.hold, self.feed)
         self.run_time = RunTime(self.records, NODE)
         self.pauses.hold({})  # as after the first reading
         self.run_time.follow(self.secrets.take)
@@ -289,7 +290,6 @@ class Operators:
         self.stop = Stop()
         self.witness = Witness(self.prove)
         self.listen = "127.0.0.1:8080"
-        self.secret_keys = SecretKeys((b"k" * KEY_BYTES,))
 
     def _wire(self) -> None:
         feed, health, records, label = self.feed, self.health, self.records, self.feed.label
@@ -350,13 +350,9 @@ class Operators:
         )
         self.connections = Connections(self.db)
         door = ConnectDoor(lambda: self.listen, self.witness, HttpClient)
-        self.connecting = Connecting(
-            self.live,
-            records,
-            self.connections,
-            self.secret_keys,
-            door,  # the shared token is shown
-        )
+        self.former = FormerWebhooks(self.connections, self.secret_keys)
+        # Without the store of settings: the shared token is shown.
+        self.connecting = Connecting(self.live, records, self.connections, self.former, door)
         self.connection_board = ConnectionBoard(
             self.connecting,
             self.connections,
@@ -370,7 +366,9 @@ class Operators:
         self.in_force = SettingsInForce(
             self.live, self.stored_settings, self.stored_flags, records, self.tenants
         )
-        self.book = InstanceBook(self.tenants, self.live, self.pauses)
+        self.book = InstanceBook(
+            self.tenants, self.live, self.pauses, self.connections, ForwardStore(self.db, NODE)
+        )
         self.letters = DeadLetters(records, self._append, label, feed)
         self.forwards = ForwardDesk(ForwardStore(self.db, NODE), feed, lambda: None)
         self.api = self.with_levels(None)
@@ -382,7 +380,7 @@ class Operators:
             self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters, self.forwards,
             self.connection_board,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, self.book,
-            SealedSecrets(self.secrets), DeclaredInstances(self.tenants), Doctor(self._examine),
+            SealedSecrets(self.secrets, self.former), DeclaredInstances(self.tenants), Doctor(self._examine),
             Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip

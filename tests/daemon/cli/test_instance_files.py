@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -24,6 +25,10 @@ instances:
     ingress: {token: {from_env: DATES_TOKEN}}
     gateway: {api_key: {from_file: dates.key}}
   tiles: {mode: shadow}
+"""
+WORDS = """
+instances:
+  fjord: {mode: off, country: NO, model: small}
 """
 
 
@@ -76,22 +81,35 @@ def test_a_file_is_shown_applied_once_and_comes_back_unchanged(
     assert "-Be short." in changed and "+Be kind." in changed and "1 to change, 1 unchanged" in changed
 
     out = tmp_path / "export.yaml"
+    out.touch(0o644)
     majlis("instance", "export", "dates", "tiles", "-o", str(out))
     text = out.read_text()
     assert out.stat().st_mode & 0o777 == 0o600
     tree = yaml.safe_load(text)["instances"]
     assert tree["dates"]["gateway"]["api_key"] == {"from_env": "INSTANCE_DATES_GATEWAY_API_KEY"}
     assert "prompt: |\n" in text
+    kept = majlis("instance", "apply", "-f", str(out), "--yes").out
+    assert kept == "nothing changes: 2 unchanged\n2 secrets left as stored: the variables are not set\n"
     monkeypatch.setenv("INSTANCE_DATES_GATEWAY_API_KEY", f"key-{SECRET}")
-    refused = majlis("instance", "apply", "-f", str(out), "--yes")
-    assert (
-        refused.status == 2
-        and "dates: ingress.token: the environment has no INSTANCE_DATES_INGRESS_TOKEN" in refused.err
-    )
     monkeypatch.setenv("INSTANCE_DATES_INGRESS_TOKEN", f"other-{SECRET}")
-    assert "nothing changes: 2 unchanged" in majlis("instance", "apply", "-f", str(out), "--yes").out
+    assert majlis("instance", "apply", "-f", str(out), "--yes").out == "nothing changes: 2 unchanged\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(text.replace("  dates:", "  elsewhere:")))
+    monkeypatch.delenv("INSTANCE_DATES_INGRESS_TOKEN")
+    refused = majlis("instance", "apply", "-f", "-", "--yes")
+    assert refused.status == 2, refused
+    assert "elsewhere: ingress.token: the environment has no INSTANCE_DATES_INGRESS_TOKEN" in refused.err
     for written in (shown, again, changed, text, refused.err, stored(door)):
         assert SECRET not in written
+
+
+def test_words_that_yaml_has_for_false_are_meant_as_they_stand(
+    door: DoorInThread, majlis: Typed, file: Path
+) -> None:
+    file.write_text(WORDS)
+    shown = majlis("instance", "apply", "-f", str(file), "--yes").out
+    assert "1 instance applied" in shown, shown
+    own = door.operators.live.for_instance("fjord")
+    assert (own.mode, own.country, own.responder.providers[0].model) == ("off", "NO", "small")
 
 
 def test_one_fault_and_nothing_is_done(door: DoorInThread, majlis: Typed, file: Path) -> None:

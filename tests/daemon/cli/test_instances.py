@@ -129,3 +129,11 @@ def test_a_value_is_read_from_standard_input_and_a_removal_asks(
     screen = on_a_terminal(monkeypatch)
     majlis("instance", "show", "acme", "prompt")
     assert max(map(len, screen.lines)) <= 80
+
+
+def test_a_key_on_the_command_line_is_stored_and_warned_of(door: DoorInThread, majlis: Typed) -> None:
+    majlis("instance", "add", "keyed")
+    done = majlis("instance", "set", "keyed", "gateway.api_key=canary-7391", "batching.window_seconds=4")
+    assert done.status == 0 and "gateway.api_key=- asks for it" in done.err
+    assert "canary-7391" not in done.out + done.err
+    assert "command line" not in majlis("instance", "set", "keyed", "batching.window_seconds=5").err

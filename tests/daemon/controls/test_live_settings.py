@@ -72,3 +72,11 @@ def test_the_address_of_a_webhook_is_that_in_force() -> None:
     ]
     assert live.webhook("a", "config:of.a.later.version") is None
     assert live.terms("a").has_notify_webhook
+
+
+def test_a_gateway_whose_key_stays_shut_is_nobodys() -> None:
+    """What is in force there is another one's key, and must not go to its address."""
+    live = LiveSettings(CONFIGURED)
+    live.put(for_daemon(CONFIGURED, ()), {}, {"acme": {"gateway.api_key"}, "demo": {"ingress.token"}})
+    assert live.gateway("acme") is None and live.gateway("demo") is not None
+    assert live.lacks_secret("demo", "ingress") and not live.lacks_secret("acme", "responder")

@@ -43,11 +43,13 @@ class Room:
         self.feed.set_install_id(INSTALL)
         self.settings: dict[str, PassthroughSettings] = {}
         self.removed: set[str] = set()
+        self.held: dict[str, str] = {}
         self.bounds = (PLENTY, PLENTY)
         around = Outside(
             settings=lambda name: self.settings.get(name, PassthroughSettings()),
             exists=self._exists,
             hop=lambda: hop_name(INSTALL),
+            held=lambda name: self.held.get(name, ""),
             draw=lambda: 0.5,
         )
         self.forwarder = Forwarder(self.store, http, around, self.feed, poll_seconds=0.05)
@@ -332,6 +334,28 @@ async def test_without_an_address_it_waits_and_of_a_removed_instance_it_is_dead(
     await room.world.db.fetch("UPDATE majlis_forwards SET dead_at = now() - interval '31 days'")
     assert await room.store.forget() == 2
     assert not await room.store.queues()
+
+
+async def test_while_it_is_held_nothing_is_forwarded_and_no_attempt_is_used_up(
+    room: Room, old: OldSystem
+) -> None:
+    room.send_to(old)
+    room.held["acme"] = "its passthrough.api_key cannot be opened"
+    await room.take(payload(1))
+    async with room.running():
+
+        async def is_held() -> bool:
+            return [one.reason for one in await room.store.listed("acme", dead=False, limit=9)] == [
+                "instance_held"
+            ]
+
+        with trio.fail_after(patience.PATIENCE_SECONDS):
+            while not await is_held():  # noqa: ASYNC110 - as patience
+                await trio.sleep(0.02)
+        assert old.taken() == [] and [one.tries for one in await room.store.listed("acme", False, 9)] == [0]
+        room.held.clear()
+        await room.let_come_due()
+        await wait_for(old, 1)
 
 
 def test_a_webhook_that_was_forwarded_already_is_known(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from actors.identity import Conversation
 from actors.messages import Message
 from daemon.config import load
 from daemon.config.run_time import for_daemon
-from daemon.config.secret_keys import KEY_BYTES
+from daemon.config.secret_keys import KEY_BYTES, key_id
 from daemon.gateways.evolution.payload import WANTED_EVENTS, parse_webhook
 from daemon.gateways.webhook_setup import SetupFailed
-from daemon.ingress.access import Allows, Authorize, SharedToken
+from daemon.ingress.access import Allows, Authorize, SharedToken, open_door
 from daemon.ingress.counters import IngressObservers
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
@@ -30,12 +30,13 @@ from daemon.ingress.witness import Prove
 from daemon.operate.call import Caller
 from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish, Looked
 from daemon.operate.connections import ConnectBody, ConnectView, DisconnectBody
+from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.tenants.secret_keys import SecretKeys
 from daemon.web.client import HttpClient
 from daemon.web.http1 import Peer, Request, Response, json_response
 from tests.daemon.web.http1.support import serving
 from tests.support.gateway_server import FakeEvolution, Fault
-from tests.support.operators import Operators, open_operators
+from tests.support.operators import SEALING_KEYS, Operators, open_operators
 
 TOKEN, OTHER_TOKEN = "door-token-4711", "door-token-4712"
 HEARD_FIELDS = ("url", "headers", "enabled", "events", "webhookByEvents", "webhookBase64")
@@ -403,6 +404,9 @@ class StoredSettings:
         for key, value in changes.items():
             section, _, inner = key.rpartition(".")
             (own.setdefault(section, {}) if section else own)[inner] = value
+        for key in unset:
+            section, _, inner = key.rpartition(".")
+            del own[section][inner]
         self._config.write_text(json.dumps(tree))
         self._operators.live.put(for_daemon(load(self._config, environment={}), ()), {})
 
@@ -414,7 +418,7 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
     stored = StoredSettings(operators, tmp_path / "own.yaml")
     door = ConnectDoor(lambda: operators.listen, operators.witness, HttpClient)
     connecting = Connecting(
-        operators.live, operators.records, operators.connections, operators.secret_keys, door, stored
+        operators.live, operators.records, operators.connections, operators.former, door, stored
     )
     wish = ConnectWish(gateway=gateway.url, api_key=gateway.api_key)
 
@@ -438,7 +442,11 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
     (of_gateway, *_, of_token, _) = stored.changes
     assert of_gateway == (
         "other",
-        {"gateway.kind": "evolution", "gateway.base_url": gateway.url, "gateway.api_key": gateway.api_key},
+        {
+            "gateway.kind": "evolution",
+            "gateway.base_url": gateway.url,
+            "gateway.api_key": gateway.api_key,
+        },
     )
     assert of_token == ("other", {"ingress.token": token()}) and len(token()) >= 32
     assert stands(gateway, "other")["headers"] == {"apikey": token()}
@@ -451,7 +459,7 @@ async def test_whoever_had_the_messages_can_have_them_again(
     stored = StoredSettings(operators, tmp_path / "own.yaml")
     door = ConnectDoor(lambda: operators.listen, operators.witness, HttpClient)
     connecting = Connecting(
-        operators.live, operators.records, operators.connections, operators.secret_keys, door, stored
+        operators.live, operators.records, operators.connections, operators.former, door, stored
     )
 
     async def connect(**wish: Any) -> tuple[Looked, bool]:
@@ -480,17 +488,69 @@ async def test_whoever_had_the_messages_can_have_them_again(
         assert not with_nobody.is_answered, "there is nobody to forward to"
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_an_open_door_asks_for_the_token_only_when_the_gateway_shows_it_and_it_arrives(
+    migrated_postgres_dsn: str, gateway: FakeEvolution, tmp_path: Path, arrives: bool
+) -> None:
+    """I1: the gateway never repeats what is refused for its token, so nothing is refused while it is connected."""
+    known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
+    (tmp_path / "own.yaml").write_text(json.dumps({"gateway": known, "instances": {"demo": {}}}))
+    settings = load(tmp_path / "own.yaml", environment={})
+    async with open_operators(migrated_postgres_dsn, settings) as operators:
+        await operators.records.register_instances(["demo"])
+        await connected_at_an_open_door(operators, gateway, arrives)
+
+
+async def connected_at_an_open_door(operators: Operators, gateway: FakeEvolution, arrives: bool) -> None:
+    """With the real store of settings."""
+    await operators.changes.look()
+    door = ConnectDoor(lambda: operators.listen, operators.witness, HttpClient)
+    connecting = Connecting(
+        operators.live, operators.records, operators.connections, operators.former, door, operators.tenants
+    )
+    shown_when_asked_for: list[str] = []
+
+    def authorize(request: Request) -> Allows | None:
+        """As `DoorTokens` of an open door; where the token does not arrive, a proxy took it away."""
+        tokens = operators.live.for_instance("demo").ingress.token
+        if not tokens:
+            return open_door(request)
+        webhook = gateway.webhook_of("demo")
+        shown_when_asked_for.append(str(webhook and webhook["headers"]))
+        return SharedToken([tokens[0].get_secret_value()])(request) if arrives else None
+
+    async with majlis(operators, authorize=authorize) as url:
+        wish = ConnectWish(url=url, gateway=gateway.url, api_key=gateway.api_key)
+        found = await connecting.look("demo", wish)
+        assert found.proven
+        done, stands_now = await connecting.connect("demo", wish, connecting.fingerprint(found.now), "uid 0")
+    assert stands_now
+    token = json.loads(json.dumps(stands(gateway)["headers"]))["apikey"]
+    assert shown_when_asked_for and all(token in shown for shown in shown_when_asked_for)
+    assert (operators.live.for_instance("demo").ingress.token is not None) is arrives
+    state = "ok" if arrives else "warning"
+    assert [check.state for check in done.checks if check.name == "token"][-1] == state
+    (latest, _), *_ = await operators.tenants.history("demo", 1)
+    assert latest.why.startswith("connect") and latest.made_by == "uid 0"
+    assert ("ingress.token" in latest.state.secrets) is arrives and "gateway.api_key" in latest.state.secrets
+    assert token not in str(latest.state) and gateway.api_key not in str(latest.state)
+
+
 async def test_changed_keys_seal_what_is_remembered_anew(
     operators: Operators, gateway: FakeEvolution
 ) -> None:
     async with majlis(operators) as door:
         await connected(operators, door)
-    both = SecretKeys((b"n" * KEY_BYTES, b"k" * KEY_BYTES))
+    both = SecretKeys((b"n" * KEY_BYTES, SEALING_KEYS[0]))
     of = operators.connections
     live, records, ways = operators.live, operators.records, ConnectDoor(str, operators.witness, HttpClient)
-    assert await Connecting(live, records, of, both, ways).reseal() == 0
-    assert await Connecting(live, records, of, SecretKeys((b"o" * KEY_BYTES,)), ways).reseal() == 1
-    new = Connecting(live, records, of, SecretKeys((b"n" * KEY_BYTES,)), ways)
+    assert list(await FormerWebhooks(of, SecretKeys((b"o" * KEY_BYTES,))).shut()) == ["demo"]
+    rotating = FormerWebhooks(of, both)
+    assert await rotating.reseal() == (1, {}) and await rotating.reseal() == (0, {})
+    lost = FormerWebhooks(of, SecretKeys((b"o" * KEY_BYTES,)))
+    assert (await lost.reseal()).shut.keys() == {"demo"}
+    assert await rotating.by_key() == {key_id(b"n" * KEY_BYTES): 1}
+    new = Connecting(live, records, of, FormerWebhooks(of, SecretKeys((b"n" * KEY_BYTES,))), ways)
     assert (await new.give_back("demo", force=False, confirm=True)).ended == "given_back"
     assert stands(gateway) == FORMER
 

@@ -20,9 +20,11 @@ PLAIN = "canary-secret-7391"
 KEEP = "SELECT majlis_keep_secrets($1, $2::jsonb, '[]')"
 
 
-async def ask(operators: Operators, method: str, path: str, level: Any = "admin") -> tuple[int, Any]:
+async def ask(
+    operators: Operators, method: str, path: str, level: Any = "admin", body: bytes = b""
+) -> tuple[int, Any]:
     segments = tuple(path.partition("?")[0].removeprefix("/").split("/"))
-    request = Request(method, path, segments, {}, {}, b"", Peer("", uid=0, pid=7))
+    request = Request(method, path, segments, {}, {}, body, Peer("", uid=0, pid=7))
     answer = await operators.api.answer(request, Caller(level))
     assert PLAIN.encode() not in answer.body
     return answer.status, json.loads(answer.body)
@@ -41,20 +43,20 @@ async def test_keys_are_named_and_what_stays_shut_is_held_until_it_opens(migrate
         status, page = await ask(operators, "GET", "/v1/secrets", "read")
         assert status == 200
         assert page["keys"] == [
-            {"id": key_id(OURS), "secrets": 2, "is_here": True, "seals": True},
-            {"id": key_id(OLD), "secrets": 0, "is_here": True, "seals": False},
-            {"id": key_id(LOST), "secrets": 1, "is_here": False, "seals": False},
+            {"id": key_id(OURS), "secrets": 2, "webhooks": 0, "is_here": True, "seals": True},
+            {"id": key_id(OLD), "secrets": 0, "webhooks": 0, "is_here": True, "seals": False},
+            {"id": key_id(LOST), "secrets": 1, "webhooks": 0, "is_here": False, "seals": False},
         ]
         assert [(one["instance"], one["key"]) for one in page["shut"]] == [("lost", "gateway.api_key")]
         _, now = await ask(operators, "GET", "/v1/status", "read")
         assert [pause["instance"] for pause in now["pauses"]] == ["lost"]
         assert "cannot be opened" in now["pauses"][0]["held"]
-        (check,) = SealedSecrets(operators.secrets).checks()
+        (check,) = await SealedSecrets(operators.secrets, operators.former).checks()
         assert check.state == "problem" and "lost" in check.detail and "acme" not in check.detail
 
         await store(operators, OURS, "lost")
         await operators.run_time.refresh()
-        assert SealedSecrets(operators.secrets).checks() == []
+        assert await SealedSecrets(operators.secrets, operators.former).checks() == []
         _, now = await ask(operators, "GET", "/v1/status", "read")
         assert now["pauses"] == []
 
@@ -80,3 +82,52 @@ async def test_everything_is_sealed_anew_and_the_audit_says_who(migrated_postgre
         ]
         _, again = await ask(operators, "POST", "/v1/secrets/rotate")
         assert (again["resealed"], again["left"]) == (0, 0)
+
+
+async def test_who_may_not_see_numbers_sends_neither_keys_nor_messages_elsewhere(
+    migrated_postgres_dsn: str,
+) -> None:
+    """A level that may not see a key must not have it posted to an address of its own choice."""
+    async with open_operators(migrated_postgres_dsn) as operators:
+        await operators.run_time.refresh()
+        await operators.changes.look()
+        assert (await ask(operators, "POST", "/v1/instances/shop/add", body=b"{}"))[0] == 200
+        for change in (
+            {"set": {"gateway.base_url": "http://stranger.example"}},
+            {"set": {"model": "m", "responder.providers.0.base_url": "http://stranger.example"}},
+            {"set": {"passthrough.url": "http://stranger.example"}},
+            {"unset": ["ingress.token"]},
+        ):
+            body = json.dumps(change).encode()
+            status, refusal = await ask(operators, "POST", "/v1/instances/shop/set", "operate", body)
+            assert status == 403 and "needs level admin" in refusal["message"], change
+        path = "/v1/config/gateway.base_url"
+        body = b'{"value": "http://stranger.example"}'
+        assert (await ask(operators, "POST", f"{path}/set", "operate", body))[0] == 403
+        body = b'{"set": {"mode": "shadow"}}'
+        assert (await ask(operators, "POST", "/v1/instances/shop/set", "operate", body))[0] == 200
+
+
+async def test_a_page_of_an_instance_says_that_it_is_held_and_where_its_webhook_was_set(
+    migrated_postgres_dsn: str,
+) -> None:
+    async with open_operators(migrated_postgres_dsn) as operators:
+        await operators.run_time.refresh()
+        await operators.changes.look()
+        assert (await ask(operators, "POST", "/v1/instances/shop/add", body=b"{}"))[0] == 200
+        _, page = await ask(operators, "GET", "/v1/instances/shop", "read")
+        assert page["held"] == "" and page["forwards"] == {"waiting": 0, "dead": 0}
+        assert page["connection"]["connected"] is False
+
+        await store(operators, LOST, "shop")
+        await operators.former.remember("shop", None, f"http://here/webhook/shop?x={PLAIN}", "uid 0")
+        await operators.db.fetch(
+            "INSERT INTO majlis_forward_queues (instance, waiting, waiting_bytes, dead, dead_bytes)"
+            " VALUES ('shop', 2, 9, 1, 9)"
+        )
+        await operators.run_time.refresh()
+        _, page = await ask(operators, "GET", "/v1/instances/shop", "read")
+        assert "its gateway.api_key cannot be opened" in page["held"]
+        assert page["connection"]["url"] == "http://here/webhook/shop?…"
+        assert (page["connection"]["connected"], page["connection"]["set_by"]) == (True, "uid 0")
+        assert page["forwards"] == {"waiting": 2, "dead": 1}

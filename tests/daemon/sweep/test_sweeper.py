@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import msgspec
 import trio
 import trio.testing
 
@@ -320,6 +321,27 @@ async def test_what_came_just_before_a_pause_is_heard(autojump_clock: trio.testi
         here.feed.emit("pause.ended", instance="demo")
         await trio.sleep(900)
         assert here.heard == ["BEFORE"]
+
+
+async def test_who_is_held_is_not_asked_for_and_owes_all_that_came_meanwhile(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """I2: no operator wanted this silence."""
+    here = Here("demo")
+    async with sweeping(here):
+        await trio.sleep(100)
+        here.asked()
+        here.pauses["demo"] = msgspec.structs.replace(
+            pause("demo"), held="its gateway.api_key cannot be opened"
+        )
+        here.feed.emit("pause.began", instance="demo")
+        here.records.kept = [said("MEANWHILE", -300)]
+        await trio.sleep(900)
+        assert here.asked() == {} and here.marks.rests == {}
+        here.pauses.clear()
+        here.feed.emit("pause.ended", instance="demo")
+        await trio.sleep(100)
+        assert here.heard == ["MEANWHILE"]
 
 
 async def test_a_pause_that_ended_while_the_daemon_was_away(autojump_clock: trio.testing.MockClock) -> None:

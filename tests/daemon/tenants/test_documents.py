@@ -74,3 +74,7 @@ def test_a_deep_tree_is_refused() -> None:
         tree = {"x": tree}
     with pytest.raises(ConfigError, match="nested too deeply"):
         flattened(tree)
+
+
+def test_short_names_are_keys_of_a_file_too() -> None:
+    assert flattened({"model": "m"}) == {"responder.providers.0.model": "m"}
