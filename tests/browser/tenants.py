@@ -92,7 +92,8 @@ class Tenants:
     def _page(self, name: str, one: Instance) -> Document:
         row = self._row(name, one)
         kept = ("instance", "version", "changed_at", "changed_by", "origin", "held")
-        return {**{key: row[key] for key in kept}, "values": self._values(one)}
+        page = {**{key: row[key] for key in kept}, "values": self._values(one)}
+        return page | {"connection": {"connected": False}, "forwards": {}}
 
     def _one(self, route: Route) -> None:
         url = urlsplit(route.request.url)
