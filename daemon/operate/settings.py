@@ -14,7 +14,7 @@ from actors.errors import Conflict, Missing
 from daemon.config import ConfigError
 from daemon.config.in_force import InForce, in_force, in_force_for
 from daemon.config.load import without_keys
-from daemon.config.run_time import full_key
+from daemon.config.run_time import full_key, is_secret, why_not
 from daemon.config.schema import FLAG_OF
 from daemon.config.sources import read_value
 from daemon.controls.feature_flags import StoredFlags
@@ -148,6 +148,9 @@ class SettingsInForce:
 
         Raises `Missing` for an unknown instance, `Conflict` for what does not fit.
         """
+        key = full_key(key)
+        if is_secret(key):  # it would stand in the command line, which every user of the machine can read
+            raise Conflict(str(why_not(key)))
         try:
             if instance is None:
                 await self._stored.set(key, text, by, record)
