@@ -214,7 +214,7 @@ def test_the_admin_socket_bounds_connections_and_request_size(
         assert unix_get(path, "/v1/status")[0] == 503
         assert "the admin socket has no free connection" in majlis.refused("status")
     daemon.wait_for(lambda: unix_get(path, "/v1/status")[0] == 200, "there is room again")
-    status, _ = unix_post(path, "/v1/knowledge/demo/remove", {"names": ["x" * 70_000]})
+    status, _ = unix_post(path, "/v1/knowledge/demo/remove", {"names": ["x" * 600_000]})
     assert status == 413
 
 
@@ -326,10 +326,38 @@ def test_every_route_answers_as_openapi_json_says(
     ask.post(f"{load}/ready", {"chunks": 1})
     ask.get("/v1/knowledge/demo")
     ask.post("/v1/knowledge/demo/remove", {"names": ["a.md"]})
+    _ask_of_instances(ask, daemon)
     assert "limt is not a parameter" in str(ask.refused("/v1/actors?limt=1")["message"])
     assert ask.refused("/v1/dead/4711")["reason"] == "not_found"
     asked = {(route.method, route.path) for route in ROUTES}
-    assert asked - ask.seen == {("POST", "/v1/drain"), ("POST", "/v1/dashboard/sessions/{session}/close")}
+    assert asked - ask.seen == {
+        ("POST", "/v1/drain"),
+        ("POST", "/v1/dashboard/sessions/{session}/close"),
+        # Nothing is dead here: tests/acceptance/test_passthrough.py.
+        ("POST", "/v1/forwards/{id}/retry"),
+        ("POST", "/v1/forwards/{id}/drop"),
+    }
+
+
+def _ask_of_instances(ask: Documented, daemon: DaemonUnderTest) -> None:
+    """The life of one."""
+    one, turns = "/v1/instances/late", items(ask.get("/v1/turns?instance=quick"), "turns")
+    turn = next(turn["id"] for turn in turns if turn["state"] == "done")
+    ask.post(f"{one}/add", {"set": {"mode": "off", "batching.window_seconds": 5}, "why": "documented"})
+    ask.post(f"{one}/set", {"set": {"prompt": "Be brief."}, "unset": ["mode"]})
+    for path in (one, f"{one}/history", f"{one}/connection", f"{one}/shadow"):
+        ask.get(path)
+    ask.post(f"{one}/restore")
+    ask.post(f"{one}/try", {"messages": ["hello"]})
+    ask.post(f"/v1/turns/{turn}/try", {"prompt": "Be kind."})
+    ask.post("/v1/apply", {"instances": {"late": {"prompt": "Be brief."}}, "dry_run": True})
+    ask.post("/v1/secrets/rotate")
+    ask.post("/v1/forwards/retry-all")
+    ask.post("/v1/instances/demo/connect", {"url": f"http://127.0.0.1:{daemon.port}/webhook/demo"})
+    ask.get("/v1/instances/demo/qr")
+    ask.post("/v1/instances/demo/disconnect", {})
+    ask.post("/v1/disconnect", {})
+    ask.post(f"{one}/remove", {})
 
 
 def test_drain_answers_waiting_messages_and_waits_for_the_end(
