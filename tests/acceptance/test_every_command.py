@@ -352,7 +352,7 @@ def test_an_instance_is_connected_and_given_back(
     assert "read back" in majlis.text(*connect, "--url", url)
     (row,) = items(daemon.admin("/v1/connections"), "connections")
     assert (row["instance"], row["url"], row["events"]) == ("shop", url, 0)
-    said = Said("shop", "966550001071", "is anybody there", "EVERY-71")
+    said = Said("shop", "966550001091", "is anybody there", "EVERY-91")
     for event, data in (("connection.update", {"state": "open"}), ("messages.upsert", said.payload["data"])):
         told = gateway.event("shop", event, data)
         assert told is not None
