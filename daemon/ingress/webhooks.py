@@ -12,11 +12,11 @@ The laws of this file:
 6. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
    and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
    are written: a proxy in front may keep strangers from them by their path.
-7. A question of Majlis itself (`witness.py`) is answered with its proof, and stored nowhere.
-8. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
+7. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
    post for the one that wins, and for all else that the payload mentions.
 8. Where that instance is in mode `passthrough` the webhook is forwarded as it came, also one that nobody here can read,
    and nothing else is done with it. One that we have forwarded ourselves is refused: it goes round in a circle.
+9. A question of Majlis itself (`witness.py`) is answered with its proof, and stored nowhere.
 """
 
 from __future__ import annotations
