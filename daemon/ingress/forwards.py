@@ -46,16 +46,3 @@ class Forwards(Protocol):
 
     def comes_round(self, hops: str) -> bool:
         """Whether a webhook was forwarded by us already, or by too many; `hops`: the header's value."""
-
-
-class NoForwards:
-    """Where nothing is ever forwarded."""
-
-    def wants(self, instance: str) -> bool:
-        return False
-
-    async def take(self, parcel: Parcel) -> bool:
-        raise NotImplementedError
-
-    def comes_round(self, hops: str) -> bool:
-        return False

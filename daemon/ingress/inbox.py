@@ -23,10 +23,10 @@ from actors.identity import Conversation
 from actors.instance import Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.modes import heard
+from daemon.ingress.answers import ITEMS_AT_A_TIME
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.lately import Lately
-from daemon.ingress.webhooks import ITEMS_AT_A_TIME
 
 
 class Behind(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from actors.errors import MajlisError, Unavailable
 from actors.ports import Feed
-from daemon.ingress.webhooks import Readiness
+from daemon.ingress.answers import Readiness
 
 
 class Health:

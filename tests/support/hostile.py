@@ -12,10 +12,11 @@ from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress import inline_media
 from daemon.ingress.access import open_door
+from daemon.ingress.answers import Readiness
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness
+from daemon.ingress.webhooks import Ingress
 from daemon.web.http1 import HttpServer, LargeBodies, Limits, Peer
 from daemon.web.http1.connection import Connection
 

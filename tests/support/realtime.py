@@ -13,9 +13,10 @@ from actors.messages import Message, Receipt
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import open_door
+from daemon.ingress.answers import Readiness
 from daemon.ingress.inbound import Amendment
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness
+from daemon.ingress.webhooks import Ingress
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission, RealtimeServer

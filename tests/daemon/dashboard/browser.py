@@ -23,9 +23,10 @@ from daemon.dashboard.playground import Playground
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
 from daemon.ingress.access import open_door
+from daemon.ingress.answers import Readiness
 from daemon.ingress.inbound import Amendment
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness
+from daemon.ingress.webhooks import Ingress
 from daemon.operate.levels import Level
 from daemon.web.http1 import HttpServer, Limits
 from tests.support.operators import Operators

@@ -10,7 +10,7 @@ import pytest
 from actors.errors import LedgerUnavailable
 from daemon.dashboard.playground import MAX_MESSAGES_PER_MINUTE, MAX_TEXT_CHARS
 from daemon.gateways.playground import Line
-from daemon.ingress.webhooks import Readiness
+from daemon.ingress.answers import Readiness
 from tests.daemon.dashboard.browser import Behind, customer
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
+from daemon.ingress.answers import Readiness
 from daemon.ingress.counters import IngressObservers
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness
+from daemon.ingress.webhooks import Ingress
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.ingress.test_webhooks import Room
 

@@ -20,11 +20,13 @@ from actors.errors import (
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
+from daemon.ingress.answers import Readiness
 from daemon.ingress.counters import IngressObservers
 from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, Parse
 from daemon.ingress.known_instances import KnownInstances
+from daemon.ingress.payloads import LARGE_BODY_BYTES
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import LARGE_BODY_BYTES, Ingress, Readiness
+from daemon.ingress.webhooks import Ingress
 from daemon.web.http1 import Limits, Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
 

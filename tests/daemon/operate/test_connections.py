@@ -23,9 +23,10 @@ from daemon.config.secret_keys import KEY_BYTES, key_id
 from daemon.gateways.evolution.payload import WANTED_EVENTS, parse_webhook
 from daemon.gateways.webhook_setup import SetupFailed
 from daemon.ingress.access import Allows, Authorize, SharedToken, open_door
+from daemon.ingress.answers import Readiness
 from daemon.ingress.counters import IngressObservers
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness
+from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Prove
 from daemon.operate.call import Caller
 from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish, Looked

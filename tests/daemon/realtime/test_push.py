@@ -7,7 +7,7 @@ import trio.testing
 
 from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
-from daemon.ingress.webhooks import Readiness
+from daemon.ingress.answers import Readiness
 from daemon.realtime.session import SessionLimits
 from daemon.web.http1 import BodyBytes
 from tests.support.patience import PATIENCE_SECONDS

@@ -1,0 +1,159 @@
+"""Makes what was in a payload durable, and answers with the result.
+
+The laws of this file:
+1. 200 only after the mirror accepted every message of the payload (I1). If one of several fails, the whole answer is
+   503; the gateway sends all of them again, and those already stored are recognised as duplicates.
+2. What was edited or deleted is durable before 200 as well, but after the customers' messages, which it may be about.
+   Then come what the business wrote, and the word of the gateway that a message of ours failed after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import trio
+
+from actors.errors import (
+    AmendedMessageUnknown,
+    ConversationFull,
+    MirrorUnavailable,
+    Overloaded,
+    Unavailable,
+)
+from actors.messages import Message, Receipt
+from daemon.ingress.answers import ITEMS_AT_A_TIME, Answers
+from daemon.ingress.counters import IngressCounters
+from daemon.ingress.inbound import Amendment, Ignored, Inbound, LateFailure, Link, OwnMessage
+from daemon.web.http1 import Response
+
+ACK_SECONDS = 5.0
+"""For all messages of one payload together."""
+
+
+class Inbox(Protocol):
+    """Takes what was in a payload."""
+
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        """The messages as they are to be accepted, and why each of the others is not taken in."""
+
+    async def accept(self, message: Message) -> Receipt:
+        """Make one message durable, within a bounded time. Cancelling it undoes nothing.
+
+        Raises:
+          Unavailable: the mirror is away (`MirrorUnavailable`).
+          Overloaded: a limit is reached.
+        """
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        """Make several durable together, in their order; returns one outcome per message: see `accept`."""
+
+    async def amend(self, amendment: Amendment) -> str:
+        """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing.
+
+        Raises:
+          AmendedMessageUnknown: the message may be on its way.
+          Unavailable: the mirror or the ledger is away.
+          Overloaded: a limit is reached.
+        """
+
+    async def take_over(self, own: OwnMessage) -> bool:
+        """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
+
+        Raises:
+          Unavailable: the ledger is away.
+        """
+
+    async def fail_later(self, failure: LateFailure) -> None:
+        """Make durable that a confirmed message of ours failed; any other is none of our business. May be repeated.
+
+        Raises:
+          Unavailable: the ledger is away.
+        """
+
+    def learn(self, link: Link) -> None:
+        """Learn a link. Neither waits nor raises: a link is a hint, and the next message brings it again."""
+
+
+class Storing:
+    def __init__(self, inbox: Inbox, answers: Answers, counters: IngressCounters) -> None:
+        self._inbox = inbox
+        self._answers = answers
+        self._counters = counters
+
+    async def store(self, inbound: Inbound) -> Response:
+        """Make the messages durable, in their order, and answer with the result."""
+        for number, link in enumerate(inbound.links, 1):
+            self._inbox.learn(link)
+            if number % ITEMS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
+        messages, ignored = self._inbox.heard(inbound.messages)
+        try:
+            receipts = await self._accept_all(messages)
+            unheeded, unknown = (
+                await self._amend_all(inbound.amendments) if inbound.amendments else ((), None)
+            )
+            if inbound.own:
+                await self._take_over_all(inbound.own)
+            if inbound.failures:
+                await self._fail_all(inbound.failures)
+            if unknown is not None:
+                raise unknown
+        except trio.TooSlowError:
+            return self._answers.again("ack_timeout")
+        except MirrorUnavailable:
+            return self._answers.again("mirror_unavailable")
+        except Unavailable as error:
+            is_early = isinstance(error, AmendedMessageUnknown)
+            return self._answers.again("amended_message_unknown" if is_early else "unavailable")
+        except ConversationFull:
+            return self._answers.again("conversation_full")
+        except Overloaded:
+            return self._answers.again("overloaded")
+        if ignored or unheeded:
+            reasons = (*inbound.ignored, *map(Ignored, (*ignored, *unheeded)))
+            inbound = msgspec.structs.replace(inbound, messages=tuple(messages), ignored=reasons)
+        amended = len(inbound.amendments) - len(unheeded)
+        return await self._answers.stored(inbound, sum(receipt.duplicate for receipt in receipts), amended)
+
+    async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
+        # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
+        if len(messages) == 1:
+            return [await self._inbox.accept(messages[0])]
+        if not messages:
+            return []
+        receipts = []
+        with trio.fail_after(ACK_SECONDS):
+            for outcome in await self._inbox.accept_all(messages):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                receipts.append(outcome)
+        return receipts
+
+    async def _amend_all(
+        self, amendments: Sequence[Amendment]
+    ) -> tuple[Sequence[str], AmendedMessageUnknown | None]:
+        """Make them durable, in their order; returns why some change nothing, and whether some are to come again.
+
+        These hold up none of the others, nor what else is in the payload: only its answer.
+        """
+        found, unknown = list[str](), None
+        with trio.fail_after(ACK_SECONDS):
+            for amendment in amendments:
+                try:
+                    found.append(await self._inbox.amend(amendment))
+                except AmendedMessageUnknown as error:
+                    unknown = error
+        self._counters.amended += found.count("")
+        return [reason for reason in found if reason], unknown
+
+    async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
+        with trio.fail_after(ACK_SECONDS):
+            for message in own:
+                self._counters.take_overs += await self._inbox.take_over(message)
+
+    async def _fail_all(self, failures: Sequence[LateFailure]) -> None:
+        with trio.fail_after(ACK_SECONDS):
+            for failure in failures:
+                await self._inbox.fail_later(failure)
