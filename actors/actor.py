@@ -25,7 +25,7 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
-from actors.turn import HELD_TOO_LONG, MIRROR_LOST
+from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST
 
 HOLD_SPREAD = 0.1
 """How much longer than the peer wished a hold may last, by chance, as a share of it."""

@@ -11,7 +11,6 @@ anywhere finds the same batch again and goes on where it stopped:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -19,11 +18,9 @@ import msgspec
 
 from actors import contacts, limits, modes, notices, reply, response_cache, triage
 from actors.amendments import amended
-from actors.bought import Bought
 from actors.crash_points import reach
 from actors.errors import (
     MajlisError,
-    Overloaded,
     ResponderHeld,
     StaleEpoch,
     SwitchedOff,
@@ -31,67 +28,20 @@ from actors.errors import (
     TurnFailed,
     TurnHeld,
     TurnRefused,
-    Unavailable,
 )
 from actors.escalation import told_reason
-from actors.identity import Conversation, is_lid, is_playground
+from actors.identity import is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
 from actors.lookups import Usage
 from actors.machines import Pace
-from actors.messages import Answer, Batch, Message, Prompt, Spent, TurnOutcome, WindowPolicy
-from actors.outbox import Outbox
-from actors.ports import (
-    CacheRecord,
-    Feed,
-    FlagSource,
-    Identities,
-    Ledger,
-    Lookups,
-    Notice,
-    Policies,
-    Reply,
-    Responder,
-    Turn,
-)
-
-MIRROR_LOST = "mirror_lost"
-"""The reason of a dead letter that the mirror had lost for too long."""
-
-HELD_TOO_LONG = "held_too_long"
-"""The reason of a dead letter that waited for a gateway or store until its time was up."""
-
-TOO_OLD = "too_old"
-"""The reason of a dead letter whose messages were old when they arrived."""
+from actors.messages import Answer, Batch, Prompt, Spent, TurnOutcome
+from actors.ports import CacheRecord, Notice, Reply, Turn
+from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST, TurnEnd
+from actors.turn_services import TurnServices
 
 UNKNOWN_INSTANCE = "unknown_instance"
 """The rule of what came while nobody knew its instance."""
-
-Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
-"""Stores a message in the mirror under its earlier arrival and hands it to its conversation."""
-
-
-class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
-    """What every turn shares."""
-
-    append: Append
-    ledger: Ledger
-    lookups: Lookups
-    responder: Responder
-    outbox: Outbox
-    identities: Identities
-    policies: Policies
-    flags: FlagSource
-    feed: Feed
-    wall_ms: Callable[[], int]
-    """Unix time, milliseconds."""
-    nudge: Callable[[], None]
-    """Notices were stored: their sender need not wait for its next round."""
-    label: Callable[[Conversation], str]
-    """The short hash by which logs and alerts name a conversation."""
-    bought: Bought = msgspec.field(default_factory=Bought)
-    knows: Callable[[str], bool] = lambda _instance: True
-    """Whether an instance is there, and its settings in force, as far as this daemon has heard."""
 
 
 class TurnAttempt:
@@ -119,6 +69,7 @@ class TurnAttempt:
         self._batch = batch
         self._epoch = epoch
         self._conversation = batch.conversation
+        self._end = TurnEnd(services, batch.conversation, epoch, terms, self._inquiry)
         self._instance = instance
         self._flags = flags
         self._terms = terms
@@ -138,25 +89,27 @@ class TurnAttempt:
             case "suppressed" | "dead" | "moved":
                 return turn.state
             case "started" if turn.moved_to:
-                return await self._move(turn)
+                return await self._end.moved(turn, self._came.without(turn.repeated))
             case "started" if turn.rule:
-                return await self._end_by_rule(turn)
+                return await self._end.by_rule(turn)
             case "started":
-                verdict = triage.decide(found.question, found.facts)
-                usage = found.facts.usage
-                self._emit_reached(turn, verdict.reached, usage)
-                if found.facts.pace.replies:
-                    await self._warn_of_pace(turn, found.facts.pace)
-                if isinstance(verdict, triage.Wait | triage.Silence):
-                    await self._alert(turn, verdict.reached, usage)
-                if isinstance(verdict, triage.Wait):
-                    raise TurnHeld(verdict.reason, verdict.seconds)
-                if isinstance(verdict, triage.Silence):
-                    return await self._silence(turn, verdict.rule, found.facts.pace)
-                turn = await self._answer(found, verdict)
+                return await self._decide(found)
             case "answered":
-                pass
-        return await self._deliver(turn)
+                return await self._deliver(turn)
+
+    async def _decide(self, found: Findings) -> TurnOutcome:
+        turn, pace, usage = found.question.turn, found.facts.pace, found.facts.usage
+        verdict = triage.decide(found.question, found.facts)
+        self._emit_reached(turn, verdict.reached, usage)
+        if pace.replies:
+            await self._warn_of_pace(turn, pace)
+        if isinstance(verdict, triage.Wait | triage.Silence):  # no reply carries the notices
+            await self._store_notices(turn, (*self._alerts(verdict.reached, usage), *self._early(usage)))
+        if isinstance(verdict, triage.Wait):
+            raise TurnHeld(verdict.reason, verdict.seconds)
+        if isinstance(verdict, triage.Silence):
+            return await self._end.silent(turn, verdict.rule, pace)
+        return await self._deliver(await self._answer(found, verdict))
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
@@ -166,25 +119,25 @@ class TurnAttempt:
             return "answered" if turn.state == "done" else turn.state
         is_silent = triage.is_silent(heard) or turn.rule in (*contacts.RULES, modes.OFF)
         if turn.state == "started" and turn.rule and is_silent:
-            return await self._end_by_rule(turn)  # nobody waits for an answer to these
+            return await self._end.by_rule(turn)  # nobody waits for an answer to these
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
             if (ended := await self._ended_already(turn)) is not None:
                 return ended
         if reason in (HELD_TOO_LONG, MIRROR_LOST):  # what has waited for hours waits for nothing more
-            return await self._end_dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
+            return await self._end.dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
         if turn.state == "started" and not (turn.rule or turn.moved_to):
             turn = await self._store_fallback(turn, reason, detail)
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
-        return await self._end_dead(turn, reason, detail)
+        return await self._end.dead(turn, reason, detail)
 
     async def _ended_already(self, turn: Turn) -> TurnOutcome | None:
         """What is proven to have reached the customer is no dead letter, nor is what an operator switched off."""
         if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):
-            return await self._finish(turn)
+            return await self._end.answered(turn)
         if self._is_off() and not turn.dead_reason:
-            return await self._drop_rest(turn, modes.OFF)
+            return await self._end.dropped(turn, modes.OFF)
         return None
 
     # Before the answer
@@ -207,10 +160,6 @@ class TurnAttempt:
         self._emit("conversation.busy", turn, replies=pace.replies)
         hour, label = self._now().strftime("%Y-%m-%dT%H"), self._services.label(self._conversation)
         await self._store_notices(turn, notices.busy(self._instance, label, pace, self._terms, hour))
-
-    async def _alert(self, turn: Turn, reached: tuple[Reached, ...], usage: Usage) -> None:
-        """Store the notices of limits where no reply carries them."""
-        await self._store_notices(turn, (*self._alerts(reached, usage), *self._early(usage)))
 
     async def _store_notices(self, turn: Turn, found: tuple[Notice, ...]) -> None:
         if found and turn.shadow:
@@ -360,9 +309,8 @@ class TurnAttempt:
     async def _deliver(self, turn: Turn) -> TurnOutcome:
         if (
             turn.state == "suppressed"
-        ):  # with the answer: the model chose to say nothing, or nobody is to hear it
-            self._emit("turn.suppressed", turn, rule=turn.rule)
-            return "suppressed"
+        ):  # with its answer: the model chose to say nothing, or nobody is to hear it
+            return self._end.suppressed_with_its_answer(turn, turn.rule)
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         if self._is_off():  # what has left is a fact first
@@ -373,29 +321,14 @@ class TurnAttempt:
             heeds = self._flags.takeover and turn.rule not in triage.SAID_TO_ANYBODY
             await self._services.outbox.deliver(turn, self._conversation, self._epoch, heeds, self._is_off)
         except TakenOver:
-            return await self._drop_rest(turn, "taken_over")
+            return await self._end.dropped(turn, "taken_over")
         except SwitchedOff:
-            return await self._drop_rest(turn, modes.OFF)
-        return await self._finish(turn)
+            return await self._end.dropped(turn, modes.OFF)
+        return await self._end.answered(turn)
 
     def _is_off(self) -> bool:
         """Now, not when the attempt began."""
         return modes.is_off(self._conversation.contact, self._services.policies.terms(self._instance))
-
-    async def _drop_rest(self, turn: Turn, rule: str) -> TurnOutcome:
-        """What has not left never will."""
-        turn = await self._ledger.drop_rest(turn, self._epoch, rule)
-        self._emit("turn.suppressed", turn, rule=rule)
-        return "answered" if turn.state == "done" else "suppressed"
-
-    async def _finish(self, turn: Turn) -> TurnOutcome:
-        await self._ledger.finish(turn, self._epoch)
-        reach("finished")
-        by = (
-            {"rule": turn.rule} if turn.rule else {}
-        )  # said by Majlis itself: escalated, a limit, a stop word
-        self._emit("turn.done", turn, parts=len(turn.parts), **by, took_ms=self._inquiry.took_ms())
-        return "answered"
 
     async def _deliver_doomed(self, turn: Turn) -> TurnOutcome:
         """Send the fallback message if it can be sent; the turn is a dead letter either way."""
@@ -404,56 +337,7 @@ class TurnAttempt:
                 await self._services.outbox.deliver(
                     turn, self._conversation, self._epoch, self._flags.takeover, self._is_off
                 )
-        return await self._end_dead(turn, turn.dead_reason, turn.dead_detail)
-
-    async def _end_dead(self, turn: Turn, reason: str, detail: str) -> TurnOutcome:
-        await self._ledger.bury(turn, self._epoch, reason, detail)
-        self._emit("turn.dead", turn, reason=reason)
-        return "dead"
-
-    async def _end_by_rule(self, turn: Turn) -> TurnOutcome:
-        if turn.rule == triage.BACKLOG:  # somebody should see that nobody answered
-            detail = "when it arrived it was older than ingress.max_age_seconds"
-            return await self._end_dead(turn, TOO_OLD, detail)
-        return await self._suppress(turn, turn.rule)
-
-    async def _silence(self, turn: Turn, rule: str, pace: Pace) -> TurnOutcome:
-        """As `_suppress`; where another machine was recognized just now, the silence begins with it."""
-        if rule != triage.MACHINE or not pace.silence_seconds or turn.shadow:
-            return await self._suppress(turn, rule)
-        label = self._services.label(self._conversation)
-        to_send = notices.machine(self._instance, label, turn.id, pace, self._terms)
-        await self._ledger.silence_machine(turn, self._epoch, pace, to_send, self._inquiry.spans)
-        if to_send:
-            self._services.nudge()
-        self._emit("conversation.machine", turn, signs=list(pace.signs), seconds=round(pace.silence_seconds))
-        self._emit("turn.suppressed", turn, rule=rule)
-        return "suppressed"
-
-    async def _suppress(self, turn: Turn, rule: str) -> TurnOutcome:
-        await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)
-        self._emit("turn.suppressed", turn, rule=rule)
-        return "suppressed"
-
-    async def _move(self, turn: Turn) -> TurnOutcome:
-        """The contact's phone number is known by now: its messages join that conversation, as they came.
-
-        Appending is deduplicated by message id, so a crash before the batch is settled only repeats it.
-        """
-        policy = self._services.policies.window(self._instance)
-        batch = self._came.without(turn.repeated)
-        for entry in batch.entries:
-            try:
-                await self._services.append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)
-            except Overloaded as error:
-                raise Unavailable(str(error)) from error
-        await self._ledger.suppress(turn, self._epoch, "moved")
-        self._emit("turn.moved", turn, messages=len(batch.entries))
-        return "moved"
+        return await self._end.dead(turn, turn.dead_reason, turn.dead_detail)
 
     def _emit(self, event: str, turn: Turn, **fields: object) -> None:
         self._services.feed.emit(event, self._conversation, turn=turn.id, **fields)
-
-
-def _with_phone(message: Message, phone: str) -> Message:
-    return msgspec.structs.replace(message, contact=phone, lid=message.contact)

@@ -23,7 +23,17 @@ ROOT = Path(__file__).parents[1]
 LONG_LINES = 400
 """A file beyond it gets a warning: look whether it has two subjects."""
 MAX_ROOMS, MAX_ARROWS = 30, 137
-SHELL = ("actor", "fairness", "inquiry", "outbox", "parallel", "supervisor", "turn")
+SHELL = (
+    "actor",
+    "fairness",
+    "inquiry",
+    "outbox",
+    "parallel",
+    "supervisor",
+    "turn",
+    "turn_end",
+    "turn_services",
+)
 """Modules of `actors` that wait. All others are pure: they decide, and time and chance are arguments."""
 NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")
 ONE_HOME = {

@@ -19,7 +19,7 @@ from actors.errors import MajlisError, Overloaded, Unavailable
 from actors.messages import Message, Receipt
 from actors.ports import Feed, Identities
 from actors.triage import BACKLOG
-from actors.turn import TOO_OLD
+from actors.turn_end import TOO_OLD
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
 from daemon.stores.postgres import LedgerMisconfigured

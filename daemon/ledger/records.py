@@ -10,7 +10,7 @@ import msgspec
 from actors.identity import Conversation, canonical_contact
 from actors.lookups import FailedCall
 from actors.messages import Message, Spent
-from actors.turn import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
+from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
 from daemon.ledger.rows import (
     Attention,
     AuditRow,

@@ -15,7 +15,7 @@ import msgspec
 
 from actors.lookups import FailedCall
 from actors.triage import ESCALATION, FALLBACK
-from actors.turn import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
+from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
 from daemon.operate.call import iso
 
 ANYWHERE = {

@@ -13,7 +13,8 @@ from actors.identity import Conversation
 from actors.instance import Mode
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Identities, Ownership
-from actors.turn import Append, TurnAttempt, TurnServices
+from actors.turn import TurnAttempt
+from actors.turn_services import Append, TurnServices
 from daemon.config import Settings
 from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags

@@ -20,7 +20,8 @@ from actors.modes import heard
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
-from actors.turn import TurnAttempt, TurnServices
+from actors.turn import TurnAttempt
+from actors.turn_services import TurnServices
 from tests.support.memory import (
     PARTITIONS,
     FixedOwnership,

@@ -12,7 +12,8 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Context, Passage, Prompt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Question
-from actors.turn import TurnAttempt, TurnServices
+from actors.turn import TurnAttempt
+from actors.turn_services import TurnServices
 from daemon.ledger import PostgresLedger
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.lookups.spec import LookupSpec, Means
