@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
@@ -53,6 +54,20 @@ from daemon.web.tls import tls_context
 RESPONDER_KEEPALIVE_SECONDS = 20.0
 
 
+class Surroundings(NamedTuple):
+    """What it asks of the mirror and of the actors, which are made after it."""
+
+    append: Append
+    waiting: Callable[[Conversation], Awaitable[Sequence[int]]]
+    """When the messages that wait in a conversation were written; Unix seconds."""
+    resume_held: Callable[[], None]
+    """Lets conversations go on that were held by a pause which has ended."""
+    hurry: Callable[[Conversation], object]
+    """Wakes one that is parked or held."""
+    knows: Callable[[str], bool]
+    """Whether an instance is there, as far as this daemon has heard."""
+
+
 class Answering:
     """Nothing connects before `start`."""
 
@@ -68,60 +83,54 @@ class Answering:
         records: Records,
         ownership: Ownership,
         identities: Identities,
-        append: Append,
         couriers: Couriers,
         chats: Chats,
-        waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
-        resume_held: Callable[[], None],
-        hurry: Callable[[Conversation], object],
-        knows: Callable[[str], bool],
+        around: Surroundings,
     ) -> None:
-        """
-        Args:
-          settings: what is wired at the start.
-          live: what instances are asked of.
-          waiting: when the messages that wait in a conversation were written; Unix seconds.
-          resume_held: lets conversations go on that were held by a pause which has ended.
-          hurry: wakes one that is parked or held.
-          knows: whether an instance is there, as far as this daemon has heard.
-        """
+        """`settings`: what is wired at the start; `live`: what instances are asked of."""
         self._live = live
         tls = tls_context(settings.tls.ca_file)
         self._gateway_http = HttpClient(tls=tls)
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls)
         self._notice_http = HttpClient(tls=tls)
+
+        # What leaves, and what is known of it.
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
         gateway = RememberedSends(peers.gateways(live, tools, chats))
         self.ledger = ledger = PostgresLedger(db, settings.partitions, self._links_numbers)
         log = SendsLog(settings.data_dir / "sends.log", boot_id())
         self._facts = KeptFacts(redis, log, ledger.prove, settings.partitions)
-        self.outbox = Outbox(
-            ledger,
-            gateway,
-            ownership,
-            feed,
-            self._facts,
-            wall_ms,
-            partial(_outbox_policy, live),
-            partial(secrets.token_hex, 8),
-        )
-        self.pauses = PauseBoard(records, feed, resume_held)
+        policy, token = partial(_outbox_policy, live), partial(secrets.token_hex, 8)
+        self.outbox = Outbox(ledger, gateway, ownership, feed, self._facts, wall_ms, policy, token)
+
+        # What operators set while it runs.
+        self.pauses = PauseBoard(records, feed, around.resume_held)
         self.secrets = Secrets(SecretRows(db), secret_keys(settings), self.pauses.hold, feed)
         self.run_time = RunTime(records, node_id)
         self.run_time.follow(self.secrets.take)
         self.stored_settings = StoredSettings(records, self.run_time, live, feed, self.secrets.opened)
         self.board = StoredFlags(records, self.run_time, live, feed)
-        self.responder = peers.responders(live, self._responder_http, self.board, feed)
-        self.takeovers = Takeovers(
-            db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry, self._mode
-        )
         self.modes = Modes(db, self._mode, lambda: live.names, feed)
+
+        # Beside the turns.
+        self.takeovers = Takeovers(
+            db,
+            self.board,
+            self._takeover,
+            feed,
+            gateway.is_ours,
+            around.waiting,
+            around.hurry,
+            self._mode,
+        )
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook, self.pauses.held)
+        self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
+
+        # What is known, and who is asked.
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self._calibrator = Calibrator(db, embeddings, feed) if embeddings else None
         self.library = PostgresLibrary(db, embeddings, feed)
-        self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
         self.lookups = PostgresLookups(
             db,
             history_tokens=settings.turn.history_tokens,
@@ -131,27 +140,27 @@ class Answering:
                 cached_answer.lookup(embeddings, self._calibrator),
             ),
         )
+        self.responder = peers.responders(live, self._responder_http, self.board, feed)
         self.drafts = DraftPrompts(
             db, self.lookups, self.board, live.terms, settings.turn.history_tokens, wall_ms
         )
-        self.attempt = partial(
-            TurnAttempt,
-            TurnServices(
-                append=append,
-                ledger=ledger,
-                lookups=self.lookups,
-                responder=self.responder,
-                outbox=self.outbox,
-                identities=identities,
-                policies=live,
-                flags=self.board,
-                feed=feed,
-                wall_ms=wall_ms,
-                nudge=self.notifier.nudge,
-                label=feed.label,
-                knows=knows,
-            ),
+
+        services = TurnServices(
+            append=around.append,
+            ledger=ledger,
+            lookups=self.lookups,
+            responder=self.responder,
+            outbox=self.outbox,
+            identities=identities,
+            policies=live,
+            flags=self.board,
+            feed=feed,
+            wall_ms=wall_ms,
+            nudge=self.notifier.nudge,
+            label=feed.label,
+            knows=around.knows,
         )
+        self.attempt = partial(TurnAttempt, services)
 
     async def start(self, work: trio.Nursery) -> None:
         """Begin to send notices; returns when all that runs."""

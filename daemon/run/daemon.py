@@ -11,10 +11,9 @@ from actors.identity import Conversation
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.controls.live_settings import LiveSettings
-from daemon.forwarding.spool import Spools
-from daemon.forwarding.taking import Taking, is_among
+from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
-from daemon.ingress.access import DoorTokens, SharedToken, closed_door, open_door
+from daemon.ingress.access import Authorize, DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
@@ -37,6 +36,7 @@ from daemon.run.late import Late
 from daemon.run.lifecycle import AdminDoor, CannotStart, Life, cannot_write
 from daemon.run.observing import Observing
 from daemon.run.operating import levels, operating
+from daemon.run.passthrough import taking
 from daemon.run.process import settle_memory, tidy_after_floods
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
@@ -56,8 +56,6 @@ from daemon.web.http1 import (
 )
 from daemon.web.tls import tls_context
 
-SPOOLED_BODIES = 4
-"""So many of the largest webhooks may be on their way in at once, where they are to be forwarded whole."""
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=512 * 1024)
 
 
@@ -93,15 +91,15 @@ class Daemon:
             self._inside.part(lambda inside: inside.sources),
             self._broke,
         )
-        self._taking = self._made_taking()
-        tokens, is_open = settings.ingress.auth.tokens, settings.ingress.auth.mode_in_force == "none"
-        to_all = SharedToken(tokens) if tokens else open_door if is_open else closed_door
+        self._taking = taking(
+            settings, self._live, feed, self._inside.part(lambda inside: inside.parts.forwarding)
+        )
         self._ingress = Ingress(
             reader=peers.reader(self._live, self._known),
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
-            authorize=DoorTokens(to_all, self._live.own_tokens, self._known),
+            authorize=DoorTokens(_to_all(settings), self._live.own_tokens, self._known),
             metrics=self._observing.exposition,
             observers=IngressObservers(
                 feed.emit,
@@ -167,29 +165,6 @@ class Daemon:
         ):
             return await life.run(listeners, admin)
 
-    def _made_taking(self) -> Taking:
-        """Takes in webhooks of instances in mode `passthrough`."""
-        settings, live, feed = self._settings, self._live, self._feed
-        forwarder = self._inside.part(lambda inside: inside.parts.forwarder)
-
-        def nudge(instance: str) -> None:
-            if (found := forwarder()) is not None:
-                found.nudge(instance)
-
-        return Taking(
-            store=self._inside.part(lambda inside: inside.parts.forwards),
-            spools=Spools(settings.data_dir / "spool", SPOOLED_BODIES * settings.ingress.max_media_bytes),
-            is_passed=lambda instance: live.terms(instance).mode == "passthrough",
-            is_anyone=lambda: any(one.mode == "passthrough" for one in live.every()),
-            is_wanted=lambda instance, event: is_among(event, live.for_instance(instance).passthrough.events),
-            bounds=lambda instance: (
-                live.for_instance(instance).passthrough.max_waiting_bytes,
-                settings.ingress.max_forwards_bytes,
-            ),
-            nudge=nudge,
-            feed=feed,
-        )
-
     def _kept_node_id(self) -> str:
         directory = self._settings.data_dir
         try:
@@ -200,20 +175,19 @@ class Daemon:
     async def _bring_up(self, stores: trio.Nursery) -> Parts:
         redis_url, dsn = await start_embedded(self._settings, self._feed, stores)
         node_id = self._settings.node_id or self._kept_node_id()
-        couriers, chats = self._realtime.couriers, self._dashboard.chats
         parts = Parts(
-            self._settings,
-            self._live,
-            self._feed,
-            self._health,
-            self._links,
-            self._known,
-            node_id,
-            redis_url,
-            dsn,
-            couriers,
-            chats,
-            self._observing.traces.recorded,
+            settings=self._settings,
+            live=self._live,
+            feed=self._feed,
+            health=self._health,
+            links=self._links,
+            known=self._known,
+            node_id=node_id,
+            redis_url=redis_url,
+            dsn=dsn,
+            couriers=self._realtime.couriers,
+            chats=self._dashboard.chats,
+            recorded=self._observing.traces.recorded,
         )
         await parts.open()
         alerts, targets = self._observing.alerts(node_id), self._observing.targets(parts, node_id)
@@ -315,6 +289,14 @@ class Daemon:
 
     def _quarantine_failed(self, error: OSError) -> None:
         self._feed.emit("daemon.problem", part="quarantine", error=error.strerror)
+
+
+def _to_all(settings: Settings) -> Authorize:
+    """Who may post for every instance."""
+    auth = settings.ingress.auth
+    if auth.tokens:
+        return SharedToken(auth.tokens)
+    return open_door if auth.mode_in_force == "none" else closed_door
 
 
 def _limits(settings: Settings, taking: Taking) -> Limits:

@@ -24,9 +24,6 @@ from daemon.controls.early_messages import EarlyMessages
 from daemon.controls.instance_numbers import InstanceNumbers
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
-from daemon.forwarding.forwarder import MAX_AT_ONCE, Forwarder, Outside
-from daemon.forwarding.store import ForwardStore
-from daemon.forwarding.taking import hop_name
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import FeedView
 from daemon.gateways.playground import Chats
@@ -61,8 +58,9 @@ from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
 from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.run import peers
-from daemon.run.answering import Answering, secret_keys, wall_ms
+from daemon.run.answering import Answering, Surroundings, secret_keys, wall_ms
 from daemon.run.lifecycle import CannotStart
+from daemon.run.passthrough import Forwarding
 from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
@@ -83,6 +81,7 @@ class Parts:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         live: LiveSettings,
         feed: EventFeed,
@@ -101,28 +100,33 @@ class Parts:
         self.live = live
         self._feed = feed
         self._health = health
-        try:
-            self._redis = RedisStore.from_url(redis_url)
-        except ValueError as error:
-            raise CannotStart(f"redis.url cannot be used: {error}.") from None
+        self._known = known
+        self.liveness = Liveness()
+
+        # The stores, and what is read and written there.
+        self._redis = _redis(redis_url)
         self.db = Postgres(dsn, max_connections=settings.postgres.pool_size)
-        # Leases must not queue behind turns: a connection and short waits of their own.
-        self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
-        self.leases = leases = Leases(self._lease_db, node_id, settings.partitions)
+        self.records = Records(self.db)
+        self.connections = Connections(self.db)
+        self.stored_turns = StoredTurns(self.db)
+        self.former = FormerWebhooks(self.connections, secret_keys(settings))
         self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
         self.survey = Survey(self._redis, mirror)
         self.sizes = InstanceSizes(self._redis)
         self.upkeep = Upkeep(self._redis, settings.partitions)
-        self.records = Records(self.db)
-        self.connections = Connections(self.db)
-        self.former = FormerWebhooks(self.connections, secret_keys(settings))
+        self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
+
+        # Which conversations are ours.
+        # Leases must not queue behind turns: a connection and short waits of their own.
+        self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
+        self.leases = Leases(self._lease_db, node_id, settings.partitions)
+        self.ownership = FencedOwnership(self.leases, mirror, self.survey, node_id, settings.partitions, feed)
+
         # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
         # made last, and these callables find it when there is a message.
         self._recent = Lately[str](MAX_RECENT)
         self.group = GroupCommit(mirror.append_group, self._stored)
-        self.liveness = Liveness()
         self.liveness.gauge("append writer", APPEND_BOUND_SECONDS, lambda: self.group.hanging_seconds)
-        self.ownership = FencedOwnership(leases, mirror, self.survey, node_id, settings.partitions, feed)
         self.answering = Answering(
             settings=settings,
             live=live,
@@ -133,42 +137,39 @@ class Parts:
             records=self.records,
             ownership=self.ownership,
             identities=links,
-            append=self.group.append,
             couriers=couriers,
             chats=chats,
-            waiting=self._written_at,
-            resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
-            hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
-            knows=lambda instance: instance in known or not known.is_loaded,
+            around=Surroundings(
+                append=self.group.append,
+                waiting=self._written_at,
+                resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
+                hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
+                knows=lambda instance: instance in known or not known.is_loaded,
+            ),
         )
-        self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
-        self._known = known
-        self.early = EarlyMessages(self.records, self._append_again, self.answering.modes.of, feed)
-        known.follow(self.early.nudge)
-        self.forwards = ForwardStore(self.db, node_id)
-        self._forwards_http = HttpClient(max_connections=MAX_AT_ONCE, tls=tls_context(settings.tls.ca_file))
-        around = Outside(
-            settings=lambda instance: live.for_instance(instance).passthrough,
-            exists=self._exists,
-            hop=lambda: hop_name(feed.install_id),
-            held=self.answering.pauses.held,
-        )
-        self.forwarder = Forwarder(self.forwards, self._forwards_http, around, feed)
-        self._numbers = InstanceNumbers(self.records, known, feed)
-        rows, answering = TenantRows(self.db), self.answering
-        others = None if settings.redis.is_embedded else self._redis  # an embedded one has this daemon alone
-        self.changes = Changes(rows, others, answering.run_time, known, answering.lookups.drop, feed)
-        self.changes.follow(self._end_what_waits)
-        self.tenants = Tenants(rows, self.changes, live, answering.board, known, answering.secrets)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.open_turns = OpenTurnSearch(
             self.answering.ledger, self.ownership, self.supervisor, settings.monitor.unfinished_seconds
         )
-        self.stored_turns = StoredTurns(self.db)
-        self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
+
+        # Which instances there are, what is set for them, and what that brings with it.
+        rows, answering = TenantRows(self.db), self.answering
+        others = None if settings.redis.is_embedded else self._redis  # an embedded one has this daemon alone
+        self.changes = Changes(rows, others, answering.run_time, known, answering.lookups.drop, feed)
+        self.changes.follow(self._end_what_waits)
+        self.tenants = Tenants(rows, self.changes, live, answering.board, known, answering.secrets)
+        self._numbers = InstanceNumbers(self.records, known, feed)
+        self.early = EarlyMessages(self.records, self._append_again, answering.modes.of, feed)
+        known.follow(self.early.nudge)
+        self.forwarding = Forwarding(
+            settings, live, self.db, node_id, self._exists, answering.pauses.held, feed
+        )
+
+        # What the doors hand on.
+        self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self.behind = Behind(
             append=self.group.append,
             append_all=self.group.append_all,
@@ -193,7 +194,7 @@ class Parts:
         reach("recovering")
         await work.start(self.changes.run)
         await self.answering.start(work)
-        await work.start(self.forwarder.run)
+        await self.forwarding.start(work)
         work.start_soon(self._numbers.run, name="numbers of instances")
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
@@ -253,7 +254,7 @@ class Parts:
         await self.db.close()
         await self._redis.close()
         await self.answering.aclose()
-        await self._forwards_http.aclose()
+        await self.forwarding.aclose()
 
     def at_work(self) -> str:
         """What runs now, for the status line of a service manager."""
@@ -361,3 +362,10 @@ class Parts:
             settings.partitions,
             trust_unseen=settings.redis.trust_unseen_settings,
         )
+
+
+def _redis(url: str) -> RedisStore:
+    try:
+        return RedisStore.from_url(url)
+    except ValueError as error:
+        raise CannotStart(f"redis.url cannot be used: {error}.") from None

@@ -96,7 +96,7 @@ def operating(
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
     watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep)
-    live, run_time = parts.live, answering.run_time
+    live, run_time, forwarding = parts.live, answering.run_time, parts.forwarding
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
@@ -122,17 +122,17 @@ def operating(
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
-        InstanceBook(parts.tenants, live, pauses, parts.connections, parts.forwards),
+        InstanceBook(parts.tenants, live, pauses, parts.connections, forwarding.store),
         DeclaredInstances(parts.tenants),
         ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
         ConnectionBoard(
-            connecting, parts.connections, connect_door.witness, Left(parts.pending, parts.forwards.waiting)
+            connecting, parts.connections, connect_door.witness, Left(parts.pending, forwarding.store.waiting)
         ),
         control,
         DashboardLogin(new_link, sessions),
         FlagBoard(records, flags, parts.tenants),
         DeadLetters(records, append, label, feed),
-        ForwardDesk(parts.forwards, feed, parts.forwarder.nudge),
+        ForwardDesk(forwarding.store, feed, forwarding.nudge),
         KnowledgeFiles(answering.library, control.reload),
     )
     api = AdminApi(topics, feed, LedgerAudit(records), allowed)
