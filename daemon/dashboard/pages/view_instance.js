@@ -5,6 +5,7 @@ import { bdi, fill, fillWhen, h } from "./dom.js";
 import { confirmAction, showToast } from "./feedback.js";
 import { ago, number } from "./format.js";
 import { icon } from "./icons.js";
+import { badges, isPaused } from "./instance_badges.js";
 import { Connection } from "./instance_connection.js";
 import { Forwards } from "./instance_forwards.js";
 import { History } from "./instance_history.js";
@@ -16,7 +17,6 @@ import { NEEDS } from "./instance_words.js";
 import { poll } from "./polling.js";
 import { go, pageOf } from "./router.js";
 import { store } from "./store.js";
-import { badges, isPaused } from "./view_instances.js";
 
 const LOOK_MS = 3_000;
 

@@ -1,14 +1,15 @@
 // Instances: all of them, or one with its mode, prompt, settings, connection, forwards and history.
 
-import { addInstance } from "./instance_add.js";
 import { bdi, fill, fillWhen, h, setText } from "./dom.js";
 import { ago, number } from "./format.js";
 import { icon } from "./icons.js";
-import { HOW, modeName } from "./instance_words.js";
-import { instancePage } from "./view_instance.js";
+import { addInstance } from "./instance_add.js";
+import { badges, isPaused } from "./instance_badges.js";
+import { HOW } from "./instance_words.js";
 import { poll } from "./polling.js";
 import { pageOf } from "./router.js";
 import { store } from "./store.js";
+import { instancePage } from "./view_instance.js";
 
 const LOOK_MS = 5_000;
 
@@ -89,21 +90,5 @@ function row(one) {
       one.last_message_at ? `Last message ${ago(one.last_message_at)}. ` : "No message yet. ",
       ["Changed ", ago(one.changed_at), " by ", bdi(one.changed_by), "."],
     ),
-  );
-}
-
-/** Whether an operator has paused it, or all of them. */
-export const isPaused = (name) =>
-  Boolean(store.top?.pauses.some((pause) => !pause.held && ["", name].includes(pause.instance)));
-
-/** Its mode, and whether it is switched off or declared in config.yaml. */
-export function badges(one) {
-  return h(
-    "span.instance-badges",
-    {},
-    h(`span.mode.mode-${one.mode}`, {}, modeName(one.mode)),
-    isPaused(one.instance) ? h("span.mode.mode-off", {}, "Paused") : null,
-    one.active === false ? h("span.mode.mode-off", {}, "Inactive") : null,
-    one.origin === "declared" ? h("span.mode", {}, "in config.yaml") : null,
   );
 }

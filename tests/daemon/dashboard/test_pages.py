@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from graphlib import TopologicalSorter
 from importlib import resources
 from typing import get_args
 
@@ -51,6 +52,12 @@ def test_unchanged_files_get_304() -> None:
         assert (again.status, again.body, again.headers["ETag"]) == (304, b"", etag)
     stale = Request("GET", "/", ("",), {}, {"if-none-match": '"old"'}, b"", Peer("x"))
     assert PAGES.index(stale).status == 200
+
+
+def test_no_files_import_one_another() -> None:
+    imports = {name: re.findall(r'from "\./([^"]+)"', body.decode()) for name, body in FILES.items()}
+    assert imports["main.js"]
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names them
 
 
 def test_pages_refer_to_no_other_host() -> None:
