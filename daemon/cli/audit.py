@@ -20,8 +20,8 @@ def audit(
 ) -> None:
     """Show what operators changed and revealed: who, when, and what became of it.
 
-    Outcomes: done; refused, so that nothing was changed; failed, so that it may be half done; "?" is not known, for the
-    daemon ended first.
+    Outcomes: done; refused, so that nothing was changed; failed, so that it may be half done; "?" where that
+    is not known, because the daemon ended first.
 
     Example: majlis audit --action pause
     """
@@ -37,4 +37,4 @@ def audit(
             cells = (entry.at[:19].replace("T", " "), entry.who, entry.action, entry.target)
             shown.add_row(*map(cell, cells), cell(became, _STYLES.get(entry.outcome, "")))
         display(shown)
-    display(cell(count(len(page.entries), "act"), "dim"))
+    display(cell(count(len(page.entries), "action"), "dim"))

@@ -52,7 +52,7 @@ SetOption = Annotated[
         "--set",
         "-s",
         metavar="KEY=VALUE",
-        help="Override one setting, e.g. batching.window_seconds=5. Repeatable.",
+        help="Override one setting of config.yaml for this command, e.g. admin.socket=other.sock. Repeatable.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

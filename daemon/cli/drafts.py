@@ -48,13 +48,19 @@ def try_prompt(
     instance: TriedInstance,
     question: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MESSAGE]…", help="What a customer without history writes, in one burst."),
+        typer.Argument(metavar="MESSAGE", help="What a customer without history writes, in one burst."),
     ] = None,
     prompt: PromptOption = None,
     last: Annotated[
         int,
         typer.Option(
-            "--last", "-n", min=0, max=100, metavar="N", help="Ask the last N answered turns once more."
+            "--last",
+            "-n",
+            min=0,
+            max=100,
+            metavar="N",
+            help="Ask the last N answered turns once more.",
+            show_default=False,
         ),
     ] = 0,
     reveal: RevealOption = False,
@@ -225,6 +231,9 @@ def evaluate(
             expect: {contains: ["Friday"], lacks: ["I am an AI"], max_chars: 400}
           - ask: ["I want", "to talk to a person"]
             expect: {escalates: true}
+
+    What can be expected: contains (all of these), contains_any (one of these), lacks (none of these), max_chars,
+    escalates (a person would be asked for), silent (the model says nothing).
 
     Nothing is sent or stored. What the answers cost is real, and counts for the instance's day.
 

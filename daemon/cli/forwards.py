@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from daemon.cli.client import (
     LISTED,
@@ -19,27 +21,33 @@ from daemon.cli.client import (
     view,
 )
 from daemon.cli.render import cell, count, display, duration, moment, print_json, table
-from daemon.operate.forwards import ForwardDropped, ForwardPage, ForwardsQuery, ForwardsRetried
+from daemon.operate.forwards import (
+    ForwardDropped,
+    ForwardPage,
+    ForwardQueue,
+    ForwardsQuery,
+    ForwardsRetried,
+    ForwardView,
+)
 from daemon.operate.parameters import MAX_ID
 
 ForwardArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, max=MAX_ID, help="Its number in `majlis forwards`.")
 ]
-OfInstanceOption = Annotated[
-    str | None, option(ForwardsQuery, "instance", "--instance", "-i", metavar="NAME")
-]
 
 
 def list_forwards(
     context: typer.Context,
-    instance: OfInstanceOption = None,
+    instance: Annotated[
+        str | None, option(ForwardsQuery, "instance", "--instance", "-i", metavar="NAME")
+    ] = None,
     dead: Annotated[bool, option(ForwardsQuery, "dead", "--dead")] = False,
     limit: LimitOption = LISTED,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List webhooks that wait to be forwarded or could not be, and change that with `retry` and `drop`.
+    """List webhooks of mode passthrough that wait to be forwarded or could not be; `retry` and `drop` change that.
 
     Example: majlis forwards
 
@@ -59,47 +67,37 @@ def list_forwards(
         return
     page = view(document, ForwardPage)
     if page.queues:
-        queues = table(
-            "instance", "waiting", "MB", "the first for", "next attempt", "dead", right=("waiting", "MB")
-        )
-        for queue in page.queues:
-            rests = (
-                f"in {duration(queue.rests_seconds)}"
-                if queue.rests_seconds
-                else "now"
-                if queue.waiting
-                else "-"
-            )
-            oldest = "-" if queue.oldest_seconds is None else duration(queue.oldest_seconds)
-            cells = (
-                queue.instance,
-                queue.waiting,
-                f"{queue.waiting_bytes / 1e6:.1f}",
-                oldest,
-                rests,
-                queue.dead,
-            )
-            queues.add_row(*map(cell, cells))
-        display(queues, "")
+        display(_queues(page.queues), "")
     if page.webhooks:
-        shown = table(
-            "number",
-            "heard (UTC)",
-            "instance",
-            "event",
-            "state",
-            "tries",
-            "reason",
-            right=("number", "tries"),
-        )
-        for one in page.webhooks:
-            what, why = one.event or "-", one.reason or "-"
-            row = (one.id, moment(one.heard_at), one.instance, what, one.state, one.tries, why)
-            shown.add_row(*(cell(item) for item in row))
-        display(shown)
+        display(_webhooks(page.webhooks))
     waiting, gone = sum(queue.waiting for queue in page.queues), sum(queue.dead for queue in page.queues)
     advice = ": majlis forwards retry NUMBER, or drop NUMBER" if gone else ""
     display(cell(f"{count(waiting, 'webhook')} waiting to be forwarded, {gone:,} dead{advice}", "dim"))
+
+
+def _queues(queues: Sequence[ForwardQueue]) -> Table:
+    shown = table("instance", "waiting", "MB", "oldest", "next attempt", "dead", right=("waiting", "MB"))
+    for queue in queues:
+        size = f"{queue.waiting_bytes / 1e6:.1f}"
+        oldest = "-" if queue.oldest_seconds is None else duration(queue.oldest_seconds)
+        cells = (queue.instance, queue.waiting, size, oldest, _next_attempt(queue), queue.dead)
+        shown.add_row(*map(cell, cells))
+    return shown
+
+
+def _next_attempt(queue: ForwardQueue) -> str:
+    if not queue.waiting:
+        return "-"
+    return f"in {duration(queue.rests_seconds)}" if queue.rests_seconds else "now"
+
+
+def _webhooks(webhooks: Sequence[ForwardView]) -> Table:
+    columns = ("number", "heard (UTC)", "instance", "event", "state", "tries", "reason")
+    shown = table(*columns, right=("number", "tries"))
+    for one in webhooks:
+        heard, event, why = moment(one.heard_at), one.event or "-", one.reason or "-"
+        shown.add_row(*map(cell, (one.id, heard, one.instance, event, one.state, one.tries, why)))
+    return shown
 
 
 def retry(
@@ -108,12 +106,15 @@ def retry(
         typer.Argument(metavar="NUMBER", min=1, max=MAX_ID, help="Its number in `majlis forwards --dead`."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Forward every dead one after all.")] = False,
-    instance: OfInstanceOption = None,
+    instance: Annotated[
+        str | None,
+        typer.Option("--instance", "-i", metavar="NAME", help="With --all: only those of this instance."),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Forward a dead webhook after all, before those that came later.
+    """Forward a dead webhook after all. It has its old place: it leaves before those that came later.
 
     Example: majlis forwards retry 17
 

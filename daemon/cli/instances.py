@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 import typer
+from rich.table import Table
 
 from daemon.cli.client import (
     USAGE_ERROR,
@@ -34,6 +36,7 @@ from daemon.operate.tenants import (
     InstanceHistory,
     InstanceList,
     InstancePage,
+    InstanceValue,
     ValueChanged,
 )
 
@@ -44,7 +47,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name of t
 ValuesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="KEY=VALUE…",
+        metavar="KEY=VALUE",
         help="A setting, e.g. prompt, model, batching.window_seconds or flags.cache. KEY=@FILE reads the value from a "
         "file; KEY=- asks for it without showing it, or reads it from standard input.",
     ),
@@ -116,39 +119,34 @@ def show_instance(
         if one.key.startswith(key) and not (changed and is_default(one.key, one.value, one.origin))
     ]
     if json:
-        print_json(
-            InstancePage(
-                instance=page.instance,
-                version=page.version,
-                changed_at=page.changed_at,
-                changed_by=page.changed_by,
-                origin=page.origin,
-                held=page.held,
-                connection=page.connection,
-                forwards=page.forwards,
-                values=found,
-            )
-        )
+        print_json(msgspec.structs.replace(page, values=found))
         return
     if found:
-        shown = table("key", "value", "source", roomy=("key", "value", "source"))
-        for one in found:
-            style = "dim" if one.origin == "default" else ""
-            value = one.value if full else _shortened(one.value)
-            shown.add_row(cell(one.key), cell(value, style), cell(one.origin, style))
-        display(shown)
+        display(_values_table(found, full))
     unknown = f"; no key starts with {key}" if key and not found and not changed else ""
     words = f"{page.instance}: version {page.version}, {moment(page.changed_at)} UTC, by {page.changed_by}{unknown}"
     display(cell(words, "dim"))
+    _show_state(page)
+
+
+def _values_table(values: Sequence[InstanceValue], full: bool) -> Table:
+    shown = table("key", "value", "source", roomy=("key", "value", "source"))
+    for one in values:
+        style = "dim" if one.origin == "default" else ""
+        value = one.value if full else _shortened(one.value)
+        shown.add_row(cell(one.key), cell(value, style), cell(one.origin, style))
+    return shown
+
+
+def _show_state(page: InstancePage) -> None:
+    """Where its webhook leads, what waits to be forwarded, and why it is held."""
     connection, forwards = page.connection, page.forwards
     if connection.connected:
         words = f"its webhook was set to {connection.url}, {moment(connection.set_at)} UTC, by {connection.set_by}"
         display(cell(words, "dim"))
     if forwards.waiting or forwards.dead:
-        style = "yellow" if forwards.dead else "dim"
-        display(
-            cell(f"forwards: {forwards.waiting} waiting, {forwards.dead} dead; see `majlis forwards`", style)
-        )
+        words = f"forwards: {forwards.waiting:,} waiting, {forwards.dead:,} dead; see `majlis forwards`"
+        display(cell(words, "yellow" if forwards.dead else "dim"))
     if page.held:
         display(cell(f"{page.instance} is held: {page.held}", "bold red"))
 
@@ -238,7 +236,7 @@ def history(
 ) -> None:
     """Show the versions of an instance: who changed what, when and why; the latest first.
 
-    By SQL: it was found changed in the database.
+    Where "by" is SQL, somebody changed the database itself.
 
     Example: majlis instance history acme
     """
