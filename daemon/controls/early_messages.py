@@ -22,6 +22,7 @@ from daemon.controls.modes import InMode
 from daemon.controls.replays import RETRY_PREFIX, AppendAgain
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.records import Records
+from daemon.stores.postgres import is_only_away
 
 MAX_NAMES = 50
 MAX_MESSAGES = 100
@@ -73,11 +74,10 @@ class EarlyMessages:
         """Whether there is no more to be done, for now."""
         try:
             return await self._look()
-        except Unavailable:
-            return False  # of a store that is away the store watch reports
         except MajlisError as error:
-            self._feed.emit("daemon.problem", part="early messages", error=type(error).__name__)
-        return True
+            if not is_only_away(error):
+                self._feed.emit("daemon.problem", part="early messages", error=type(error).__name__)
+            return not isinstance(error, Unavailable)
 
     async def _look(self) -> bool:
         is_all = True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import trio
 
-from actors.errors import LedgerUnavailable
+from actors.errors import MajlisError
 from actors.ports import Feed
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ledger.records import Records
-from daemon.stores.postgres import LedgerError, LedgerMisconfigured
+from daemon.stores.postgres import is_only_away
 
 STORE_SECONDS = 30.0
 STORE_AGAIN_SECONDS = 86_400.0
@@ -45,7 +45,6 @@ class InstanceNumbers:
             await trio.sleep(STORE_SECONDS)
             try:
                 await self.store()
-            except (LedgerError, LedgerMisconfigured) as error:
-                self._feed.emit("daemon.problem", part="instance numbers", error=type(error).__name__)
-            except LedgerUnavailable:
-                pass  # the store watch reports it
+            except MajlisError as error:
+                if not is_only_away(error):
+                    self._feed.emit("daemon.problem", part="instance numbers", error=type(error).__name__)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import trio
 
-from actors.errors import LedgerUnavailable
+from actors.errors import MajlisError
 from actors.instance import Mode
 from actors.ports import Feed
 from daemon.ledger.wire import storable
-from daemon.stores.postgres import LedgerError, LedgerMisconfigured, Postgres
+from daemon.stores.postgres import Postgres, is_only_away
 
 LOOK_SECONDS = 1.0
 """Reading memory alone: the ledger is asked only when a mode has changed."""
@@ -66,10 +66,9 @@ class Modes:
     async def _try(self, changed: Mapping[str, Mode]) -> None:
         try:
             await self._note(changed)
-        except (LedgerError, LedgerMisconfigured) as error:
-            self._feed.emit("daemon.problem", part="modes", error=type(error).__name__)
-        except LedgerUnavailable:
-            pass  # the store watch reports it; the next look comes soon
+        except MajlisError as error:  # the next look comes soon
+            if not is_only_away(error):
+                self._feed.emit("daemon.problem", part="modes", error=type(error).__name__)
 
     async def _note(self, modes: Mapping[str, Mode]) -> dict[str, float]:
         stored = {storable(name): name for name in modes}

@@ -24,13 +24,13 @@ from typing import Literal, NamedTuple
 import trio
 
 from actors.conversation import JITTER
-from actors.errors import LedgerUnavailable, MajlisError
+from actors.errors import MajlisError
 from actors.identity import Conversation, canonical_contact
 from actors.notices import REFERENCE
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
 from daemon.ledger.wire import storable
-from daemon.stores.postgres import LedgerMisconfigured, Postgres, Row
+from daemon.stores.postgres import Postgres, Row, is_only_away
 from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
 
@@ -236,10 +236,9 @@ class Notifier:
             await trio.sleep(FORGET_SECONDS)
 
     def _problem(self, error: Exception) -> None:
-        if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerMisconfigured):
-            return  # the store watch reports it
-        # Only the class: the error's text may quote a target.
-        self._feed.emit("daemon.problem", part="notices", error=type(error).__name__)
+        if not is_only_away(error):
+            # Only the class: the error's text may quote a target.
+            self._feed.emit("daemon.problem", part="notices", error=type(error).__name__)
 
 
 def _webhook_answered(answer: HttpAnswer) -> NoticeResult:

@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
-from actors.errors import MajlisError, Overloaded, Unavailable
+from actors.errors import MajlisError, Overloaded
 from actors.messages import Message, Receipt
 from actors.ports import Feed, Identities
 from actors.triage import BACKLOG
 from actors.turn_end import TOO_OLD
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
-from daemon.stores.postgres import LedgerMisconfigured
+from daemon.stores.postgres import is_only_away
 
 RETRY_PREFIX = "dead-"
 """The prefix of replayed messages' ids: a replay is never mistaken for a customer who repeats a message."""
@@ -77,8 +77,7 @@ class NumbersLearned:
             try:
                 await self._look()
             except MajlisError as error:
-                # Of a store that is only away the store watch reports.
-                if not isinstance(error, Unavailable) or isinstance(error, LedgerMisconfigured):
+                if not is_only_away(error):
                     self._feed.emit("daemon.problem", part="replays", error=type(error).__name__)
             await trio.sleep(PAUSE_SECONDS)
             with trio.move_on_after(POLL_SECONDS):

@@ -38,7 +38,7 @@ from daemon.forwarding.attempt import (
 )
 from daemon.forwarding.store import PORTION, DueForward, ForwardStore
 from daemon.forwarding.token import NULL, with_values
-from daemon.stores.postgres import LedgerMisconfigured
+from daemon.stores.postgres import is_only_away
 from daemon.web.client import HttpClient, HttpFailed, NotDelivered
 
 MAX_AT_ONCE = 512
@@ -214,10 +214,9 @@ class Forwarder:
             await trio.sleep(FORGET_SECONDS)
 
     def _problem(self, error: Exception) -> None:
-        if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerMisconfigured):
-            return  # the store watch reports it
-        # Only the class: the error's text may quote an address.
-        self._feed.emit("daemon.problem", part="forwards", error=type(error).__name__)
+        if not is_only_away(error):
+            # Only the class: the error's text may quote an address.
+            self._feed.emit("daemon.problem", part="forwards", error=type(error).__name__)
 
 
 class _Pieces:

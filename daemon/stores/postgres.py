@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 import msgspec
 import trio
 
-from actors.errors import LedgerUnavailable, MajlisError
+from actors.errors import LedgerUnavailable, MajlisError, Unavailable
 from daemon.stores.sqlstates import DRIVER_FAILED, DSN_UNUSABLE, UNEXPECTED, Meaning, meaning
 
 Row = dict[str, Any]
@@ -73,6 +73,11 @@ class LedgerMisconfigured(LedgerUnavailable):
     def __init__(self, sqlstate: str, words: str) -> None:
         super().__init__(words)
         self.sqlstate = sqlstate
+
+
+def is_only_away(error: Exception) -> bool:
+    """Whether nothing is wrong but that a store is away. The store watch reports that; any other error is news."""
+    return isinstance(error, Unavailable) and not isinstance(error, LedgerMisconfigured)
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from daemon.controls.early_messages import EarlyMessages
 from daemon.controls.modes import Modes
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import Records
+from daemon.stores.postgres import LedgerMisconfigured
 from tests.support.ledgers import LedgerWorld, batch, open_world
 from tests.support.memory import MemoryFeed
 from tests.support.patience import PATIENCE_SECONDS
@@ -135,12 +136,16 @@ async def test_while_the_mirror_is_away_or_full_they_wait_for_it(
     monkeypatch.setattr(early_messages, "AGAIN_SECONDS", 0.01)
     await room.write("hello")
     await room.set_up()
-    room.away = [MirrorUnavailable("away")] * 3 + [ConversationFull("full")] * 3
+    misconfigured = LedgerMisconfigured("42501", "no right")
+    room.away = [MirrorUnavailable("away")] * 3 + [misconfigured] + [ConversationFull("full")] * 3
     async with trio.open_nursery() as nursery:
         nursery.start_soon(room.early.run)
         with trio.fail_after(PATIENCE_SECONDS):
             await room.kept.wait()
         nursery.cancel_scope.cancel()
+    # What only waits for a store is no news; what somebody has to mend is.
+    problems = [fields["error"] for event, _, fields in room.feed.events if event == "daemon.problem"]
+    assert problems == ["LedgerMisconfigured"]
 
 
 async def test_a_chat_in_which_the_business_wrote_since_is_left_alone(room: Room) -> None:
