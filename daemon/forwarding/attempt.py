@@ -70,15 +70,19 @@ def address(url: str, event: str, by_events: bool) -> str:
 
 def headers_of(
     kept: Mapping[str, str], own: Mapping[str, str], hop: str, size: int, now: float
-) -> dict[str, str]:
-    """What goes with a webhook: what came with it, what the settings say, and that it was forwarded."""
+) -> dict[str, bytes]:
+    """What goes with a webhook: what came with it, what the settings say, and that it was forwarded.
+
+    What came may be anything: HTTP promises no more than bytes, and the door reads each as one character.
+    """
     set_here = {name.lower(): value for name, value in own.items() if name.lower() != JWT_KEY}
     key = next((value for name, value in own.items() if name.lower() == JWT_KEY), None)
     if key is not None:
         set_here["authorization"] = f"Bearer {jwt(key, now)}"
     before = kept.get(HOPS_HEADER, "")
     hops = f"{before}, {hop}" if before else hop
-    return {**kept, **set_here, HOPS_HEADER: hops, "content-length": str(size)}
+    fields = {**kept, **set_here, HOPS_HEADER: hops, "content-length": str(size)}
+    return {name: value.encode("latin-1") for name, value in fields.items()}
 
 
 def jwt(key: str, now: float) -> str:

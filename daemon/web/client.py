@@ -32,6 +32,7 @@ from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.progress import Progress, Telling
 from daemon.web.tls import tls_context
 
+_Headers = Mapping[str, str] | Mapping[str, bytes]
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
 _CLOSE_SECONDS = 1.0
@@ -132,13 +133,13 @@ class HttpClient:
         self,
         url: str,
         pieces: AsyncGenerator[bytes, None],
-        headers: Mapping[str, str],
+        headers: Mapping[str, bytes],
         deadline_seconds: float,
     ) -> HttpAnswer:
-        """POST a body piece by piece, and heed of the answer what is before its body, which is left out.
+        """POST a body piece by piece. Of the answer only the head is read: `HttpAnswer.body` is empty.
 
-        `headers` has the body's length, and whatever else is to go with it. What `pieces` raises ends the request as
-        a connection that broke. Raises as `post_json` does.
+        `headers` has the body's length, and what else is to go with it, in any bytes. What `pieces` raises ends the
+        request as a connection that broke. Raises as `post_json` does.
         """
         async with aclosing(pieces):
             return await self._exchange("POST", url, headers, pieces, deadline_seconds, None)
@@ -153,7 +154,7 @@ class HttpClient:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str],
+        headers: _Headers,
         content: bytes | AsyncGenerator[bytes, None] | None,
         deadline_seconds: float,
         max_body_bytes: int | None,
@@ -203,10 +204,15 @@ def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
 
 
 def _request(
-    method: str, url: str, headers: Mapping[str, str], content: bytes | AsyncGenerator[bytes, None] | None
+    method: str, url: str, headers: _Headers, content: bytes | AsyncGenerator[bytes, None] | None
 ) -> httpx2.Request:
     kind = {"content-type": "application/json"} if content is not None else {}
-    request = httpx2.Request(method, url, headers={**_HEADERS, **kind, **headers}, content=content)
+    fields: dict[str, str | bytes] = {**_HEADERS, **kind, **headers}
+    sent = [
+        (name.encode("ascii"), value if isinstance(value, bytes) else value.encode("ascii"))
+        for name, value in fields.items()
+    ]
+    request = httpx2.Request(method, url, headers=sent, content=content)
     if request.url.scheme not in ("http", "https"):
         raise httpx2.UnsupportedProtocol("Only http and https.")
     return request

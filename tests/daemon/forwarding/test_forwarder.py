@@ -77,6 +77,7 @@ class Room:
 
     async def take(self, body: bytes, instance: str = "acme", event: str = "messages.upsert") -> None:
         headers = {"content-type": "application/json", "apikey": "DOOR", "x-event-type": "messages.upsert"}
+        headers["x-instance-name"] = "مقهى".encode().decode("latin-1")  # as the door reads it
         await self.taking.take(Parcel(instance, event, body, Came(headers)))
 
     async def take_large(self, body: bytes, thinned: bytes = b"") -> None:
@@ -155,6 +156,7 @@ async def test_webhooks_arrive_in_order_as_they_came(room: Room, old: OldSystem)
     assert [one.body for one in came] == bodies
     first = came[0].headers
     assert first["apikey"] == "OLD-TOKEN" and first["x-event-type"] == "messages.upsert"
+    assert first["x-instance-name"] == "مقهى"
     assert first[HOPS_HEADER] == hop_name(INSTALL) and came[0].path == "/acme"
     assert not await room.world.rows("SELECT FROM majlis_forwards")  # nothing of it is kept
 
