@@ -22,7 +22,7 @@ TargetName = Literal["response_time", "errors", "cost_per_message", "conversatio
 
 NAMES: tuple[TargetName, ...] = get_args(TargetName)
 LOADS: tuple[TargetName, ...] = ("conversations", "messages_per_minute")
-"""What the machine is to carry; the others are of turns, and can be told of one instance."""
+"""What the machine is to carry; the others are of turns, and can be asked of one instance."""
 
 ENOUGH = 100
 """Samples without which nothing is reached."""

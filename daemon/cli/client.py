@@ -91,6 +91,20 @@ def settings_of(config: Path | None, assignments: list[str] | None) -> Settings:
     return load(config, assignments or ())
 
 
+def file_text(path: Path, max_chars: int) -> str:
+    """A text that an operator has in a file; no more of it is read than that."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(max_chars + 1)
+    except OSError as error:
+        raise Failure(f"{path}: cannot be read: {error.strerror}", USAGE_ERROR) from None
+    except UnicodeDecodeError:
+        raise Failure(f"{path}: is not UTF-8 text", USAGE_ERROR) from None
+    if len(text) > max_chars:
+        raise Failure(f"{path}: has more than {max_chars:,} characters", USAGE_ERROR)
+    return text
+
+
 def client_of(config: Path | None, assignments: list[str] | None) -> AdminClient:
     """A client for the daemon that runs with these settings. Raises: ConfigError."""
     return AdminClient(settings_of(config, assignments).admin_socket)

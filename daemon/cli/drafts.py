@@ -24,13 +24,14 @@ from daemon.cli.client import (
     RevealOption,
     SetOption,
     client_of,
+    file_text,
     view,
 )
 from daemon.cli.render import cell, count, display, duration, facts, money, print_json
 from daemon.operate.drafts import MAX_DRAFT_CHARS, TriedAnswer, TurnTriedAgain
 from daemon.operate.turns import TurnPage
 
-MAX_FILE_BYTES = 1024 * 1024
+MAX_FILE_CHARS = 1024 * 1024
 MAX_LISTED = 500
 TriedInstance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The name of the instance.")]
 PromptOption = Annotated[
@@ -122,22 +123,12 @@ def _last_answered(client: AdminClient, instance: str, last: int) -> list[int]:
 def _prompt(file: Path | None) -> str | None:
     if file is None:
         return None
-    text = _text(file)
+    text = file_text(file, MAX_FILE_CHARS)
     if len(text) > MAX_DRAFT_CHARS:
         raise Failure(
             f"{file}: a prompt has at most {MAX_DRAFT_CHARS:,} characters; it has {len(text):,}", USAGE_ERROR
         )
     return text
-
-
-def _text(file: Path) -> str:
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise Failure(f"{file}: is larger than {MAX_FILE_BYTES:,} bytes", USAGE_ERROR)
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise Failure(f"{file}: cannot be read: {why}", USAGE_ERROR) from None
 
 
 def _answer_rows(answer: TriedAnswer) -> list[tuple[str, object]]:
@@ -290,7 +281,7 @@ def misses(expected: Expectations, answer: TriedAnswer) -> list[str]:
 
 def _evaluation(file: Path) -> Evaluation:
     try:
-        wanted = msgspec.yaml.decode(_text(file), type=Evaluation)
+        wanted = msgspec.yaml.decode(file_text(file, MAX_FILE_CHARS), type=Evaluation)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Failure(f"{file}: {error}", USAGE_ERROR) from None
     if not wanted.cases:

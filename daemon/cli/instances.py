@@ -23,6 +23,7 @@ from daemon.cli.client import (
     RevealOption,
     SetOption,
     client_of,
+    file_text,
     option,
     view,
 )
@@ -301,15 +302,7 @@ def _value(key: str, written: str) -> str:
         return _asked(key)
     if not written.startswith("@"):
         return written
-    path = Path(written[1:])
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(2 * MAX_TEXT_CHARS)  # more would be refused anyway
-    except OSError as error:
-        raise Failure(f"{path}: cannot be read: {error.strerror}", USAGE_ERROR) from None
-    except UnicodeDecodeError:
-        raise Failure(f"{path}: is not UTF-8 text", USAGE_ERROR) from None
-    return text.rstrip("\r\n")
+    return file_text(Path(written[1:]), 2 * MAX_TEXT_CHARS).rstrip("\r\n")
 
 
 def _asked(key: str) -> str:

@@ -68,5 +68,5 @@ def _summed(report: ShadowReport) -> str:
 
 def _medians(summed: ShadowSummary) -> str:
     known = {"Majlis": summed.majlis_seconds, "the old system": summed.old_seconds}
-    told = [f"{who} {seconds:,.1f} s" for who, seconds in known.items() if seconds is not None]
-    return f"median {', '.join(told)}; " if told else ""
+    medians = [f"{who} {seconds:,.1f} s" for who, seconds in known.items() if seconds is not None]
+    return f"median {', '.join(medians)}; " if medians else ""

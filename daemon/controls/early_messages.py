@@ -2,7 +2,7 @@
 
 Laws of this file:
 1. Such a message has its end already: its turn was suppressed by rule `unknown_instance`. It is answered in another
-   turn, under an id of its own that depends on nothing but the original: whoever repeats this, after a crash or on
+   turn, under an id of its own that depends on nothing but the original: who repeats this, after a crash or on
    another daemon, repeats the ids, and each is answered once.
 2. Only what came within a day, from senders who proved something, and a bounded part of it; and nothing where somebody
    of the business has written since (migration 042).
@@ -61,7 +61,7 @@ class EarlyMessages:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            # A new event first, then the looks: what is set up meanwhile is not missed.
+            # A new event first, then the looks: what is set up in between is not missed.
             self._wake = wake = trio.Event()
             await self._try_look()
             is_done = False

@@ -1,6 +1,6 @@
 """In which mode each instance is, and since when: noted in Postgres, so that a restart or another daemon knows it too.
 
-The mode itself stands in the settings in force, and whoever needs it asks there. Since when it holds is needed where
+The mode itself stands in the settings in force, and is asked for there. Since when it holds is needed where
 the past is looked at: a message that never came is answered only if it was written after its instance had become live.
 
 The first daemon that sees a change writes it (039 says how); one that is late writes nothing.

@@ -176,13 +176,13 @@ class Forwarder:
         """It did not arrive; returns how long its queue rests now, None: it is given up, and the next one goes on."""
         tries = one.tries + 1
         delay = delay_seconds(result, tries, self._around.draw())
-        told: dict[str, Any] = {"instance": instance, "reason": result.reason, "tries": tries}
+        fields: dict[str, Any] = {"instance": instance, "reason": result.reason, "tries": tries}
         if delay is None:
             await self._store.bury(instance, result.reason, one.id)
-            self._feed.emit("forward.dead", webhooks=1, **told)
+            self._feed.emit("forward.dead", webhooks=1, **fields)
             return None
         await self._store.failed(instance, one.id, result.reason, delay)
-        self._feed.emit("forward.failed", seconds=round(delay, 1), **told)
+        self._feed.emit("forward.failed", seconds=round(delay, 1), **fields)
         return delay
 
     async def _attempt(self, instance: str, one: DueForward, settings: PassthroughSettings) -> AttemptResult:

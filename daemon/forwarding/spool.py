@@ -6,7 +6,7 @@ read. So each is kept whole beside that, while any instance is in mode `passthro
 The laws of this file:
 1. Memory holds a piece of it at a time. The disk is written and read by worker threads.
 2. All of them together hold `max_bytes` at the most. One that finds no room, or whose disk fails, is not kept, and
-   nothing else is refused for that: only whoever needs it finds out (`SpoolBroken`).
+   nothing else is refused for that: only who needs it finds out (`SpoolBroken`).
 3. Nothing of it outlives the process: the file has no name.
 """
 

@@ -1,7 +1,7 @@
 """The webhooks that wait to be forwarded, in Postgres; see migration 040.
 
 The laws of this file:
-1. What was taken in is there until it arrived, or somebody threw it away. Whoever settles one needs no lease for that.
+1. What was taken in is there until it arrived, or somebody threw it away. Settling one needs no lease.
 2. One daemon at a time forwards for an instance: it holds the instance's queue under a lease that each call renews.
 3. A body is stored in pieces, and nobody asks for more than one of them.
 """
@@ -142,7 +142,7 @@ class ForwardStore:
         return [_waiting(row) for row in rows]
 
     async def piece(self, number: int, piece: int) -> bytes:
-        """Raises `LedgerUnavailable` where it is gone: somebody has thrown it away meanwhile."""
+        """Raises `LedgerUnavailable` where somebody has thrown it away."""
         sql = "SELECT bytes FROM majlis_forward_pieces WHERE forward_id = $1 AND number = $2"
         found = await self._db.value(sql, number, piece)
         if found is None:

@@ -65,7 +65,7 @@ class Answers:
         return None
 
     def ready(self) -> Response:
-        """To whoever asks whether the door is open."""
+        """Whether the door is open."""
         readiness = self._readiness()
         if readiness.ready and not readiness.draining:
             return json_response(200, {"status": "ready"})

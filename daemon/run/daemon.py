@@ -279,7 +279,7 @@ class Daemon:
             await inside.operating.reload()
 
     def is_operator(self, request: Request) -> bool | str:
-        """Whoever may do nothing has no place of his own at the admin door, and no operator those of others."""
+        """Who may do nothing has no place of his own at the admin door, and no operator takes another's."""
         peer = request.peer
         return self._levels.of(peer) is not None and (peer.uid in (0, os.geteuid()) or f"uid {peer.uid}")
 

@@ -95,7 +95,7 @@ def _load(made: InUse[GatewaySettings, Any], wanted: Iterable[GatewaySettings]) 
 
 
 class _Asked(NamedTuple):
-    """What a breaker belongs to: a provider, whatever it is asked and that costs, and when it is left alone."""
+    """What a breaker belongs to: a provider, and when it is left alone; not what it is asked, nor what that costs."""
 
     provider: ProviderSettings
     policy: BreakerPolicy

@@ -83,7 +83,7 @@ export function newInstance(known = "", added = () => {}) {
       if (one.node.hidden || key === "name" || !one.value.trim()) continue;
       if (key !== "mode" || one.value !== "live") set[key] = one.value;
     }
-    // Turns and costs are told by this name: not by that of a provider whose place it takes.
+    // Turns and costs are listed by this name, and not by that of the provider whose place it takes.
     if (provider.value) set[`${PROVIDER}.name`] = provider.value;
     problem.hidden = true;
     submit.disabled = true;

@@ -190,7 +190,7 @@ function eventsOf(found) {
   return statusLine("ok", count(found.events, "event"), `came since the start, the last ${duration(last)} ago.`);
 }
 
-/** What was found out, but for the phone, of which more is said. */
+/** What was found out; more is said of the phone elsewhere. */
 const checks = (view) =>
   view.checks
     .filter(({ name }) => name !== "phone")

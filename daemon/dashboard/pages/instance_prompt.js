@@ -48,7 +48,7 @@ export class Prompt {
     const written = this.#isAhead && this.#field.value !== text;
     this.#stored = text;
     this.#trial.clear();
-    if (written) this.#field.problem("It was changed by somebody else meanwhile; saving replaces that.");
+    if (written) this.#field.problem("Somebody else has changed it since; saving replaces that.");
     else this.#take(text);
     this.#show();
   }
