@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 TargetState = Literal["reached", "missed", "unknown"]
 TargetName = Literal["response_time", "errors", "cost_per_message", "conversations", "messages_per_minute"]
 
-NAMES: tuple[TargetName, ...] = get_args(TargetName)
 LOADS: tuple[TargetName, ...] = ("conversations", "messages_per_minute")
 """What the machine is to carry; the others are of turns, and can be asked of one instance."""
 

@@ -121,12 +121,13 @@ EVENTS: dict[str, Event] = {
     ),
     "forward.failed": Event(
         "warning",
-        "it did not (`reason`), or there is no address (`no_address`); it is tried again in `seconds`, and those after "
-        "it wait",
+        "a webhook did not arrive there (`reason`), or there is no address (`no_address`: set passthrough.url); it is "
+        "tried again in `seconds`, and those after it wait",
     ),
     "forward.dead": Event(
         "error",
-        "webhooks are not forwarded any more (`reason`): see `majlis forwards --dead`; the next ones go on",
+        "webhooks are given up (`reason`), and the next ones go on: `majlis forwards --dead` lists them, `majlis "
+        "forwards retry` forwards them after all",
     ),
     "forward.retried": Event("info", "an operator lets dead webhooks be forwarded after all (`webhooks`)"),
     "forward.dropped": Event("info", "an operator threw away a webhook that was to be forwarded"),
