@@ -103,8 +103,10 @@ class Changes:
             buckets = _Buckets.between(before, marks)
             if self._marks is None:
                 buckets = _Buckets(frozenset(range(BUCKETS)), frozenset(), frozenset())
-            if self._marks is None or buckets.scopes:
+            if self._marks is None:
                 await self._run_time.refresh()
+            elif buckets.scopes:
+                await self._run_time.refresh(buckets.scopes)
             seen: list[Seen] = []
             for part in buckets.parts():
                 seen += await self._rows.look(*part)

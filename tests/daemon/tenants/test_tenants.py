@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from actors.errors import Conflict, LedgerUnavailable, Missing
+from daemon.controls.run_time import Reading
 from daemon.tenants.rows import SqlChange
 from tests.daemon.tenants.conftest import BY, Nodes
 
@@ -51,6 +52,34 @@ async def test_a_new_instance_is_one_version_and_known_everywhere(nodes: Nodes) 
     for name in ("", " x", "a\nb", "x" * 129, "a/b"):
         with pytest.raises(Conflict, match=r"name must|at most 128"):
             await here.tenants.add(name, {}, BY)
+
+
+async def test_a_change_reads_and_judges_that_instance_alone(nodes: Nodes) -> None:
+    """With hundreds of instances a change would take half a second otherwise."""
+    here, there, _ = nodes
+    await here.tenants.add("shop", {"batching.window_seconds": 5, "flags.cache": False}, BY)
+    await here.tenants.change("demo", {"batching.window_seconds": 5}, (), BY)
+    await there.changes.look()
+    read: list[Reading] = []
+
+    async def note(reading: Reading) -> None:
+        await trio.lowlevel.checkpoint()
+        read.append(reading)
+
+    for node in (here, there):
+        node.run_time.follow(note)
+        before, terms = node.live.for_instance("demo"), node.live.terms("demo")
+        if node is here:
+            await here.tenants.change("shop", {"batching.window_seconds": 6}, ["flags.cache"], BY)
+        else:
+            await there.changes.look()
+        assert node.live.window("shop").window_seconds == 6 and node.flags.of("shop").cache
+        assert node.live.for_instance("demo") is before and node.live.terms("demo") is terms
+        (reading,) = read
+        assert reading.buckets is not None and len(reading.buckets) == 1
+        await node.changes.look()
+        assert read == [reading], "nothing changed, nothing is read"
+        read.clear()
 
 
 async def test_one_wrong_key_changes_nothing_and_every_fault_is_named(nodes: Nodes) -> None:
