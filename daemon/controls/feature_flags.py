@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
-import trio
 
 from actors.instance import FeatureFlags
 from actors.ports import Feed
@@ -113,11 +112,10 @@ class StoredFlags:
         )
 
     async def _take(self, reading: Reading) -> None:
-        """Put in force what was read."""
+        """Put in force what was read; waits for nothing, so that settings and flags change in one moment."""
         found = {scope: _known(rows.flags) for scope, rows in reading.scopes.items() if rows.flags}
         self._announce(found)
         self._settle(found)
-        await trio.lowlevel.checkpoint()
 
     def _announce(self, found: Mapping[str, Flags]) -> None:
         for scope in sorted(found.keys() | self._set.keys()):

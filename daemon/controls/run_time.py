@@ -5,6 +5,8 @@ Laws of this file:
 2. While Postgres is away, what was read last stays in force.
 3. After the first reading only that is read again in which something changed, and what stayed equal stays the same
    object: whoever follows sees at a glance what is new.
+4. What was set in one change comes into force in one moment: who follows does not wait between the first that is put in
+   force and the return of `refresh`.
 
 When it is to be read again, and what of it, `daemon/tenants/changes.py` knows.
 """

@@ -175,7 +175,8 @@ class StoredSettings:
         return then
 
     async def _take(self, reading: Reading) -> None:
-        """Put in force what was read, and what is joined to it."""
+        """Put in force what was read, and what is joined to it. Nothing is waited for once it is."""
+        await trio.lowlevel.checkpoint()
         found = {scope: rows.settings for scope, rows in reading.scopes.items() if rows.settings}
         opened = self._secrets()
         if self._rows is None or found != self._rows or opened != self._opened:
@@ -184,7 +185,6 @@ class StoredSettings:
             self._live.put(self._in_force.for_all, self._in_force.apart, opened.shut, opened.are_read)
             self._announce(found, before)
             self._rows = found
-        await trio.lowlevel.checkpoint()
 
     async def _settled(self, values: Values) -> _InForce:
         """Judges anew only what changed."""

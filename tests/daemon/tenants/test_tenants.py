@@ -10,7 +10,7 @@ import trio
 from actors.errors import Conflict, LedgerUnavailable, Missing
 from daemon.controls.run_time import Reading
 from daemon.tenants.rows import SqlChange
-from tests.daemon.tenants.conftest import BY, Nodes
+from tests.daemon.tenants.conftest import BY, Node, Nodes
 
 
 async def test_a_new_instance_is_one_version_and_known_everywhere(nodes: Nodes) -> None:
@@ -80,6 +80,41 @@ async def test_a_change_reads_and_judges_that_instance_alone(nodes: Nodes) -> No
         await node.changes.look()
         assert read == [reading], "nothing changed, nothing is read"
         read.clear()
+
+
+async def test_all_of_a_change_comes_into_force_in_one_moment(nodes: Nodes) -> None:
+    """A turn that begins meanwhile has the old settings, flags and row, or the new ones."""
+    here, there, _ = nodes
+    await here.tenants.add("shop", {"batching.window_seconds": 5, "flags.cache": True}, BY)
+    await there.changes.look()
+    change = {"prompt": "New.", "batching.window_seconds": 6, "flags.cache": False}
+    seen = set[tuple[float, bool, bool]]()
+
+    async def watch(node: Node) -> None:
+        node.forgotten.clear()
+        while True:
+            seen.add(
+                (
+                    node.live.window("shop").window_seconds,
+                    node.flags.of("shop").cache,
+                    "shop" in node.forgotten,
+                )
+            )
+            await trio.lowlevel.checkpoint()
+
+    for node in (here, there):
+        seen.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, node)
+            if node is here:
+                await here.tenants.change("shop", change, (), BY)
+            else:
+                await there.changes.look()
+            with trio.fail_after(60):
+                while len(seen) < 2:
+                    await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert seen == {(5, True, False), (6, False, True)}, "old or new, and both were seen"
 
 
 async def test_one_wrong_key_changes_nothing_and_every_fault_is_named(nodes: Nodes) -> None:
