@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -112,8 +112,7 @@ class _Book:
         each = {role: (busy[role] - idle[role] * busy["wall"] / idle["wall"]) / changes for role in busy}
         return Cost(instances, each["server"] * 1000, each["postgres"] * 1000, median(took) * 1000)
 
-    def _spent(self, work: object) -> dict[str, float]:
-        assert callable(work)
+    def _spent(self, work: Callable[[], object]) -> dict[str, float]:
         before, began_at = self._server.cpu_seconds(), time.monotonic()
         work()
         wall, after = time.monotonic() - began_at, self._server.cpu_seconds()

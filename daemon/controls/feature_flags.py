@@ -15,7 +15,7 @@ import msgspec
 from actors.instance import FeatureFlags
 from actors.ports import Feed
 from daemon.controls.live_settings import LiveSettings
-from daemon.controls.run_time import Reading, RunTime
+from daemon.controls.run_time import RunTime, RunTimeRows
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow
 
@@ -111,7 +111,7 @@ class StoredFlags:
             instances=apart,
         )
 
-    async def _take(self, reading: Reading) -> None:
+    async def _take(self, reading: RunTimeRows) -> None:
         """Put in force what was read; waits for nothing, so that settings and flags change in one moment."""
         found = {scope: _known(rows.flags) for scope, rows in reading.scopes.items() if rows.flags}
         self._announce(found)

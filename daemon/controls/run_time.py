@@ -25,7 +25,7 @@ MAX_SETTINGS = 50_000
 """How many settings are read: 300 instances with all of theirs are a third of it."""
 
 
-class Reading(NamedTuple):
+class RunTimeRows(NamedTuple):
     """What was read."""
 
     scopes: Mapping[str, ScopeRows]
@@ -34,7 +34,7 @@ class Reading(NamedTuple):
     """What was read again; None: everything."""
 
 
-TakeRows = Callable[[Reading], Awaitable[None]]
+TakeRows = Callable[[RunTimeRows], Awaitable[None]]
 """Puts what was read in force."""
 
 
@@ -65,7 +65,7 @@ class RunTime:
             stays = {} if buckets is None else _without(before, buckets)
             now = stays | {scope: _same(before.get(scope), rows) for scope, rows in found.items()}
             for take in self._takers:
-                await take(Reading(now, buckets))
+                await take(RunTimeRows(now, buckets))
             self._scopes = now
         return now
 

@@ -40,7 +40,7 @@ from daemon.config.run_time import (
 )
 from daemon.config.sources import read_value
 from daemon.controls.live_settings import LiveSettings
-from daemon.controls.run_time import Reading, RunTime
+from daemon.controls.run_time import RunTime, RunTimeRows
 from daemon.ledger.records import Records
 from daemon.ledger.rows import SettingRow
 
@@ -61,13 +61,13 @@ Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
 
 
-Rows = tuple[SettingRow, ...]
+SettingRows = tuple[SettingRow, ...]
 
 
 class _Read(NamedTuple):
     """The values of a scope."""
 
-    made_of: tuple[Rows, Sequence[RunTimeValue]]
+    made_of: tuple[SettingRows, Sequence[RunTimeValue]]
     """What is stored for it: settings, and the secrets that were opened."""
     values: Sequence[RunTimeValue]
 
@@ -105,7 +105,7 @@ class StoredSettings:
         self._secrets = secrets
         self._opened = Opened()
         self._changing = trio.Lock()
-        self._rows: Mapping[str, Rows] | None = None
+        self._rows: Mapping[str, SettingRows] | None = None
         """By scope; None: never read."""
         self._read: dict[str | None, _Read] = {}
         self._in_force = _InForce({}, for_daemon(live.configured, ()), {})
@@ -174,7 +174,7 @@ class StoredSettings:
                 raise ConfigError(left.sentence)
         return then
 
-    async def _take(self, reading: Reading) -> None:
+    async def _take(self, reading: RunTimeRows) -> None:
         """Put in force what was read, and what is joined to it. Nothing is waited for once it is."""
         await trio.lowlevel.checkpoint()
         found = {scope: rows.settings for scope, rows in reading.scopes.items() if rows.settings}
@@ -202,7 +202,9 @@ class StoredSettings:
                 await trio.lowlevel.checkpoint()
         return _InForce(values, for_all, apart)
 
-    def _values(self, found: Mapping[str, Rows], secrets: Mapping[str, Sequence[RunTimeValue]]) -> Values:
+    def _values(
+        self, found: Mapping[str, SettingRows], secrets: Mapping[str, Sequence[RunTimeValue]]
+    ) -> Values:
         """What was read already is not read anew."""
         before, self._read = self._read, {}
         rows = {self._run_time.instance(scope): own for scope, own in found.items()}
@@ -223,7 +225,7 @@ class StoredSettings:
         words = (command, row.set_by) if row.set_by else (SQL,)
         return ", ".join((*words, _moment(row.set_at)))
 
-    def _announce(self, found: Mapping[str, Rows], before: Sequence[LeftOut]) -> None:
+    def _announce(self, found: Mapping[str, SettingRows], before: Sequence[LeftOut]) -> None:
         """The first reading is no change."""
         old = found if self._rows is None else self._rows
         for scope in sorted(
@@ -241,7 +243,7 @@ class StoredSettings:
                 self._feed.emit("settings.left_out", key=left.key, scope=scope, why=left.why)
 
 
-def _by_key(rows: Rows) -> dict[str, SettingRow]:
+def _by_key(rows: SettingRows) -> dict[str, SettingRow]:
     return {row.key: row for row in rows}
 
 

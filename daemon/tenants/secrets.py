@@ -23,7 +23,7 @@ from actors.ports import Feed
 from daemon.config.opened import Opened
 from daemon.config.run_time import RunTimeValue, is_secret
 from daemon.controls.pauses import EVERYBODY
-from daemon.controls.run_time import Reading
+from daemon.controls.run_time import RunTimeRows
 from daemon.ledger.rows import SecretRow
 from daemon.ledger.secret_rows import SecretRows
 from daemon.ledger.wire import storable
@@ -77,7 +77,7 @@ class Secrets:
         """Those that are stored sealed and were opened here, as settings."""
         return self._opened.values.get(storable(instance), ())
 
-    async def take(self, reading: Reading) -> None:
+    async def take(self, reading: RunTimeRows) -> None:
         """Read them again, as much of them as was read of the settings, and put them in force.
 
         Raises `LedgerUnavailable`.

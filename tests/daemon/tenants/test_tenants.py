@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from actors.errors import Conflict, LedgerUnavailable, Missing
-from daemon.controls.run_time import Reading
+from daemon.controls.run_time import RunTimeRows
+from daemon.ledger.rows import FlagRow
 from daemon.tenants.rows import SqlChange
 from tests.daemon.tenants.conftest import BY, Node, Nodes
 
@@ -60,9 +61,9 @@ async def test_a_change_reads_and_judges_that_instance_alone(nodes: Nodes) -> No
     await here.tenants.add("shop", {"batching.window_seconds": 5, "flags.cache": False}, BY)
     await here.tenants.change("demo", {"batching.window_seconds": 5}, (), BY)
     await there.changes.look()
-    read: list[Reading] = []
+    read: list[RunTimeRows] = []
 
-    async def note(reading: Reading) -> None:
+    async def note(reading: RunTimeRows) -> None:
         await trio.lowlevel.checkpoint()
         read.append(reading)
 
@@ -80,6 +81,27 @@ async def test_a_change_reads_and_judges_that_instance_alone(nodes: Nodes) -> No
         await node.changes.look()
         assert read == [reading], "nothing changed, nothing is read"
         read.clear()
+
+
+async def test_what_is_read_in_parts_is_what_is_read_whole(nodes: Nodes) -> None:
+    """Also what is gone."""
+    here, there, world = nodes
+    for name in ("shop", "demo", "acme"):
+        await world.records.set_setting(f"instance:{name}", "batching.window_seconds", 5, "")
+        await world.records.set_flag(FlagRow(f"instance:{name}", "cache", False))
+    await here.changes.look()
+    await world.records.clear_setting("instance:shop", "batching.window_seconds")
+    await world.records.clear_flag("instance:demo", "cache")
+    await world.records.clear_setting("instance:acme", "batching.window_seconds")
+    await world.records.clear_flag("instance:acme", "cache")
+    await here.changes.look()
+    await there.run_time.refresh()
+    for node in (here, there):
+        windows = [node.live.window(name).window_seconds for name in ("shop", "demo", "acme")]
+        assert (windows, [node.flags.of(name).cache for name in ("shop", "demo", "acme")]) == (
+            [8, 5, 3],
+            [False, True, True],
+        )
 
 
 async def test_all_of_a_change_comes_into_force_in_one_moment(nodes: Nodes) -> None:
