@@ -112,7 +112,7 @@ async def test_all_of_a_change_comes_into_force_in_one_moment(nodes: Nodes) -> N
     change = {"prompt": "New.", "batching.window_seconds": 6, "flags.cache": False}
     seen = set[tuple[float, bool, bool]]()
 
-    async def watch(node: Node) -> None:
+    async def watch(node: Node, changed: trio.Event) -> None:
         node.forgotten.clear()
         while True:
             seen.add(
@@ -122,19 +122,21 @@ async def test_all_of_a_change_comes_into_force_in_one_moment(nodes: Nodes) -> N
                     "shop" in node.forgotten,
                 )
             )
+            if len(seen) > 1:
+                changed.set()
             await trio.lowlevel.checkpoint()
 
     for node in (here, there):
         seen.clear()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch, node)
+            changed = trio.Event()
+            nursery.start_soon(watch, node, changed)
             if node is here:
                 await here.tenants.change("shop", change, (), BY)
             else:
                 await there.changes.look()
             with trio.fail_after(60):
-                while len(seen) < 2:
-                    await trio.lowlevel.checkpoint()
+                await changed.wait()
             nursery.cancel_scope.cancel()
         assert seen == {(5, True, False), (6, False, True)}, "old or new, and both were seen"
 
