@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top bench-turns bench-hostile bench-waiting bench-client structure lock clean
+.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top bench-turns bench-hostile bench-waiting bench-client bench-instances structure lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ bench-turns: $(VENV)/.installed-test  ## The processor time of whole turns and a
 
 bench-hostile: $(VENV)/.installed-test  ## The processor time of the costliest bodies, from request to answer.
 	$(BIN)/python -m bench.hostile $(ARGS)
+
+bench-instances: $(VENV)/.installed-test  ## What a change of one instance costs, with 10, 100 and 300 instances.
+	$(BIN)/python -m bench.instances $(ARGS)
 
 bench-client: $(VENV)/.installed-test  ## What a request costs the HTTP client, compared to another library under it.
 	$(BIN)/python -m bench.http_client $(ARGS)

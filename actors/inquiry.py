@@ -96,6 +96,7 @@ class Inquiry:
         if answer is None:
             try:
                 answer = bought.with_earlier(turn.id, await responder.answer(prompt))
+                answer = msgspec.structs.replace(answer, scope=self._terms.cache_scope)
             except (TurnFailed, TurnRefused, ResponderHeld) as failure:
                 self._note_asked(failure.asked, failure.spent)
                 raise

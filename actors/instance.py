@@ -160,6 +160,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     knowledge_max_tokens: int = 1500
     cache_scope: str = ""
     """A digest of who answers: answers of other providers, models or prompts of theirs are not given again."""
+    answered_by: object = None
+    """Who answers, as the responder knows it: it goes with the prompt, so that one turn has one set of settings."""
     cache_exact_seconds: float = 3600.0
     cache_similar_seconds: float = 86400.0
     cache_similarity: Threshold = SIMILAR

@@ -235,6 +235,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """How the Markdown of the answer is to be sent."""
     retry_cut: bool = False
     """An answer that ended at its bound of tokens is asked for once more, with more room."""
+    answered_by: object = None
+    """`Terms.answered_by`; None: whoever answers by the settings in force when it is asked."""
 
     @property
     def text(self) -> str:

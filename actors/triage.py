@@ -243,6 +243,7 @@ def prompt(question: Question, facts: Facts) -> Prompt:
         may_be_silent=question.terms.reply.model_silence,
         formatting=question.terms.reply.formatting,
         retry_cut=question.terms.reply.retry_cut,
+        answered_by=question.terms.answered_by,
         situation=situation.situation(question),
         customer_name=situation.told_name(question),
     )

@@ -157,6 +157,7 @@ class InstanceSettings(Section):
             knowledge_max_passages=self.knowledge.max_passages,
             knowledge_max_tokens=self.knowledge.max_tokens,
             cache_scope=_who_answers(self.responder),
+            answered_by=self.responder,
             cache_exact_seconds=self.cache.exact_seconds,
             cache_similar_seconds=self.cache.similar_seconds,
             cache_similarity=self.cache.similarity,

@@ -8,15 +8,16 @@ Laws of this file:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
-import trio
 
 from actors.instance import FeatureFlags
 from actors.ports import Feed
 from daemon.controls.live_settings import LiveSettings
-from daemon.controls.run_time import RunTime
+from daemon.controls.run_time import RunTime, RunTimeRows
 from daemon.ledger.records import Records
-from daemon.ledger.rows import FlagRow, RunTimeRows
+from daemon.ledger.rows import FlagRow
 
 _ANY_INSTANCE = ""
 """No instance has this name: its configuration is that of every instance without settings of its own."""
@@ -62,8 +63,8 @@ class StoredFlags:
         self._run_time = run_time
         self._settings = settings
         self._feed = feed
-        self._set: dict[tuple[str, str], bool] = {}
-        """By scope and flag."""
+        self._set: Mapping[str, Flags] = {}
+        """By scope."""
         self._general = FeatureFlags()
         self._apart: dict[str, FeatureFlags] = {}
         self._settle({})
@@ -89,7 +90,7 @@ class StoredFlags:
 
     def is_set(self, flag: str, instance: str | None) -> bool:
         """Whether it was set for this instance, or for this daemon."""
-        return (self._run_time.scope(instance), flag) in self._set
+        return flag in self._set.get(self._run_time.scope(instance), {})
 
     def page(self) -> FlagPage:
         """All flags, as operators see them."""
@@ -105,41 +106,43 @@ class StoredFlags:
         return FlagView(
             flag=flag,
             configured=getattr(self._configured(_ANY_INSTANCE), flag),
-            daemon=self._set.get((self._run_time.daemon_scope, flag)),
+            daemon=self._set.get(self._run_time.daemon_scope, {}).get(flag),
             effective=effective,
             instances=apart,
         )
 
-    async def _take(self, rows: RunTimeRows) -> None:
-        """Put in force what was read."""
-        found = {(row.scope, row.flag): row.value for row in rows.flags if row.flag in FLAGS}
+    async def _take(self, reading: RunTimeRows) -> None:
+        """Put in force what was read; waits for nothing, so that settings and flags change in one moment."""
+        found = {scope: _known(rows.flags) for scope, rows in reading.scopes.items() if rows.flags}
         self._announce(found)
         self._settle(found)
-        await trio.lowlevel.checkpoint()
 
-    def _announce(self, found: dict[tuple[str, str], bool]) -> None:
-        for scope, flag in sorted(found.keys() | self._set.keys()):
-            value = found.get((scope, flag))
-            if value != self._set.get((scope, flag)):
-                word = "cleared" if value is None else "on" if value else "off"
-                self._feed.emit("flags.changed", flag=flag, value=word, scope=scope)
+    def _announce(self, found: Mapping[str, Flags]) -> None:
+        for scope in sorted(found.keys() | self._set.keys()):
+            now, before = found.get(scope, {}), self._set.get(scope, {})
+            for flag in sorted(now.keys() | before.keys()):
+                value = now.get(flag)
+                if value != before.get(flag):
+                    word = "cleared" if value is None else "on" if value else "off"
+                    self._feed.emit("flags.changed", flag=flag, value=word, scope=scope)
 
-    def _settle(self, found: dict[tuple[str, str], bool]) -> None:
+    def _settle(self, found: Mapping[str, Flags]) -> None:
         """Put these in force."""
         self._set = found
-        names = {self._run_time.instance(scope) for scope, _ in found}
-        for_daemon = self._of_scope(self._run_time.daemon_scope)
+        names = filter(None, map(self._run_time.instance, found))
+        for_daemon = found.get(self._run_time.daemon_scope, {})
         self._general = _over(self._configured(_ANY_INSTANCE), for_daemon)
         self._apart = {
-            name: _over(self._configured(name), for_daemon | self._of_scope(self._run_time.scope(name)))
-            for name in (*self._settings.names, *filter(None, names))
+            name: _over(self._configured(name), for_daemon | found.get(self._run_time.scope(name), {}))
+            for name in {*self._settings.names, *names}
         }
 
     def _configured(self, instance: str) -> FeatureFlags:
         return self._settings.for_instance(instance).flags(self._settings.configured.turn.parallel)
 
-    def _of_scope(self, scope: str) -> Flags:
-        return {flag: value for (of, flag), value in self._set.items() if of == scope}
+
+def _known(rows: Iterable[FlagRow]) -> Flags:
+    return {row.flag: row.value for row in rows if row.flag in FLAGS}
 
 
 def _over(flags: FeatureFlags, set_here: Flags) -> FeatureFlags:

@@ -38,7 +38,11 @@ class LiveSettings:
         self.configured = configured
         """As they were read at the start."""
         self._followers: list[Callable[[], None]] = []
-        self.put(for_daemon(configured, ()), {}, are_read=False)
+        self._for_all = for_daemon(configured, ())
+        self._apart: Mapping[str, ForInstance] = {}
+        self._windows: dict[str, WindowPolicy] = {}
+        self._terms: dict[str, Terms | None] = {}
+        self.put(self._for_all, {}, are_read=False)
 
     def put(
         self,
@@ -57,16 +61,29 @@ class LiveSettings:
         self._shut = shut
         self._are_read = are_read
         self._own_tokens: OwnTokens | None = None
+        windows, terms = self._made_before(for_all, apart)
         self._for_all = for_all
         self._apart = apart
         settings = for_all.settings
-        self._windows = {name: settings.window(name) for name in settings.instances}
-        self._windows |= {name: own.settings.batching.policy for name, own in apart.items()}
+        for name in (*settings.instances, *apart):
+            if name not in windows:
+                windows[name] = self.for_instance(name).batching.policy
+        self._windows = windows
+        self._terms = dict[str, Terms | None].fromkeys(windows) | terms
         self._default_window = settings.batching.policy
-        self._terms: dict[str, Terms | None] = dict.fromkeys(self._windows)
         self._default_terms = self.for_instance(_ANY_INSTANCE).terms()
         for changed in self._followers:
             changed()
+
+    def _made_before(
+        self, for_all: ForDaemon, apart: Mapping[str, ForInstance]
+    ) -> tuple[dict[str, WindowPolicy], dict[str, Terms | None]]:
+        """The windows and terms of the instances whose settings stay the same."""
+        if for_all is not self._for_all:
+            return {}, {}
+        names = self._windows.keys() & {*for_all.settings.instances, *apart}
+        stay = [name for name in names if apart.get(name) is self._apart.get(name)]
+        return {name: self._windows[name] for name in stay}, {name: self._terms[name] for name in stay}
 
     def follow(self, changed: Callable[[], None]) -> None:
         """`changed` is called now, and whenever other settings are in force."""

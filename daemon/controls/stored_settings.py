@@ -40,9 +40,9 @@ from daemon.config.run_time import (
 )
 from daemon.config.sources import read_value
 from daemon.controls.live_settings import LiveSettings
-from daemon.controls.run_time import RunTime
+from daemon.controls.run_time import RunTime, RunTimeRows
 from daemon.ledger.records import Records
-from daemon.ledger.rows import RunTimeRows, SettingRow
+from daemon.ledger.rows import SettingRow
 
 COMMAND = "majlis set"
 FOR_INSTANCES = "majlis instance set"
@@ -59,6 +59,17 @@ _Stored = _Scalar | list[_Within] | dict[str, _Scalar | list[_Within] | dict[str
 _STORED = msgspec.json.Decoder(_Stored)
 Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
+
+
+SettingRows = tuple[SettingRow, ...]
+
+
+class _Read(NamedTuple):
+    """The values of a scope."""
+
+    made_of: tuple[SettingRows, Sequence[RunTimeValue]]
+    """What is stored for it: settings, and the secrets that were opened."""
+    values: Sequence[RunTimeValue]
 
 
 class _InForce(NamedTuple):
@@ -94,10 +105,9 @@ class StoredSettings:
         self._secrets = secrets
         self._opened = Opened()
         self._changing = trio.Lock()
-        self._rows: dict[tuple[str, str], SettingRow] | None = None
-        """By scope and key; None: never read."""
-        self._read: dict[str | None, tuple[list[SettingRow], Sequence[RunTimeValue]]] = {}
-        """What the rows of each scope were read as."""
+        self._rows: Mapping[str, SettingRows] | None = None
+        """By scope; None: never read."""
+        self._read: dict[str | None, _Read] = {}
         self._in_force = _InForce({}, for_daemon(live.configured, ()), {})
         run_time.follow(self._take)
 
@@ -147,7 +157,7 @@ class StoredSettings:
         async with self._changing:
             await self._run_time.refresh()
             scope = self._run_time.scope(None)
-            if (scope, key) not in (self._rows or {}):
+            if all(row.key != key for row in (self._rows or {}).get(scope, ())):
                 raise Conflict(f"{key} is not set at run time for this daemon: see `majlis config`.")
             values = self._in_force.values.get(None, ())
             await self._judged(key, [value for value in values if value.key != key])
@@ -164,17 +174,17 @@ class StoredSettings:
                 raise ConfigError(left.sentence)
         return then
 
-    async def _take(self, rows: RunTimeRows) -> None:
-        """Put in force what was read, and what is joined to it."""
-        found = {(row.scope, row.key): row for row in rows.settings}
+    async def _take(self, reading: RunTimeRows) -> None:
+        """Put in force what was read, and what is joined to it. Nothing is waited for once it is."""
+        await trio.lowlevel.checkpoint()
+        found = {scope: rows.settings for scope, rows in reading.scopes.items() if rows.settings}
         opened = self._secrets()
         if self._rows is None or found != self._rows or opened != self._opened:
             before, self._opened = self.left_out, opened
-            self._in_force = await self._settled(_together(self._values(rows.settings), opened.values))
+            self._in_force = await self._settled(self._values(found, opened.values))
             self._live.put(self._in_force.for_all, self._in_force.apart, opened.shut, opened.are_read)
             self._announce(found, before)
             self._rows = found
-        await trio.lowlevel.checkpoint()
 
     async def _settled(self, values: Values) -> _InForce:
         """Judges anew only what changed."""
@@ -192,19 +202,20 @@ class StoredSettings:
                 await trio.lowlevel.checkpoint()
         return _InForce(values, for_all, apart)
 
-    def _values(self, rows: Sequence[SettingRow]) -> Values:
-        by_scope: dict[str, list[SettingRow]] = {}
-        for row in rows:
-            of_scope = by_scope.setdefault(row.scope, [])
-            if len(of_scope) < MAX_OF_SCOPE:
-                of_scope.append(row)
+    def _values(
+        self, found: Mapping[str, SettingRows], secrets: Mapping[str, Sequence[RunTimeValue]]
+    ) -> Values:
+        """What was read already is not read anew."""
         before, self._read = self._read, {}
-        for scope, own in by_scope.items():
-            name = self._run_time.instance(scope)
+        rows = {self._run_time.instance(scope): own for scope, own in found.items()}
+        for name in dict.fromkeys((*rows, *secrets)):
             if name is None or 0 < len(name) <= MAX_INSTANCE_CHARS:
+                made_of = rows.get(name, ()), () if name is None else secrets.get(name, ())
                 old = before.get(name)
-                self._read[name] = old if old is not None and old[0] == own else (own, self._values_of(own))
-        return {name: values for name, (_, values) in self._read.items()}
+                if old is None or old.made_of != made_of:
+                    old = _Read(made_of, _together(self._values_of(made_of[0][:MAX_OF_SCOPE]), made_of[1]))
+                self._read[name] = old
+        return {name: read.values for name, read in self._read.items()}
 
     def _values_of(self, rows: Sequence[SettingRow]) -> Sequence[RunTimeValue]:
         return tuple(RunTimeValue(row.key, _decoded(row.value), self._origin(row)) for row in rows)
@@ -214,12 +225,15 @@ class StoredSettings:
         words = (command, row.set_by) if row.set_by else (SQL,)
         return ", ".join((*words, _moment(row.set_at)))
 
-    def _announce(self, found: Mapping[tuple[str, str], SettingRow], before: Sequence[LeftOut]) -> None:
+    def _announce(self, found: Mapping[str, SettingRows], before: Sequence[LeftOut]) -> None:
         """The first reading is no change."""
         old = found if self._rows is None else self._rows
-        for scope, key in sorted(found.keys() | old.keys()):
-            row = found.get((scope, key))
-            if row != old.get((scope, key)):
+        for scope in sorted(
+            scope for scope in found.keys() | old.keys() if found.get(scope) != old.get(scope)
+        ):
+            now, then = _by_key(found.get(scope, ())), _by_key(old.get(scope, ()))
+            for key in sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key)):
+                row = now.get(key)
                 change, by = ("unset", "") if row is None else ("set", row.set_by)
                 self._feed.emit("settings.changed", key=key, scope=scope, change=change, by=by)
         known = set(before)
@@ -229,14 +243,14 @@ class StoredSettings:
                 self._feed.emit("settings.left_out", key=left.key, scope=scope, why=left.why)
 
 
-def _together(stored: Values, secrets: Mapping[str, Sequence[RunTimeValue]]) -> Values:
+def _by_key(rows: SettingRows) -> dict[str, SettingRow]:
+    return {row.key: row for row in rows}
+
+
+def _together(stored: Sequence[RunTimeValue], secrets: Sequence[RunTimeValue]) -> Sequence[RunTimeValue]:
     """Secrets come last: one of an entry of a list needs the list."""
-    values = dict(stored)
-    for name, own in secrets.items():
-        keys = {value.key for value in own}
-        below = (value for value in values.get(name, ()) if value.key not in keys)
-        values[name] = (*below, *own)
-    return values
+    keys = {value.key for value in secrets}
+    return (*(value for value in stored if value.key not in keys), *secrets)
 
 
 class _Unfit:

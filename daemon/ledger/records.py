@@ -23,7 +23,7 @@ from daemon.ledger.rows import (
     MachineSilence,
     OwnMessageRow,
     Pause,
-    RunTimeRows,
+    ScopeRows,
     SettingRow,
     SilenceReasons,
     StoredInstances,
@@ -142,15 +142,30 @@ class Records:
             repeatable=False,
         )
 
-    async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
-        """The feature flags and settings made at run time for one daemon and for instances."""
-        flags, settings = [], []
-        for row in await self._db.fetch(_SQL["run_time"], daemon_scope, max_settings):
-            if row.pop("is_flag"):
+    async def run_time(
+        self, daemon_scope: str, max_settings: int, buckets: Collection[int] | None = None
+    ) -> dict[str, ScopeRows]:
+        """By scope, the feature flags and settings made at run time for one daemon and for instances.
+
+        `buckets`: only what lies in these.
+        """
+        asked: tuple[object, ...] = (daemon_scope, max_settings)
+        if buckets is None:
+            rows = await self._db.fetch(_SQL["run_time"], *asked)
+        else:
+            rows = await self._db.fetch(_SQL["run_time_of_buckets"], *asked, sorted(buckets))
+        by_scope: dict[str, tuple[int, list[FlagRow], list[SettingRow]]] = {}
+        for row in rows:
+            is_flag, bucket = row.pop("is_flag"), row.pop("bucket")
+            _, flags, settings = by_scope.setdefault(row["scope"], (bucket, [], []))
+            if is_flag:
                 flags.append(FlagRow(row["scope"], row["key"], row["value"] == "true"))
             else:
                 settings.append(SettingRow(**row))
-        return RunTimeRows(tuple(flags), tuple(settings))
+        return {
+            scope: ScopeRows(tuple(flags), tuple(settings), bucket)
+            for scope, (bucket, flags, settings) in by_scope.items()
+        }
 
     async def set_setting(self, scope: str, key: str, value: object, by: str) -> None:
         await self._db.fetch(_SQL["set_setting"], storable(scope), key, encoded(value), storable(by))

@@ -223,12 +223,14 @@ class SettingRow(msgspec.Struct, frozen=True):
     """Empty: nobody said."""
 
 
-class RunTimeRows(msgspec.Struct, frozen=True):
-    """What was set at run time."""
+class ScopeRows(msgspec.Struct, frozen=True):
+    """What was set at run time for one scope."""
 
     flags: tuple[FlagRow, ...] = ()
     settings: tuple[SettingRow, ...] = ()
     """The earlier set first."""
+    bucket: int = 0
+    """In which its changes are noticed."""
 
 
 class SecretRow(msgspec.Struct, frozen=True):
@@ -241,6 +243,8 @@ class SecretRow(msgspec.Struct, frozen=True):
     key_id: str
     """Names the key that opens it."""
     set_at: datetime
+    bucket: int = 0
+    """As that of its instance's `ScopeRows`."""
 
 
 class Pause(msgspec.Struct, frozen=True):

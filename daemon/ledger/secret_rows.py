@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from daemon.ledger.rows import SecretRow
 from daemon.ledger.sql import statements
 from daemon.stores.postgres import Postgres
@@ -15,9 +17,13 @@ class SecretRows:
     def __init__(self, db: Postgres) -> None:
         self._db = db
 
-    async def read(self, limit: int) -> tuple[SecretRow, ...]:
-        """All of them, in the order of their names."""
-        return tuple(SecretRow(**row) for row in await self._db.fetch(_SQL["read"], limit))
+    async def read(self, limit: int, buckets: Collection[int] | None = None) -> tuple[SecretRow, ...]:
+        """All of them, or those of the scopes in these buckets, in the order of their names."""
+        if buckets is None:
+            rows = await self._db.fetch(_SQL["read"], limit)
+        else:
+            rows = await self._db.fetch(_SQL["read_buckets"], limit, sorted(buckets))
+        return tuple(SecretRow(**row) for row in rows)
 
     async def sealed_otherwise(self, key_id: str, limit: int, skip: int) -> tuple[SecretRow, ...]:
         """Those that another key sealed, without the first `skip` of them."""

@@ -3,7 +3,8 @@
 Laws of the admin interface:
 - The kernel says who is at the other end, and that decides what they may do. A caller without a level learns only that.
 - Every answer has a time limit. A stream has one for each piece, and a reader that is too slow is cut off.
-- Nothing changes, and nothing masked is revealed, without an audit entry written first; then it gets its outcome.
+- Nothing changes, and nothing masked is revealed, without an audit entry written first; then it gets its outcome. So
+  does a change for which the caller's level is not enough.
 - An error is one sentence that says what to do; what broke inside goes to the log, by its class alone.
 """
 
@@ -23,6 +24,7 @@ from daemon.operate.levels import Levels, suffices
 from daemon.operate.parameters import BadRequest, Parameters, read
 from daemon.operate.route import Route
 from daemon.operate.routes import ROUTES, Interface
+from daemon.operate.tenants import target_of
 from daemon.web.http1 import Request, Response, json_response
 
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
@@ -103,7 +105,7 @@ class AdminApi:
             if named is None:
                 continue
             if route.method == request.method:
-                _check_level(route, caller)
+                await self._check_level(route, request, caller, named)
                 asked = read(route.asks, named, request.query)
                 reveal = _reveal(asked, caller)
                 call = AdminCall(request, caller, self._feed, self._log, reveal, _body(route, request))
@@ -112,6 +114,20 @@ class AdminApi:
         if methods:
             return _error(405, "method", f"use {' or '.join(methods)} here", {"Allow": ", ".join(methods)})
         return _error(404, "no_route", "there is nothing here; GET /v1 lists all routes")
+
+    async def _check_level(
+        self, route: Route, request: Request, caller: Caller, named: Mapping[str, str]
+    ) -> None:
+        """Raises: Forbidden; of a change that is recorded."""
+        if suffices(caller.level, route.level):
+            return
+        if route.method != "GET":
+            target = target_of(named["instance"]) if "instance" in named else "daemon"
+            call = AdminCall(request, caller, self._feed, self._log, False, None)
+            await call.refused(f"{route.method} {route.path}", target, Forbidden.__name__)
+        raise Forbidden(
+            f"this needs level {route.level}, and yours is {caller.level}: {caller.where_levels_stand}"
+        )
 
     async def _run(self, route: Route, call: AdminCall, asked: Parameters) -> Response:
         """Do it, and record what became of it."""
@@ -125,14 +141,6 @@ class AdminApi:
         is_refusal = isinstance(failure, tuple(_REFUSALS))
         await call.end("refused" if is_refusal else "failed", type(failure).__name__)
         raise failure
-
-
-def _check_level(route: Route, caller: Caller) -> None:
-    """Raises: Forbidden."""
-    if not suffices(caller.level, route.level):
-        raise Forbidden(
-            f"this needs level {route.level}, and yours is {caller.level}: {caller.where_levels_stand}"
-        )
 
 
 def _reveal(asked: Parameters, caller: Caller) -> bool:

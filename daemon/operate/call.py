@@ -80,6 +80,12 @@ class AdminCall:
         )
         self._begun[await self._log.begin(entry)] = entry
 
+    async def refused(self, action: str, target: str, why: str) -> None:
+        """Record an act that was refused before it began; where that cannot be done now, it is refused all the same."""
+        with suppress(LedgerUnavailable, LedgerError):
+            await self.audit(action, target)
+        await self.end("refused", why)
+
     async def end(self, outcome: Outcome, why: str = "") -> None:
         """Record what became of all that was begun. What cannot be recorded now stays without an outcome."""
         begun, self._begun = self._begun, {}

@@ -94,9 +94,11 @@ class Control:
     async def reload(self) -> Reloaded:
         """Read instances, flags, run-time settings and pauses again from the database. Raises `LedgerUnavailable`."""
         await self._forget()
-        rows = await self._run_time.refresh()
+        scopes = (await self._run_time.refresh()).values()
         await self._pauses.refresh()
-        reloaded = Reloaded(flags=len(rows.flags), settings=len(rows.settings))
+        reloaded = Reloaded(
+            flags=sum(len(rows.flags) for rows in scopes), settings=sum(len(rows.settings) for rows in scopes)
+        )
         self._feed.emit("settings.reloaded", flags=reloaded.flags, settings=reloaded.settings)
         return reloaded
 

@@ -87,7 +87,7 @@ class DeclaredInstances:
         self._tenants = tenants
 
     async def apply(self, call: AdminCall) -> Applied:
-        """All are judged before any is changed. Raises: Conflict, with a line for each fault."""
+        """All are judged before any is changed. Raises: Conflict, with a line for each fault; it is recorded."""
         body: Declared = call.body
         values, planned, faults = dict[str, dict[str, Any]](), list[Planned](), list[str]()
         for name, tree in body.instances.items():
@@ -99,6 +99,8 @@ class DeclaredInstances:
         if faults:
             more = len(faults) - MAX_FAULTS
             kept = [*faults[:MAX_FAULTS], *([f"and {more} more"] if more > 0 else [])]
+            if not body.dry_run:
+                await call.audit("instance.apply", f"a file of {len(body.instances)} instances")
             raise Conflict("\n".join(kept))
         return Applied(
             instances=[
@@ -113,11 +115,9 @@ class DeclaredInstances:
         if planned.what == "change" and not planned.differences:
             return _view(planned, 0)
 
-        async def record() -> None:
-            keys = ", ".join(one.key for one in planned.differences)
-            await call.audit("instance.apply", f"instance {planned.instance}, {keys}")
-
-        done = await self._tenants.apply(planned.instance, values, call.who, call.body.why, record)
+        keys = ", ".join(one.key for one in planned.differences)
+        await call.audit("instance.apply", f"instance {planned.instance}, {keys}")
+        done = await self._tenants.apply(planned.instance, values, call.who, call.body.why)
         return _view(planned, done.version)
 
     async def export(self, call: AdminCall, asked: ExportQuery) -> ExportPage:

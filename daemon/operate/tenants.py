@@ -23,7 +23,7 @@ from daemon.operate.route import Route
 from daemon.operate.settings import shown
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference
-from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key, sends_away
+from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key, name_problem, sends_away
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
@@ -234,43 +234,34 @@ class InstanceBook:
             instance=name, versions=[_version(version, changes, reveal) for version, changes in found]
         )
 
+    # Recorded before anything is judged: what is refused is in the audit as well, as refused.
+
     async def add(self, call: AdminCall, name: str) -> InstanceChanged:
         body: InstanceChange = call.body
+        await call.audit("instance.add", _target(name, body.set, body.unset))
         if body.unset:
             raise Conflict("A new instance has nothing that could be unset.")
-
-        async def record() -> None:
-            await call.audit("instance.add", _target(name, body.set, ()))
-
-        return _changed(await self._tenants.add(name, body.set, call.who, body.why, record))
+        return _changed(await self._tenants.add(name, body.set, call.who, body.why))
 
     async def change(self, call: AdminCall, name: str) -> InstanceChanged:
         body: InstanceChange = call.body
+        await call.audit("instance.set", _target(name, body.set, body.unset))
         if not body.set and not body.unset:
             raise Conflict(f"Name what to change: `majlis instance set {shlex.quote(name)} KEY=VALUE`.")
-
         if away := [key for key in map(canonical, (*body.set, *body.unset)) if sends_away(key)]:
             call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
-
-        async def record() -> None:
-            await call.audit("instance.set", _target(name, body.set, body.unset))
-
-        return _changed(await self._tenants.change(name, body.set, body.unset, call.who, body.why, record))
+        return _changed(await self._tenants.change(name, body.set, body.unset, call.who, body.why))
 
     async def remove(self, call: AdminCall, name: str) -> InstanceChanged:
-        async def record() -> None:
-            await call.audit("instance.remove", f"instance {name}")
-
-        done = await self._tenants.remove(name, call.who, call.body.why, record)
+        await call.audit("instance.remove", target_of(name))
+        done = await self._tenants.remove(name, call.who, call.body.why)
         await self._pauses.resume(name)  # what waited there is to end, visibly
         return _changed(done)
 
     async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:
-        async def record() -> None:
-            words = "the version before" if version is None else f"version {version}"
-            await call.audit("instance.restore", f"instance {name}, {words}")
-
-        return _changed(await self._tenants.restore(name, version, call.who, record=record))
+        words = "the version before" if version is None else f"version {version}"
+        await call.audit("instance.restore", f"{target_of(name)}, {words}")
+        return _changed(await self._tenants.restore(name, version, call.who))
 
     def _origin(self, name: str) -> str:
         return "declared" if name in self._live.configured.instances else "stored"
@@ -291,10 +282,15 @@ def _forwards(queues: Iterable[Queue]) -> InstanceForwards:
     )
 
 
+def target_of(name: str) -> str:
+    """An instance in the audit log; what cannot be a name may be anything."""
+    return "instance (unfit name)" if name_problem(name) else f"instance {name}"
+
+
 def _target(name: str, to_set: Iterable[str], to_unset: Iterable[str]) -> str:
     """Keys alone: a value may be a text, a number or a secret."""
     keys = [*map(_known, to_set), *(f"-{_known(key)}" for key in to_unset)]
-    return f"instance {name}, {', '.join(keys)}" if keys else f"instance {name}"
+    return f"{target_of(name)}, {', '.join(keys)}" if keys else target_of(name)
 
 
 def _known(key: str) -> str:

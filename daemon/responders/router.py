@@ -26,38 +26,28 @@ MAX_DETAIL_CHARS = 1_000
 """Of an error that tells of several providers."""
 
 
-class Chosen(NamedTuple, Generic[KeyT]):
-    """Who answers for an instance, by the settings in force."""
-
-    settings: KeyT
-    scope: str = ""
-    """Names who answers, and with which prompt; see `Terms.cache_scope`."""
-
-
 class RoutedResponder(Generic[KeyT]):
-    """The responder of the instance's settings: chosen when a prompt comes, and the prompt is answered by that one.
+    """The responder of the prompt's settings.
 
     Args:
-      chosen_by: by the settings in force.
+      settings_of: those by which a prompt is answered.
       responders: made of settings.
       views: every provider that is used for some instance, as it is now.
     """
 
     def __init__(
         self,
-        chosen_by: Callable[[str], Chosen[KeyT]],
+        settings_of: Callable[[Prompt], KeyT],
         responders: InUse[KeyT, Responder],
         views: Callable[[], tuple[ProviderView, ...]] = tuple,
     ) -> None:
-        self._chosen_by = chosen_by
+        self._settings_of = settings_of
         self._responders = responders
         self.views = views
 
     async def answer(self, prompt: Prompt) -> Answer:
-        settings, scope = self._chosen_by(prompt.instance)
-        with self._responders.call(settings) as responder:
-            answer = await responder.answer(prompt)
-        return msgspec.structs.replace(answer, scope=scope)
+        with self._responders.call(self._settings_of(prompt)) as responder:
+            return await responder.answer(prompt)
 
 
 class Seat(NamedTuple):

@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from actors.errors import ResponderHeld
+from actors.messages import Prompt
 from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import ResponderSettings, Settings
 from daemon.controls.live_settings import LiveSettings
@@ -29,7 +30,7 @@ from daemon.responders.breaker import Breaker, BreakerPolicy, ProviderView
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.responders.lessons import Lessons
-from daemon.responders.router import Chosen, ProviderRouter, RoutedResponder, Seat
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 from daemon.schema.in_use import InUse
 from daemon.web.client import HttpClient
 
@@ -158,15 +159,18 @@ def responders(
         breakers.keep(users)
         shown[:] = [_Shown(breakers.of(asked), name) for asked, name in users.items()]
 
-    def chosen(instance: str) -> Chosen[ResponderSettings]:
-        if live.lacks_secret(
-            instance, "responder"
-        ):  # also of a turn that began before, and of a draft that is tried
+    def settings_of(prompt: Prompt) -> ResponderSettings:
+        """Those that the turn began with."""
+        # Also of a turn that began before, and of a draft that is tried.
+        if live.lacks_secret(prompt.instance, "responder"):
             raise ResponderHeld(HELD)
-        return Chosen(live.for_instance(instance).responder, live.terms(instance).cache_scope)
+        began_with = prompt.answered_by
+        if isinstance(began_with, ResponderSettings):
+            return began_with
+        return live.for_instance(prompt.instance).responder
 
     live.follow(changed)
-    return RoutedResponder(chosen, made, lambda: _views(shown))
+    return RoutedResponder(settings_of, made, lambda: _views(shown))
 
 
 def _views(shown: Iterable[_Shown]) -> tuple[ProviderView, ...]:

@@ -3,7 +3,8 @@
 Laws of this file:
 1. An object is made when it is first needed.
 2. It goes when no settings in force ask for it and no call runs in it. A call ends in the one that it began in, and
-   settings that come back meanwhile find that one again.
+   settings that come back meanwhile find that one again. One that is called by settings no longer in force goes with
+   the call.
 3. So there are never more than the settings in force name, and those of the calls that run, however often settings
    change.
 """
@@ -30,10 +31,13 @@ class InUse(Generic[KeyT, MadeT]):
     def __init__(self, make: Callable[[KeyT], MadeT]) -> None:
         self._make = make
         self._entries: dict[KeyT, _Entry[MadeT]] = {}
+        self._wanted: Collection[KeyT] | None = None
+        """None: nobody has said yet."""
 
     def of(self, key: KeyT) -> MadeT:
         """The object of these settings, for a moment."""
-        return self._entry(key).made
+        with self.call(key) as made:
+            return made
 
     @contextmanager
     def call(self, key: KeyT) -> Iterator[MadeT]:
@@ -49,6 +53,7 @@ class InUse(Generic[KeyT, MadeT]):
 
     def keep(self, wanted: Collection[KeyT]) -> None:
         """These are the settings in force now, and no others."""
+        self._wanted = wanted = frozenset(wanted)
         for key, entry in list(self._entries.items()):
             entry.wanted = key in wanted
             if not entry.calls and not entry.wanted:
@@ -60,5 +65,6 @@ class InUse(Generic[KeyT, MadeT]):
     def _entry(self, key: KeyT) -> _Entry[MadeT]:
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(self._make(key))
+            is_wanted = self._wanted is None or key in self._wanted
+            entry = self._entries[key] = _Entry(self._make(key), wanted=is_wanted)
         return entry

@@ -103,11 +103,15 @@ class Changes:
             buckets = _Buckets.between(before, marks)
             if self._marks is None:
                 buckets = _Buckets(frozenset(range(BUCKETS)), frozenset(), frozenset())
-            if self._marks is None or buckets.scopes:
-                await self._run_time.refresh()
             seen: list[Seen] = []
             for part in buckets.parts():
                 seen += await self._rows.look(*part)
+            # From here to what `_take` forgets nothing waits once the settings are in force: a turn that begins
+            # meanwhile has all of a change, or nothing of it.
+            if self._marks is None:
+                await self._run_time.refresh()
+            elif buckets.scopes:
+                await self._run_time.refresh(buckets.scopes)
             await self._take(seen)
             self._marks = marks
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC
 from typing import NamedTuple
 
@@ -23,7 +23,8 @@ from actors.ports import Feed
 from daemon.config.opened import Opened
 from daemon.config.run_time import RunTimeValue, is_secret
 from daemon.controls.pauses import EVERYBODY
-from daemon.ledger.rows import RunTimeRows, SecretRow
+from daemon.controls.run_time import RunTimeRows
+from daemon.ledger.rows import SecretRow
 from daemon.ledger.secret_rows import SecretRows
 from daemon.ledger.wire import storable
 from daemon.tenants.key_file import KeyFileUnfit
@@ -76,9 +77,14 @@ class Secrets:
         """Those that are stored sealed and were opened here, as settings."""
         return self._opened.values.get(storable(instance), ())
 
-    async def take(self, _: RunTimeRows | None = None) -> None:
-        """Read them again and put them in force. Raises `LedgerUnavailable`."""
-        found = {(row.instance, row.key): row for row in await self._rows.read(MAX_SECRETS)}
+    async def take(self, reading: RunTimeRows) -> None:
+        """Read them again, as much of them as was read of the settings, and put them in force.
+
+        Raises `LedgerUnavailable`.
+        """
+        buckets = reading.buckets if len(self._seen) < MAX_SECRETS else None
+        stay = {} if buckets is None else _without(self._seen, buckets)
+        found = stay | {(row.instance, row.key): row for row in await self._rows.read(MAX_SECRETS, buckets)}
         if found == self._seen and self._opened.are_read and not self._opened.shut:
             return
         sealer, problem = await self._to_open()
@@ -168,6 +174,12 @@ class Secrets:
         for instance in before.keys() - shut.keys():
             self._feed.emit("secret.opened", instance=instance)
         self._hold({instance: _words(keys) for instance, keys in shut.items()})
+
+
+def _without(
+    rows: Mapping[tuple[str, str], SecretRow], buckets: Collection[int]
+) -> dict[tuple[str, str], SecretRow]:
+    return {place: row for place, row in rows.items() if row.bucket not in buckets}
 
 
 def _value(row: SecretRow, sealer: Sealer) -> RunTimeValue:

@@ -34,17 +34,16 @@ from daemon.tenants.view import InstanceValues, values_of
 
 _ATTEMPTS = 10
 Before = Callable[[], Awaitable[None]]
-"""Called when a change is known to fit, before it is made; if it raises, nothing is changed."""
 NEW = {"active": True, "escalation.enabled": True}
 """What an added instance has unless it is said otherwise: a customer who asks for a person gets one."""
 
 
 class Deed(NamedTuple):
-    """Who changes, why, and how that is written down."""
+    """Who changes, why, and what is to be done just before."""
 
     by: str
     why: str
-    record: Before
+    record: Before = trio.lowlevel.checkpoint
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -75,7 +74,7 @@ class Planned(NamedTuple):
 
 
 class Tenants:
-    """Every method may raise `LedgerUnavailable`. `by` is who asks, in a few words; `record` writes that down."""
+    """Every method may raise `LedgerUnavailable`. `by` is who asks, in a few words."""
 
     def __init__(
         self,
@@ -98,14 +97,7 @@ class Tenants:
         """`callback` gets the instances whose settings changed, and of these the ones that did not exist before."""
         self._changes.follow(callback)
 
-    async def add(
-        self,
-        name: str,
-        changes: Mapping[str, object],
-        by: str,
-        why: str = "",
-        record: Before = trio.lowlevel.checkpoint,
-    ) -> Changed:
+    async def add(self, name: str, changes: Mapping[str, object], by: str, why: str = "") -> Changed:
         """Make an instance, with all that is said of it, as one version.
 
         Raises:
@@ -124,7 +116,7 @@ class Tenants:
         def plan(state: State) -> SqlChange:
             return self._planned(name, state, {**NEW, **changes}, ())
 
-        return await self._made(name, "add", Deed(by, why, record), plan)
+        return await self._made(name, "add", Deed(by, why), plan)
 
     async def change(
         self,
@@ -136,6 +128,8 @@ class Tenants:
         record: Before = trio.lowlevel.checkpoint,
     ) -> Changed:
         """Set and unset values of an instance, as one version; none where nothing changes by it.
+
+        `record` is called when it is known to fit, before it is made; if it raises, nothing is changed.
 
         Raises:
           Missing: there is no such instance.
@@ -165,14 +159,7 @@ class Tenants:
         found = differences(state, applied(state, change))
         return Planned(name, "change" if is_there else "add", found)
 
-    async def apply(
-        self,
-        name: str,
-        values: Mapping[str, object],
-        by: str,
-        why: str = "",
-        record: Before = trio.lowlevel.checkpoint,
-    ) -> Changed:
+    async def apply(self, name: str, values: Mapping[str, object], by: str, why: str = "") -> Changed:
         """Add the instance, or change what is said of it; all other values stay as they are.
 
         Raises:
@@ -180,14 +167,12 @@ class Tenants:
         """
         planned = await self.plan(name, values)
         if planned.what == "add":
-            return await self.add(name, values, by, why, record)
+            return await self.add(name, values, by, why)
         if not planned.differences:
             return Changed(name, (await self._there(name)).version, ())
-        return await self.change(name, values, (), by, why, record)
+        return await self.change(name, values, (), by, why)
 
-    async def remove(
-        self, name: str, by: str, why: str = "", record: Before = trio.lowlevel.checkpoint
-    ) -> Changed:
+    async def remove(self, name: str, by: str, why: str = "") -> Changed:
         """Take an instance out of use: inactive, its settings and secrets deleted. What was said there stays.
 
         Raises:
@@ -199,16 +184,9 @@ class Tenants:
                 f"{name} is declared in config.yaml and would come back with the next start: take it out there and "
                 f"restart the daemon first, or stop answering with `majlis instance set {shlex.quote(name)} mode=off`."
             )
-        return await self._made(name, "remove", Deed(by, why, record), emptied)
+        return await self._made(name, "remove", Deed(by, why), emptied)
 
-    async def restore(
-        self,
-        name: str,
-        version: int | None,
-        by: str,
-        why: str = "",
-        record: Before = trio.lowlevel.checkpoint,
-    ) -> Changed:
+    async def restore(self, name: str, version: int | None, by: str, why: str = "") -> Changed:
         """Make a new version that is as `version` was; None: as the one before the last.
 
         Raises:
@@ -233,7 +211,7 @@ class Tenants:
             return restored(state, wanted, self._judge(name))
 
         return await self._made(
-            name, "restore", Deed(by, why or f"as version {number}", record), plan, removed_too=True
+            name, "restore", Deed(by, why or f"as version {number}"), plan, removed_too=True
         )
 
     async def view(self, name: str) -> InstanceValues:

@@ -4,7 +4,7 @@ limits, the fallback message, the trace."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import pytest
@@ -13,12 +13,13 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, ResponderHeld, TurnFailed, TurnRefused
-from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookups import Usage
+from actors.instance import FeatureFlags, InstanceRecord, ReplyTerms, Terms
+from actors.lookups import Lookup, Usage
 from actors.machines import Pace
 from actors.messages import Answer, Asked, CutReason, HistoryEntry, Prompt, Spent
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from actors.outcome import NotSent, Unknown
+from actors.ports import Question
 from tests.support.memory import MemoryResponder
 from tests.support.world import DEMO, World
 
@@ -50,6 +51,33 @@ async def say(world: World, text: str, times: int = 1) -> None:
 
 def rules(world: World) -> list[object]:
     return [fields["rule"] for event, _, fields in world.feed.events if event == "turn.suppressed"]
+
+
+# Settings
+
+
+async def test_settings_that_change_in_the_middle_of_a_turn_hold_for_the_next_one(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Who answers, how, and what is said: all of it is old, or all of it is new."""
+    world = shop(Terms(answered_by="old", cache_scope="old", reply=ReplyTerms(max_parts=1)))
+    world.ledger.records["demo"] = InstanceRecord(system_prompt="old")
+    about = world.ledger.about
+
+    def change_between(question: Question) -> Mapping[str, Lookup]:
+        world.term = Terms(answered_by="new", cache_scope="new", reply=ReplyTerms(model_silence=False))
+        world.ledger.records["demo"] = InstanceRecord(system_prompt="new")
+        return about(question)
+
+    world.ledger.about = change_between  # type: ignore[method-assign]
+    world.responder.script = [LONG, LONG]
+    await world.start(nursery)
+    await say(world, "hello", times=2)
+    asked = [
+        (prompt.answered_by, prompt.system_prompt, prompt.may_be_silent) for prompt in world.responder.prompts
+    ]
+    assert asked == [("old", "old", True), ("new", "new", False)]
+    assert len(world.gateway.delivered) == 1 + 2, "in one part at most, then in as many as it has"
 
 
 # Escalation

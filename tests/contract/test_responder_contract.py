@@ -14,7 +14,7 @@ from daemon.responders.batching import BatchingResponder
 from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.provider import Provider
 from daemon.responders.rehearsal import RehearsalResponder
-from daemon.responders.router import Chosen, ProviderRouter, RoutedResponder, Seat
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 from daemon.schema.in_use import InUse
 from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, provider_at
@@ -45,7 +45,7 @@ async def responder(request: pytest.FixtureRequest) -> AsyncIterator[Responder]:
                 async with HttpClient(keepalive_seconds=5) as http:
                     asked = provider_at(server, http)
                     if kind == "routed":
-                        yield RoutedResponder(lambda name: Chosen(asked), InUse(lambda made: made))
+                        yield RoutedResponder(lambda prompt: asked, InUse(lambda made: made))
                     elif kind == "fallback":
                         server.order("status", times=1000, status=503)
                         yield router([asked, RehearsalResponder()])

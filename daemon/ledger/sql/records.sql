@@ -174,11 +174,21 @@ SELECT majlis_add_usage($1, $2, $3, $4)
 -- run_time --
 -- What was set at run time for one daemon, by its scope, and for every instance: flags, and at most $2 settings. What was
 -- set first comes first.
-(SELECT true AS is_flag, scope, flag AS key, value::text AS value, set_at, '' AS set_by FROM majlis_flags
- WHERE scope = $1 OR scope LIKE 'instance:%')
+(SELECT true AS is_flag, scope, majlis_bucket(scope) AS bucket, flag AS key, value::text AS value, set_at, '' AS set_by
+ FROM majlis_flags WHERE scope = $1 OR scope LIKE 'instance:%')
 UNION ALL
-(SELECT false, scope, key, value::text, set_at, set_by FROM majlis_settings
+(SELECT false, scope, majlis_bucket(scope), key, value::text, set_at, set_by FROM majlis_settings
  WHERE scope = $1 OR scope LIKE 'instance:%' ORDER BY set_at, scope, key LIMIT $2)
+ORDER BY set_at, scope, key
+
+-- run_time_of_buckets --
+-- The same of the scopes in these buckets.
+(SELECT true AS is_flag, scope, majlis_bucket(scope) AS bucket, flag AS key, value::text AS value, set_at, '' AS set_by
+ FROM majlis_flags WHERE majlis_bucket(scope) = ANY ($3::integer[]) AND (scope = $1 OR scope LIKE 'instance:%'))
+UNION ALL
+(SELECT false, scope, majlis_bucket(scope), key, value::text, set_at, set_by FROM majlis_settings
+ WHERE majlis_bucket(scope) = ANY ($3::integer[]) AND (scope = $1 OR scope LIKE 'instance:%')
+ ORDER BY set_at, scope, key LIMIT $2)
 ORDER BY set_at, scope, key
 
 -- set_setting --

@@ -1,6 +1,12 @@
 -- read --
 -- $1: limit.
-SELECT instance, key, sealed, key_id, set_at FROM majlis_secrets ORDER BY instance, key LIMIT $1
+SELECT instance, key, sealed, key_id, set_at, majlis_bucket('instance:' || instance) AS bucket
+FROM majlis_secrets ORDER BY instance, key LIMIT $1
+
+-- read_buckets --
+-- The same of the scopes in the buckets $2.
+SELECT instance, key, sealed, key_id, set_at, majlis_bucket('instance:' || instance) AS bucket
+FROM majlis_secrets WHERE majlis_bucket('instance:' || instance) = ANY ($2::integer[]) ORDER BY instance, key LIMIT $1
 
 -- sealed_otherwise --
 -- What the key $1 did not seal. $2: limit, $3: how many are left out, of the first ones.

@@ -114,9 +114,17 @@ def test_what_cannot_be_done_is_one_sentence(door: DoorInThread, majlis: Typed) 
     for arguments, words in REFUSED:
         done = majlis("instance", *arguments)
         assert done.status != 0 and words in done.err and "s3cret" not in done.err, done
-    assert not [one for one in door.operators.audited if one.action.startswith("instance.")], (
-        "no deed, no entry"
-    )
+    operators = door.operators
+    assert [(one.action, one.target) for one in operators.audited if one.action.startswith("instance.")] == [
+        ("instance.set", "instance acme"),
+        ("instance.set", "instance acme, batching.window_seconds, (unknown key)"),
+        ("instance.set", "instance acme, gateway.api_key"),
+        ("instance.set", "instance nobody, hours"),
+        ("instance.add", "instance ACME"),
+        ("instance.remove", "instance demo"),
+        ("instance.restore", "instance acme, version 99"),
+    ], "what was asked for, and no value of it; what the command line refuses was never asked for"
+    assert {outcome for outcome, _ in operators.outcomes.values()} == {"refused"}
 
 
 def test_a_value_is_read_from_standard_input_and_a_removal_asks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from daemon.controls.feature_flags import FLAGS, StoredFlags
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.run_time import RunTime
 from daemon.ledger.records import Records
-from daemon.ledger.rows import FlagRow, RunTimeRows
+from daemon.ledger.rows import FlagRow, ScopeRows
 from daemon.observe.feed import EventFeed
 from tests.support.ledgers import open_world
 
@@ -34,17 +34,19 @@ class RecordsInMemory(Records):
         self.rows: dict[tuple[str, str], bool] = {}
         self.away = False
 
-    async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
+    async def run_time(
+        self, daemon_scope: str, max_settings: int, buckets: Collection[int] | None = None
+    ) -> dict[str, ScopeRows]:
         await trio.lowlevel.checkpoint()
         if self.away:
             raise LedgerUnavailable("postgres_unreachable")
-        return RunTimeRows(
-            tuple(
-                FlagRow(scope, flag, value)
-                for (scope, flag), value in self.rows.items()
-                if scope == daemon_scope or scope.startswith("instance:")
+        scopes = {scope for scope, _ in self.rows if scope == daemon_scope or scope.startswith("instance:")}
+        return {
+            scope: ScopeRows(
+                tuple(FlagRow(scope, flag, value) for (of, flag), value in self.rows.items() if of == scope)
             )
-        )
+            for scope in scopes
+        }
 
     async def set_flag(self, row: FlagRow) -> None:
         await trio.lowlevel.checkpoint()
@@ -161,8 +163,10 @@ async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: Even
             super().__init__()
             self.reading, self.go_on = trio.Event(), trio.Event()
 
-        async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
-            rows = await super().run_time(daemon_scope, max_settings)
+        async def run_time(
+            self, daemon_scope: str, max_settings: int, buckets: Collection[int] | None = None
+        ) -> dict[str, ScopeRows]:
+            rows = await super().run_time(daemon_scope, max_settings, buckets)
             if not self.reading.is_set():
                 self.reading.set()
                 await self.go_on.wait()
@@ -206,7 +210,8 @@ async def test_flags_survive_in_postgres_and_reach_other_daemons(
         row = FlagRow("instance:acme", "knowledge", False)
         await world.records.set_flag(row)
         await world.records.set_flag(row)
-        assert [len((await node.refresh()).flags) for node in nodes] == [2, 1]
+        read = [await node.refresh() for node in nodes]
+        assert [sum(len(rows.flags) for rows in scopes.values()) for scopes in read] == [2, 1]
         assert not first.of("shop").cache and second.of("shop").cache
         assert not second.of("acme").knowledge
         await world.records.clear_flag(row.scope, row.flag)

@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -102,8 +103,11 @@ async def ask(
     ("uid", "level"), [(STRANGER, None), (READER, "read"), (OPERATOR, "operate"), (CHIEF, "admin")]
 )
 async def test_each_route_needs_its_level(operators: Operators, uid: int, level: Level | None) -> None:
-    """A refusal is a 403 with a sentence that names both levels. A sufficient level is never refused for it."""
-    before = logs.level()
+    """A refusal is a 403 with a sentence that names both levels, and of a change it is recorded, without a number.
+
+    A sufficient level is never refused for it.
+    """
+    before, changes = logs.level(), list[str]()
     for route in ROUTES:
         path = route.path
         for piece, word in PATHS.items():
@@ -117,7 +121,14 @@ async def test_each_route_needs_its_level(operators: Operators, uid: int, level:
             assert "you may not use this socket" in str(document["message"])
         else:
             assert f"this needs level {route.level}, and yours is {level}" in str(document["message"])
+            changes += [f"{route.method} {route.path}"] if route.method != "GET" else []
     logs.set_level(before)
+    refused = {
+        number for number, outcome in operators.outcomes.items() if outcome == ("refused", "Forbidden")
+    }
+    found = [entry for number, entry in enumerate(operators.audited, start=1) if number in refused]
+    assert [entry.action for entry in found] == changes
+    assert all(entry.uid == uid and not re.search(r"[0-9]{6}", entry.target) for entry in found)
 
 
 async def test_only_admins_may_reveal_phone_numbers_and_texts() -> None:

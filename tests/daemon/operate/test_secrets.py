@@ -78,8 +78,10 @@ async def test_everything_is_sealed_anew_and_the_audit_says_who(migrated_postgre
         status, step = await ask(operators, "POST", "/v1/secrets/rotate")
         assert (status, step["resealed"], step["left"], step["key"]) == (200, 3, 0, key_id(OURS))
         assert [(entry.action, entry.target) for entry in operators.audited] == [
-            ("secrets.rotate", "all instances")
+            ("POST /v1/secrets/rotate", "daemon"),
+            ("secrets.rotate", "all instances"),
         ]
+        assert list(operators.outcomes.values()) == [("refused", "Forbidden"), ("done", "")]
         _, again = await ask(operators, "POST", "/v1/secrets/rotate")
         assert (again["resealed"], again["left"]) == (0, 0)
 
@@ -101,6 +103,10 @@ async def test_who_may_not_see_numbers_sends_neither_keys_nor_messages_elsewhere
             body = json.dumps(change).encode()
             status, refusal = await ask(operators, "POST", "/v1/instances/shop/set", "operate", body)
             assert status == 403 and "needs level admin" in refusal["message"], change
+            assert operators.outcomes[len(operators.audited)] == ("refused", "Forbidden")
+            assert operators.audited[-1].action == "instance.set" and "stranger" not in repr(
+                operators.audited
+            )
         path = "/v1/config/gateway.base_url"
         body = b'{"value": "http://stranger.example"}'
         assert (await ask(operators, "POST", f"{path}/set", "operate", body))[0] == 403

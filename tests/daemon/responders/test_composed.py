@@ -191,7 +191,7 @@ class Changing:
 async def test_a_change_holds_for_the_next_prompt_and_a_running_one_ends_where_it_began(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
-    """And what is kept of an answer is kept as of who gave it."""
+    """And a prompt of a turn that began before is answered as that turn began, of which nothing stays."""
     old, new = models["openai"], models["anthropic"]
     there = Changing(settings({"providers": [entry(old)]}), http)
     gate = old.gate()
@@ -200,7 +200,7 @@ async def test_a_change_holds_for_the_next_prompt_and_a_running_one_ends_where_i
     async def ask() -> None:
         answers.append(await there.responder.answer(Prompt("demo", ("hello",))))
 
-    scope = there.live.terms("demo").cache_scope
+    before = there.live.terms("demo")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
         await trio.to_thread.run_sync(gate.wait_arrived)
@@ -209,8 +209,10 @@ async def test_a_change_holds_for_the_next_prompt_and_a_running_one_ends_where_i
         gate.release()
     second, first = answers
     assert (first.provider, second.provider) == ("openai", "anthropic")
-    assert first.scope == scope and second.scope == there.live.terms("demo").cache_scope != scope
-    assert there.views() == [("openai", "", "closed", 1), ("anthropic", "demo", "closed", 1)]
+    assert there.live.terms("demo").cache_scope != before.cache_scope
+    began_before = Prompt("demo", ("hello",), answered_by=before.answered_by)
+    assert (await there.responder.answer(began_before)).provider == "openai"
+    assert there.views() == [("openai", "", "closed", 2), ("anthropic", "demo", "closed", 1)]
 
 
 async def test_a_breaker_belongs_to_the_provider_and_outlives_a_change_of_anything_else(

@@ -17,7 +17,7 @@ from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, HistoryEntry, Passage, Prompt, Spent
 from actors.ports import Responder
 from daemon.responders.breaker import Breaker, BreakerPolicy
-from daemon.responders.router import Chosen, ProviderRouter, RoutedResponder, Seat, drawn_order
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat, drawn_order
 from daemon.schema.in_use import InUse
 from tests.support.providers import RecordedFeed, Scripted
 
@@ -57,7 +57,7 @@ async def failure_of(responder: Responder) -> TurnFailed:
 async def test_an_instances_own_responder_answers_else_the_default(autojump_clock: MockClock) -> None:
     own, default = Scripted("own"), Scripted("default")
     routed: Responder = RoutedResponder(
-        lambda name: Chosen(own if name == "demo" else default), InUse(lambda made: made)
+        lambda prompt: own if prompt.instance == "demo" else default, InUse(lambda made: made)
     )
     assert (await routed.answer(PROMPT)).provider == "own"
     assert (await routed.answer(Prompt("other", ("hello",)))).provider == "default"

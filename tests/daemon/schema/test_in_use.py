@@ -41,6 +41,8 @@ def test_however_often_settings_change_no_more_is_kept_than_is_in_force_or_runs(
     objects = InUse[str, Made](Made)
     with objects.call("running"):
         for number in range(10_000):
-            objects.of(f"settings {number}")
             objects.keep({f"settings {number}"})
+            objects.of(f"settings {number}")
+            with objects.call(f"settings {number - 1}"):  # of a turn that began before
+                assert len(objects) == 3
             assert len(objects) == 2

@@ -8,8 +8,10 @@ import pytest
 import trio
 
 from actors.errors import Conflict, LedgerUnavailable, Missing
+from daemon.controls.run_time import RunTimeRows
+from daemon.ledger.rows import FlagRow
 from daemon.tenants.rows import SqlChange
-from tests.daemon.tenants.conftest import BY, Nodes
+from tests.daemon.tenants.conftest import BY, Node, Nodes
 
 
 async def test_a_new_instance_is_one_version_and_known_everywhere(nodes: Nodes) -> None:
@@ -51,6 +53,92 @@ async def test_a_new_instance_is_one_version_and_known_everywhere(nodes: Nodes) 
     for name in ("", " x", "a\nb", "x" * 129, "a/b"):
         with pytest.raises(Conflict, match=r"name must|at most 128"):
             await here.tenants.add(name, {}, BY)
+
+
+async def test_a_change_reads_and_judges_that_instance_alone(nodes: Nodes) -> None:
+    """With hundreds of instances a change would take half a second otherwise."""
+    here, there, _ = nodes
+    await here.tenants.add("shop", {"batching.window_seconds": 5, "flags.cache": False}, BY)
+    await here.tenants.change("demo", {"batching.window_seconds": 5}, (), BY)
+    await there.changes.look()
+    read: list[RunTimeRows] = []
+
+    async def note(reading: RunTimeRows) -> None:
+        await trio.lowlevel.checkpoint()
+        read.append(reading)
+
+    for node in (here, there):
+        node.run_time.follow(note)
+        before, terms = node.live.for_instance("demo"), node.live.terms("demo")
+        if node is here:
+            await here.tenants.change("shop", {"batching.window_seconds": 6}, ["flags.cache"], BY)
+        else:
+            await there.changes.look()
+        assert node.live.window("shop").window_seconds == 6 and node.flags.of("shop").cache
+        assert node.live.for_instance("demo") is before and node.live.terms("demo") is terms
+        (reading,) = read
+        assert reading.buckets is not None and len(reading.buckets) == 1
+        await node.changes.look()
+        assert read == [reading], "nothing changed, nothing is read"
+        read.clear()
+
+
+async def test_what_is_read_in_parts_is_what_is_read_whole(nodes: Nodes) -> None:
+    """Also what is gone."""
+    here, there, world = nodes
+    for name in ("shop", "demo", "acme"):
+        await world.records.set_setting(f"instance:{name}", "batching.window_seconds", 5, "")
+        await world.records.set_flag(FlagRow(f"instance:{name}", "cache", False))
+    await here.changes.look()
+    await world.records.clear_setting("instance:shop", "batching.window_seconds")
+    await world.records.clear_flag("instance:demo", "cache")
+    await world.records.clear_setting("instance:acme", "batching.window_seconds")
+    await world.records.clear_flag("instance:acme", "cache")
+    await here.changes.look()
+    await there.run_time.refresh()
+    for node in (here, there):
+        windows = [node.live.window(name).window_seconds for name in ("shop", "demo", "acme")]
+        assert (windows, [node.flags.of(name).cache for name in ("shop", "demo", "acme")]) == (
+            [8, 5, 3],
+            [False, True, True],
+        )
+
+
+async def test_all_of_a_change_comes_into_force_in_one_moment(nodes: Nodes) -> None:
+    """A turn that begins meanwhile has the old settings, flags and row, or the new ones."""
+    here, there, _ = nodes
+    await here.tenants.add("shop", {"batching.window_seconds": 5, "flags.cache": True}, BY)
+    await there.changes.look()
+    change = {"prompt": "New.", "batching.window_seconds": 6, "flags.cache": False}
+    seen = set[tuple[float, bool, bool]]()
+
+    async def watch(node: Node, changed: trio.Event) -> None:
+        node.forgotten.clear()
+        while True:
+            seen.add(
+                (
+                    node.live.window("shop").window_seconds,
+                    node.flags.of("shop").cache,
+                    "shop" in node.forgotten,
+                )
+            )
+            if len(seen) > 1:
+                changed.set()
+            await trio.lowlevel.checkpoint()
+
+    for node in (here, there):
+        seen.clear()
+        async with trio.open_nursery() as nursery:
+            changed = trio.Event()
+            nursery.start_soon(watch, node, changed)
+            if node is here:
+                await here.tenants.change("shop", change, (), BY)
+            else:
+                await there.changes.look()
+            with trio.fail_after(60):
+                await changed.wait()
+            nursery.cancel_scope.cancel()
+        assert seen == {(5, True, False), (6, False, True)}, "old or new, and both were seen"
 
 
 async def test_one_wrong_key_changes_nothing_and_every_fault_is_named(nodes: Nodes) -> None:

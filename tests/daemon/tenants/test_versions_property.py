@@ -53,6 +53,10 @@ def without_place(state: State) -> tuple[object, ...]:
     return state.there, state.columns, state.settings, state.flags
 
 
+def in_force(node: Node, name: str) -> tuple[object, ...]:
+    return node.live.for_instance(name), node.live.terms(name), node.live.window(name), node.flags.of(name)
+
+
 async def walk(dsn: str, all_steps: list[list[tuple[str, object]]]) -> None:
     async with open_world(dsn) as world:
         node = Node(world, "node-a")
@@ -85,6 +89,12 @@ async def walk(dsn: str, all_steps: list[list[tuple[str, object]]]) -> None:
                 assert kept is not None and kept.state == state, "a version never changes"
             await node.changes.look()
             assert node.live.tried(name, ()) is not None and not node.stored.left_out
+            whole = Node(world, "node-b")
+            await whole.run_time.refresh()
+            for one in node.live.names | whole.live.names:
+                assert in_force(node, one) == in_force(whole, one), (
+                    "what is read in parts is what is read whole"
+                )
 
 
 drawn: list[list[tuple[str, object]]] = []
