@@ -166,11 +166,16 @@ class StoredSettings:
 
     async def _take(self, rows: RunTimeRows) -> None:
         """Put in force what was read, and what is joined to it."""
-        found = {(row.scope, row.key): row for row in rows.settings}
         opened = self._secrets()
+        own = {
+            (self._run_time.scope(name), value.key) for name, own in opened.values.items() for value in own
+        }
+        # What SQL wrote in clear was sealed by now, and is no setting any more.
+        settings = [row for row in rows.settings if (row.scope, row.key) not in own]
+        found = {(row.scope, row.key): row for row in settings}
         if self._rows is None or found != self._rows or opened != self._opened:
             before, self._opened = self.left_out, opened
-            self._in_force = await self._settled(_together(self._values(rows.settings), opened.values))
+            self._in_force = await self._settled(_together(self._values(settings), opened.values))
             self._live.put(self._in_force.for_all, self._in_force.apart, opened.shut, opened.are_read)
             self._announce(found, before)
             self._rows = found
@@ -233,9 +238,7 @@ def _together(stored: Values, secrets: Mapping[str, Sequence[RunTimeValue]]) -> 
     """Secrets come last: one of an entry of a list needs the list."""
     values = dict(stored)
     for name, own in secrets.items():
-        keys = {value.key for value in own}
-        below = (value for value in values.get(name, ()) if value.key not in keys)
-        values[name] = (*below, *own)
+        values[name] = (*values.get(name, ()), *own)
     return values
 
 

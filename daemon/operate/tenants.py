@@ -126,6 +126,8 @@ class InstanceChanged(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     changes: list[ValueChanged]
     """Empty: everything was so already, and there is no new version."""
+    former: int = 0
+    """Of one that was added: the version that holds what was set when an instance of this name was last there; 0: none."""
 
 
 class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -304,7 +306,10 @@ def _known(key: str) -> str:
 
 def _changed(done: Changed) -> InstanceChanged:
     return InstanceChanged(
-        instance=done.instance, version=done.version, changes=_differences(done.differences, reveal=False)
+        instance=done.instance,
+        version=done.version,
+        changes=_differences(done.differences, reveal=False),
+        former=done.former,
     )
 
 

@@ -50,8 +50,9 @@ def planned(
     columns: dict[str, Any] = {}
     flags: dict[str, bool] = {}
     plain: dict[str, object] = {}
-    stored_before = () if secrets is None else tuple(secrets.values(instance))
-    known = {value.key: value.value for value in stored_before if value.key in state.secrets}
+    opened = () if secrets is None else secrets.values(instance)
+    stored_before = tuple(value for value in opened if value.key in state.secrets)
+    known = {value.key: value.value for value in stored_before}
     for written, value in changes.items():
         key = canonical(written)
         try:

@@ -53,6 +53,8 @@ class Changed(msgspec.Struct, frozen=True):
     instance: str
     version: int
     differences: tuple[Difference, ...]
+    former: int = 0
+    """Of one that was added: the version that holds what was set when an instance of this name was last there."""
 
 
 class _Done(NamedTuple):
@@ -106,7 +108,7 @@ class Tenants:
         why: str = "",
         record: Before = trio.lowlevel.checkpoint,
     ) -> Changed:
-        """Make an instance, with all that is said of it, as one version.
+        """Make an instance, with all that is said of it, as one version; nothing is left of one of this name before it.
 
         Raises:
           Conflict: it exists already, its name is unfit, or a value does not fit; nothing is made.
@@ -124,7 +126,9 @@ class Tenants:
         def plan(state: State) -> SqlChange:
             return self._planned(name, state, {**NEW, **changes}, ())
 
-        return await self._made(name, "add", Deed(by, why, record), plan)
+        former = 0 if now is None else await self._rows.last_there(name)
+        done = await self._made(name, "add", Deed(by, why, record), plan)
+        return msgspec.structs.replace(done, former=former)
 
     async def change(
         self,
@@ -190,6 +194,8 @@ class Tenants:
     ) -> Changed:
         """Take an instance out of use: inactive, its settings and secrets deleted. What was said there stays.
 
+        Also what is left of one whose row SQL has deleted.
+
         Raises:
           Missing: there is no such instance.
           Conflict: config.yaml declares it.
@@ -199,7 +205,9 @@ class Tenants:
                 f"{name} is declared in config.yaml and would come back with the next start: take it out there and "
                 f"restart the daemon first, or stop answering with `majlis instance set {shlex.quote(name)} mode=off`."
             )
-        return await self._made(name, "remove", Deed(by, why, record), emptied)
+        now = await self._rows.current(name)
+        left = now is not None and (now.state.settings or now.state.flags or now.state.secrets)
+        return await self._made(name, "remove", Deed(by, why, record), emptied, removed_too=bool(left))
 
     async def restore(
         self,
