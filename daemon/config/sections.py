@@ -34,6 +34,7 @@ from daemon.responders.kinds import PROVIDERS
 from daemon.schema.fields import (
     Count,
     CountOrZero,
+    DoorToken,
     Flag,
     Headers,
     Name,
@@ -80,7 +81,8 @@ Word = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=
 Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length=64)]
 """A phone number with country code, or a prefix of numbers that ends in `*`."""
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
-Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
+Tokens = Annotated[tuple[DoorToken, ...], Field(min_length=1, max_length=2)]
+Keys = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
 
 class RedisSettings(Section):
@@ -344,7 +346,7 @@ class PassthroughSettings(Section):
 
 
 class SecretsSettings(Section):
-    keys: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+    keys: Annotated[Keys | None, BeforeValidator(_one_or_two)] = None
 
     @property
     def read(self) -> tuple[bytes, ...]:
@@ -363,7 +365,7 @@ class TargetsSettings(Section):
 
 class MetricsSettings(Section):
     enabled: Flag = True
-    token: Secret | None = None
+    token: DoorToken | None = None
 
 
 class MonitorSettings(Section):

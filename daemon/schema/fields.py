@@ -75,6 +75,13 @@ TextOrDate = Annotated[str, BeforeValidator(_date_as_text)]
 Flag = Annotated[bool, BeforeValidator(number)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
+
+
+class OpensDoor:
+    """Beside the type of a secret: whoever has it gets in."""
+
+
+DoorToken = Annotated[SecretStr, Field(min_length=1), OpensDoor()]
 Headers = Annotated[dict[Name, Secret], BeforeValidator(section)]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from daemon.config import ConfigError
+from daemon.config.door_tokens import ALLOWED, is_short
 from daemon.config.run_time import KEYS, ForInstance, LeftOut, RunTimeValue, is_secret, value_in, why_not
 from daemon.tenants.keys import (
     COLUMNS,
@@ -158,7 +159,10 @@ def _secret(instance: str, key: str, value: object) -> object:
         raise ConfigError(
             f"{key}: must be a text, not empty; `majlis instance set {shlex.quote(instance)} {key}=-` asks for it"
         )
-    return _as_json(value)
+    plain = _as_json(value)
+    if is_short(("instances", instance, *key.split(".")), plain):
+        raise ConfigError(f"{key}: {ALLOWED}")
+    return plain
 
 
 def _as_json(value: object) -> object:

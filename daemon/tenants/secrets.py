@@ -24,6 +24,7 @@ import msgspec
 import trio
 
 from actors.ports import Feed
+from daemon.config.door_tokens import is_short
 from daemon.config.opened import Opened
 from daemon.config.run_time import RunTimeValue, is_secret
 from daemon.controls.pauses import EVERYBODY
@@ -77,6 +78,15 @@ class Secrets:
     def shut(self) -> Mapping[str, Mapping[str, str]]:
         """The secrets that cannot be opened: by instance and key, why not."""
         return self._opened.shut
+
+    def short(self) -> list[tuple[str, str]]:
+        """Tokens that open doors and can be guessed: stored before they had a least length, or by SQL; by instance and key."""
+        return [
+            (instance, value.key)
+            for instance, own in sorted(self._opened.values.items())
+            for value in own
+            if is_short(("instances", instance, *value.key.split(".")), value.value)
+        ]
 
     def values(self, instance: str) -> Sequence[RunTimeValue]:
         """Those that are stored sealed and were opened here, as settings."""

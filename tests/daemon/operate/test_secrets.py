@@ -131,3 +131,24 @@ async def test_a_page_of_an_instance_says_that_it_is_held_and_where_its_webhook_
         assert page["connection"]["url"] == "http://here/webhook/shop?…"
         assert (page["connection"]["connected"], page["connection"]["set_by"]) == (True, "uid 0")
         assert page["forwards"] == {"waiting": 2, "dead": 1}
+
+
+async def test_a_short_token_is_refused_and_one_that_is_stored_is_in_force_and_named(
+    migrated_postgres_dsn: str,
+) -> None:
+    async with open_operators(migrated_postgres_dsn) as operators:
+        await operators.records.register_instances(["acme"])
+        for value in ("short", ["0123456789abcdef", "short"]):
+            body = encoded({"set": {"ingress.token": value}}).encode()
+            status, answer = await ask(operators, "POST", "/v1/instances/acme/set", body=body)
+            assert status == 409 and "ingress.token: must have at least 16 characters" in answer["message"]
+            assert "short" not in answer["message"]
+        token = {"ingress.token": operators.secrets.put("acme", "ingress.token", "short")}
+        await operators.db.fetch(KEEP, "acme", encoded(token))
+        await operators.run_time.refresh()
+        assert operators.live.own_tokens().tokens == {"acme": ("short",)}
+        (check,) = await SealedSecrets(operators.secrets, operators.former).checks()
+        assert check.state == "warning" and "acme (ingress.token)" in check.detail
+        body = encoded({"set": {"ingress.token": "0123456789abcdef"}}).encode()
+        status, _ = await ask(operators, "POST", "/v1/instances/acme/set", body=body)
+        assert status == 200 and await SealedSecrets(operators.secrets, operators.former).checks() == []
