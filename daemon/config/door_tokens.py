@@ -1,7 +1,7 @@
 """Tokens that open doors: how long they have to be.
 
-One that is set while the daemon runs is refused where it is shorter. One that stands in the configuration, or was stored
-before, is in force and named: a daemon that did not start, or a door that stayed shut, would lose webhooks.
+One that is set while the daemon runs is refused where it is shorter. One that stands in the configuration, or was
+stored before, is in force and named: a daemon that did not start, or a door that stayed shut, would lose webhooks.
 """
 
 from __future__ import annotations

@@ -38,12 +38,14 @@ from daemon.schema.fields import (
     Flag,
     Headers,
     Name,
+    Said,
     Seconds,
     SecondsOrZero,
     Secret,
     Section,
     Share,
     ShareOrAuto,
+    Visible,
     number,
     section,
     with_every_key,
@@ -206,7 +208,7 @@ class TurnSettings(InstanceTurnSettings):
 
 class EscalationSettings(Section):
     enabled: Flag = True
-    message: str = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
+    message: Said = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
     repeat_seconds: SecondsOrZero = 300.0
     hand_back_seconds: Seconds = 86_400.0
     notify_numbers: tuple[str, ...] = ()
@@ -254,8 +256,8 @@ class OptOutSettings(Section):
         "DESUSCRIBIR",
     )
     start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
-    message: str = ""
-    back_message: str = ""
+    message: Said = ""
+    back_message: Said = ""
 
 
 class MachinesSettings(Section):
@@ -299,9 +301,9 @@ class KnowledgeSettings(Section):
 
 
 class EmbeddingsSettings(Section):
-    base_url: str | None = None
+    base_url: Visible | None = None
     api_key: Secret | None = None
-    model: str | None = None
+    model: Visible | None = None
     query_prefix: str | None = None
     passage_prefix: str | None = None
     batch_size: Count = 64
@@ -341,7 +343,7 @@ class PassthroughSettings(Section):
     api_key: Secret | None = None
     headers: Headers = Field(default_factory=dict)
     by_events: Flag = False
-    events: tuple[Word, ...] = ()
+    events: tuple[Name, ...] = ()
     max_waiting_bytes: Count = 1024 * 1024 * 1024
 
 
@@ -405,7 +407,7 @@ class ResponderSettings(Section):
     max_answer_chars: Count = 12_000
     breaker_failures: Count = 5
     breaker_seconds: Seconds = 10.0
-    fallback_message: str | None = None
+    fallback_message: Said | None = None
     batching: Annotated[ResponderBatching, BeforeValidator(section)] = ResponderBatching()
 
 
@@ -423,7 +425,7 @@ class RealtimeClient(Section):
 class RealtimeSettings(Section):
     listen: str | None = None
     clients: tuple[RealtimeClient, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[Visible, ...] = ()
     replay_events: Count = 10_000
     max_queued_events: Count = 1_000
     max_pushes_in_flight: Count = 64

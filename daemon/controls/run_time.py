@@ -58,4 +58,3 @@ class RunTime:
     @property
     def daemon_scope(self) -> str:
         return f"daemon:{self.node_id}"
-

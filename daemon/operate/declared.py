@@ -135,9 +135,7 @@ class DeclaredInstances:
         found = []
         for name in names:
             state = (await self._tenants.state(name)).state
-            found.append(
-                ExportedInstance(instance=name, values=exported(state), secrets=secrets_of(state))
-            )
+            found.append(ExportedInstance(instance=name, values=exported(state), secrets=secrets_of(state)))
         return ExportPage(instances=found, after=names[-1] if more else "")
 
 

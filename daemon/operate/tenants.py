@@ -127,7 +127,7 @@ class InstanceChanged(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[ValueChanged]
     """Empty: everything was so already, and there is no new version."""
     former: int = 0
-    """Of one that was added: the version that holds what was set when an instance of this name was last there; 0: none."""
+    """Of one that was added: the version with what was set when an instance of this name was last there; 0: none."""
 
 
 class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,8 +8,8 @@ Laws of this file:
 4. While Postgres is away, what was read last stays in force.
 5. To seal everything with another key is safe to be cut short anywhere, and to be done twice.
 6. What SQL wrote in clear into `majlis_settings` is sealed when it is noticed, in one transaction, by whichever daemon
-   comes first. Fit or not, it is a secret: whether it is in force is judged as of any other. Where there is no key to seal
-   it with, the instance is held.
+   comes first. Fit or not, it is a secret: whether it is in force is judged as of any other. Where there is no key to
+   seal it with, the instance is held.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Secrets:
         return self._opened.shut
 
     def short(self) -> list[tuple[str, str]]:
-        """Tokens that open doors and can be guessed: stored before they had a least length, or by SQL; by instance and key."""
+        """Tokens that open doors and can be guessed, by instance and key: stored long ago, or by SQL."""
         return [
             (instance, value.key)
             for instance, own in sorted(self._opened.values.items())
@@ -177,7 +177,9 @@ class Secrets:
         try:
             sealer = await trio.to_thread.run_sync(self._keys.to_seal)
         except (NoSealingKey, KeyFileUnfit) as error:
-            return dict.fromkeys(in_clear, f"SQL wrote it in clear, and it is used when it is sealed: {error}")
+            return dict.fromkeys(
+                in_clear, f"SQL wrote it in clear, and it is used when it is sealed: {error}"
+            )
         for (instance, key), value in in_clear.items():
             sealed = sealer.seal(instance, key, msgspec.Raw(value.encode()))
             await self._rows.seal_clear(instance, key, value, sealed.box, sealed.key_id)

@@ -68,7 +68,9 @@ async def test_a_secret_in_clear_is_sealed_in_force_and_one_version_by_sql(
             assert here.held() == there.held() == [] and not here.stored.left_out
             assert PLAIN not in await tables(world)
         versions = list(with_differences(await TenantRows(world.db).history("acme", 9)))
-        assert [(version.made_by, [change.key for change in changes]) for version, changes in versions[:2]] == [
+        assert [
+            (version.made_by, [change.key for change in changes]) for version, changes in versions[:2]
+        ] == [
             ("SQL", [API_KEY]),
             ("SQL", [API_KEY]),
         ]
@@ -103,9 +105,7 @@ async def test_without_a_key_the_instance_is_held_and_the_value_is_in_no_version
         assert keyless.held() == ["acme", "shop"]  # it cannot open them
 
 
-async def test_half_a_move_is_none_and_only_what_was_read_is_replaced(
-    migrated_postgres_dsn: str
-) -> None:
+async def test_half_a_move_is_none_and_only_what_was_read_is_replaced(migrated_postgres_dsn: str) -> None:
     async with world_with(migrated_postgres_dsn, [OLD]) as (world, (node,)):
         await world.rows(WRITE, ACME, API_KEY, json.dumps("new"))
         await node.secret_rows.seal_clear("acme", API_KEY, '"old"', b"sealed", "k")
