@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -251,8 +252,7 @@ class InstanceBook:
         if not body.set and not body.unset:
             raise Conflict(f"Name what to change: `majlis instance set {shlex.quote(name)} KEY=VALUE`.")
 
-        if away := [key for key in map(canonical, (*body.set, *body.unset)) if sends_away(key)]:
-            call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
+        _insist(call, map(canonical, (*body.set, *body.unset)))
 
         async def record() -> None:
             await call.audit("instance.set", _target(name, body.set, body.unset))
@@ -272,10 +272,17 @@ class InstanceBook:
             words = "the version before" if version is None else f"version {version}"
             await call.audit("instance.restore", f"instance {name}, {words}")
 
-        return _changed(await self._tenants.restore(name, version, call.who, record=record))
+        allow = partial(_insist, call)
+        return _changed(await self._tenants.restore(name, version, call.who, record=record, allow=allow))
 
     def _origin(self, name: str) -> str:
         return "declared" if name in self._live.configured.instances else "stored"
+
+
+def _insist(call: AdminCall, keys: Iterable[str]) -> None:
+    """Raises: Forbidden. Whoever may not see a key must not have it sent elsewhere, nor to where it was sent once."""
+    if away := [key for key in keys if sends_away(key)]:
+        call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
 
 
 def _connection(found: ConnectedInstance | None) -> InstanceConnection:

@@ -216,8 +216,12 @@ class Tenants:
         by: str,
         why: str = "",
         record: Before = trio.lowlevel.checkpoint,
+        allow: Callable[[Collection[str]], None] = lambda keys: None,
     ) -> Changed:
         """Make a new version that is as `version` was; None: as the one before the last.
+
+        Args:
+          allow: told the keys that change by it; if it raises, nothing is changed.
 
         Raises:
           Missing: there is no such instance, or no such version any more.
@@ -238,7 +242,9 @@ class Tenants:
         wanted = then.state
 
         def plan(state: State) -> SqlChange:
-            return restored(state, wanted, self._judge(name))
+            change = restored(state, wanted, self._judge(name))
+            allow((*change.settings, *change.unset_settings, *change.columns))
+            return change
 
         return await self._made(
             name, "restore", Deed(by, why or f"as version {number}", record), plan, removed_too=True
