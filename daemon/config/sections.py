@@ -38,7 +38,7 @@ from daemon.schema.fields import (
     Flag,
     Headers,
     Name,
-    Said,
+    SaidText,
     Seconds,
     SecondsOrZero,
     Secret,
@@ -208,7 +208,9 @@ class TurnSettings(InstanceTurnSettings):
 
 class EscalationSettings(Section):
     enabled: Flag = True
-    message: Said = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
+    message: SaidText = (
+        "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
+    )
     repeat_seconds: SecondsOrZero = 300.0
     hand_back_seconds: Seconds = 86_400.0
     notify_numbers: tuple[str, ...] = ()
@@ -256,8 +258,8 @@ class OptOutSettings(Section):
         "DESUSCRIBIR",
     )
     start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
-    message: Said = ""
-    back_message: Said = ""
+    message: SaidText = ""
+    back_message: SaidText = ""
 
 
 class MachinesSettings(Section):
@@ -407,7 +409,7 @@ class ResponderSettings(Section):
     max_answer_chars: Count = 12_000
     breaker_failures: Count = 5
     breaker_seconds: Seconds = 10.0
-    fallback_message: Said | None = None
+    fallback_message: SaidText | None = None
     batching: Annotated[ResponderBatching, BeforeValidator(section)] = ResponderBatching()
 
 

@@ -104,10 +104,7 @@ class LayerSource(PydanticBaseSettingsSource):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose mapping keys are always text (`on:`, `5511:`), and where no key may appear twice.
-
-    What is merged in (`<<: *name`) is weaker than what stands there.
-    """
+    """YAML whose mapping keys are always text (`on:`, `5511:`), and where no key may appear twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         own = set[str]()

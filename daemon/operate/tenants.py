@@ -315,7 +315,7 @@ def _changed(done: Changed) -> InstanceChanged:
     return InstanceChanged(
         instance=done.instance,
         version=done.version,
-        changes=_differences(done.differences, reveal=False),
+        changes=value_changes(done.differences),
         former=done.former,
     )
 

@@ -102,7 +102,7 @@ def _said(value: str) -> str:
 
 Visible = Annotated[str, AfterValidator(_visible)]
 """Names or reaches something."""
-Said = Annotated[str, AfterValidator(_said)]
+SaidText = Annotated[str, AfterValidator(_said)]
 """A message to a customer; empty: none."""
 TextOrDate = Annotated[str, BeforeValidator(_date_as_text), AfterValidator(_visible)]
 Flag = Annotated[bool, BeforeValidator(number)]

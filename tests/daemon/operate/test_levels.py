@@ -126,9 +126,10 @@ ADMIN = """
     POST /v1/disconnect  GET /v1/instances/{instance}/qr  POST /v1/log-level/{level}  POST /v1/drain
     POST /v1/forwards/{id}/drop
 """
+LISTED: Mapping[Level, str] = {"read": READ, "operate": OPERATE, "admin": ADMIN}
 NEEDED: dict[tuple[str, str], Level] = {
     (method, path): level
-    for level, listed in (("read", READ), ("operate", OPERATE), ("admin", ADMIN))
+    for level, listed in LISTED.items()
     for method, path in zip(*[iter(listed.split())] * 2, strict=True)
 }
 """What the documents promise. A level may forbid more by what is asked: where keys are sent, reveal."""
