@@ -330,6 +330,10 @@ def _print_change(document: object, json: bool) -> None:
     for change in done.changes:
         display(cell(_change_line(change, full=False)))
     display(cell(f"{done.instance} is at version {done.version}", "dim"))
+    if done.former:
+        command = f"majlis instance rollback {shlex.quote(done.instance)} --to {done.former}"
+        words = f"an instance of this name was there before; nothing of it applies. What was set for it then: {command}"
+        display(cell(words, "yellow"))
 
 
 def _change_line(change: ValueChanged, full: bool) -> str:

@@ -12,10 +12,11 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from daemon.config.door_tokens import LEAST_CHARS, short_tokens
 from daemon.config.schema import Settings
 from daemon.web.http1 import split_address
 
-DoorName = Literal["ingress", "token", "metrics", "dashboard", "realtime"]
+DoorName = Literal["ingress", "token", "tokens", "metrics", "dashboard", "realtime"]
 
 
 class OpenDoor(NamedTuple):
@@ -84,6 +85,12 @@ def _found(settings: Settings, listening: Listening) -> Iterator[OpenDoor]:
             "realtime",
             f"tokens and messages of realtime clients travel in clear at {at} (ws://)",
             "set realtime.listen to 127.0.0.1:8081 and put a web server with TLS (wss://) in front of it",
+        )
+    if short := short_tokens(settings):
+        yield OpenDoor(
+            "tokens",
+            f"a token of fewer than {LEAST_CHARS} characters can be guessed: {', '.join(short)}",
+            "set a longer one (`openssl rand -hex 24` makes one); a list of two accepts both while it is being changed",
         )
     if auth.mode == "none" and auth.tokens:
         yield OpenDoor(

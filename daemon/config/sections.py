@@ -34,15 +34,18 @@ from daemon.responders.kinds import PROVIDERS
 from daemon.schema.fields import (
     Count,
     CountOrZero,
+    DoorToken,
     Flag,
     Headers,
     Name,
+    SaidText,
     Seconds,
     SecondsOrZero,
     Secret,
     Section,
     Share,
     ShareOrAuto,
+    Visible,
     number,
     section,
     with_every_key,
@@ -80,7 +83,8 @@ Word = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=
 Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length=64)]
 """A phone number with country code, or a prefix of numbers that ends in `*`."""
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
-Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
+Tokens = Annotated[tuple[DoorToken, ...], Field(min_length=1, max_length=2)]
+Keys = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
 
 class RedisSettings(Section):
@@ -204,7 +208,9 @@ class TurnSettings(InstanceTurnSettings):
 
 class EscalationSettings(Section):
     enabled: Flag = True
-    message: str = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
+    message: SaidText = (
+        "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
+    )
     repeat_seconds: SecondsOrZero = 300.0
     hand_back_seconds: Seconds = 86_400.0
     notify_numbers: tuple[str, ...] = ()
@@ -252,8 +258,8 @@ class OptOutSettings(Section):
         "DESUSCRIBIR",
     )
     start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
-    message: str = ""
-    back_message: str = ""
+    message: SaidText = ""
+    back_message: SaidText = ""
 
 
 class MachinesSettings(Section):
@@ -297,9 +303,9 @@ class KnowledgeSettings(Section):
 
 
 class EmbeddingsSettings(Section):
-    base_url: str | None = None
+    base_url: Visible | None = None
     api_key: Secret | None = None
-    model: str | None = None
+    model: Visible | None = None
     query_prefix: str | None = None
     passage_prefix: str | None = None
     batch_size: Count = 64
@@ -339,12 +345,12 @@ class PassthroughSettings(Section):
     api_key: Secret | None = None
     headers: Headers = Field(default_factory=dict)
     by_events: Flag = False
-    events: tuple[Word, ...] = ()
+    events: tuple[Name, ...] = ()
     max_waiting_bytes: Count = 1024 * 1024 * 1024
 
 
 class SecretsSettings(Section):
-    keys: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+    keys: Annotated[Keys | None, BeforeValidator(_one_or_two)] = None
 
     @property
     def read(self) -> tuple[bytes, ...]:
@@ -363,7 +369,7 @@ class TargetsSettings(Section):
 
 class MetricsSettings(Section):
     enabled: Flag = True
-    token: Secret | None = None
+    token: DoorToken | None = None
 
 
 class MonitorSettings(Section):
@@ -403,7 +409,7 @@ class ResponderSettings(Section):
     max_answer_chars: Count = 12_000
     breaker_failures: Count = 5
     breaker_seconds: Seconds = 10.0
-    fallback_message: str | None = None
+    fallback_message: SaidText | None = None
     batching: Annotated[ResponderBatching, BeforeValidator(section)] = ResponderBatching()
 
 
@@ -421,7 +427,7 @@ class RealtimeClient(Section):
 class RealtimeSettings(Section):
     listen: str | None = None
     clients: tuple[RealtimeClient, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[Visible, ...] = ()
     replay_events: Count = 10_000
     max_queued_events: Count = 1_000
     max_pushes_in_flight: Count = 64

@@ -25,6 +25,11 @@ SET = "--set"
 MAX_CREDENTIAL_BYTES = 64 * 1024
 MAX_VALUE_DEPTH = 16
 """Of a value that is given as text: lists and mappings within each other."""
+MAX_REPEATED_CHARS = 32 * 1024 * 1024
+"""Of a file of declarations in which parts are used again, with all of them put in."""
+_NODE_CHARS = 64
+"""What a value counts besides its text."""
+_MERGE = "tag:yaml.org,2002:merge"
 Tree = dict[str, Any]
 
 
@@ -102,16 +107,18 @@ class _Loader(yaml.SafeLoader):
     """YAML whose mapping keys are always text (`on:`, `5511:`), and where no key may appear twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        self.flatten_mapping(node)
-        mapping: Tree = {}
-        for key_node, value_node in node.value:
-            where = f"line {key_node.start_mark.line + 1}"
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError(f"{where}: a key must be a plain word")
-            if key_node.value in mapping:
-                raise ConfigError(f"{where}: the key {key_node.value} appears twice")
-            mapping[key_node.value] = self.construct_object(value_node, deep=True)
-        return mapping
+        own = set[str]()
+        for key, _ in node.value:
+            if self._word(key) in own and key.tag != _MERGE:
+                raise ConfigError(f"line {key.start_mark.line + 1}: the key {key.value} appears twice")
+            own.add(key.value)
+        self.flatten_mapping(node)  # puts what is merged in before the rest
+        return {self._word(key): self.construct_object(value, deep=True) for key, value in node.value}
+
+    def _word(self, key: yaml.Node) -> str:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError(f"line {key.start_mark.line + 1}: a key must be a plain word")
+        return str(key.value)
 
 
 class _ValueLoader(_Loader):
@@ -130,6 +137,46 @@ class _ValueLoader(_Loader):
         super().fetch_flow_collection_start(token)
 
 
+class _DocumentLoader(_ValueLoader):
+    """For a file of declarations: a part may be used again (`&name`, `*name`, `<<: *name`), within bounds."""
+
+    repeats = False
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.repeats = self.repeats or self.check_event(yaml.AliasEvent)
+        return _Loader.compose_node(self, parent, index)
+
+    def get_single_node(self) -> yaml.Node | None:
+        root: yaml.Node | None = super().get_single_node()
+        if self.repeats and root is not None:
+            _weigh(root, {})
+        return root
+
+
+def _weigh(node: yaml.Node, known: dict[yaml.Node, int | None]) -> int:
+    """How large a part is with everything put in that it refers to. Raises: ConfigError, it is endless or a flood."""
+    if node in known:
+        weight = known[node]
+        if weight is None:
+            raise ConfigError(f"line {node.start_mark.line + 1}: refers to itself; write it out")
+        return weight
+    known[node] = None
+    if isinstance(node, yaml.MappingNode):
+        weight = sum(_weigh(key, known) + _weigh(value, known) for key, value in node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        weight = sum(_weigh(item, known) for item in node.value)
+    else:
+        weight = len(node.value)
+    weight += _NODE_CHARS
+    if weight > MAX_REPEATED_CHARS:
+        words = (
+            "the references (*name) make this too large; write the parts out, or put them into several files"
+        )
+        raise ConfigError(f"line {node.start_mark.line + 1}: {words}")
+    known[node] = weight
+    return weight
+
+
 def _parse(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
 
@@ -139,13 +186,13 @@ def _parse_value(text: str) -> Any:
 
 
 def read_document(text: str) -> Any:
-    """A file of declarations: no key twice, and nothing that refers to another part of it, which could be endless.
+    """A file of declarations: no key twice; parts of it may be used again, but not so that it becomes endless.
 
     Raises:
       ConfigError: it is not such YAML; the text names the line and quotes nothing.
     """
     try:
-        return _parse_value(text)
+        return yaml.load(text, Loader=_DocumentLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""

@@ -24,6 +24,9 @@ from daemon.ledger.rows import ScopeRows
 MAX_SETTINGS = 50_000
 """How many settings are read: 300 instances with all of theirs are a third of it."""
 
+INSTANCE_SCOPE = "instance:"
+"""Before the name of an instance, in the scope of what is set for it."""
+
 
 class RunTimeRows(NamedTuple):
     """What was read."""
@@ -32,6 +35,7 @@ class RunTimeRows(NamedTuple):
     """All that is set, by scope."""
     buckets: Collection[int] | None = None
     """What was read again; None: everything."""
+
 
 
 TakeRows = Callable[[RunTimeRows], Awaitable[None]]
@@ -71,18 +75,15 @@ class RunTime:
 
     def scope(self, instance: str | None) -> str:
         """None: this daemon."""
-        return self.daemon_scope if instance is None else f"{_INSTANCE}{instance}"
+        return self.daemon_scope if instance is None else f"{INSTANCE_SCOPE}{instance}"
 
     def instance(self, scope: str) -> str | None:
         """The instance of a scope that was read; None for that of this daemon."""
-        return None if scope == self.daemon_scope else scope.removeprefix(_INSTANCE)
+        return None if scope == self.daemon_scope else scope.removeprefix(INSTANCE_SCOPE)
 
     @property
     def daemon_scope(self) -> str:
         return f"daemon:{self.node_id}"
-
-
-_INSTANCE = "instance:"
 
 
 def _count(scopes: Mapping[str, ScopeRows]) -> int:

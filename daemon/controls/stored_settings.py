@@ -177,8 +177,8 @@ class StoredSettings:
     async def _take(self, reading: RunTimeRows) -> None:
         """Put in force what was read, and what is joined to it. Nothing is waited for once it is."""
         await trio.lowlevel.checkpoint()
-        found = {scope: rows.settings for scope, rows in reading.scopes.items() if rows.settings}
         opened = self._secrets()
+        found = {scope: rows.settings for scope, rows in reading.scopes.items() if rows.settings}
         if self._rows is None or found != self._rows or opened != self._opened:
             before, self._opened = self.left_out, opened
             self._in_force = await self._settled(self._values(found, opened.values))

@@ -20,7 +20,7 @@ from actors.ports import Feed, Gateway
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.webhook_setup import WebhookSetup
 from daemon.ingress.inbound import Link, OwnMessage, Parse
-from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section
+from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section, Visible
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 from daemon.web.http1 import Response
@@ -35,7 +35,7 @@ class GatewaySettings(Section):
     timeout_seconds: Seconds = 30.0
     on_unresolved: Literal["resend_once", "hold"] = "resend_once"
     settle_seconds: SecondsOrZero = 5.0
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[Visible, ...] = ()
 
 
 SettingsT = TypeVar("SettingsT", bound=GatewaySettings)

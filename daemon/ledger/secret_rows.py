@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 
 from daemon.ledger.rows import SecretRow
@@ -38,3 +39,12 @@ class SecretRows:
         """Store it under another key; False when it was changed or removed in between."""
         found = await self._db.fetch(_SQL["reseal"], row.instance, row.key, row.sealed, sealed, key_id)
         return bool(found)
+
+    async def seal_clear(self, instance: str, key: str, value: str, sealed: bytes, key_id: str) -> None:
+        """Store it in place of what SQL wrote in clear; if that is another one by now, or gone, nothing is done.
+
+        Args:
+          value: the JSON in clear, as it was read. Only its digest leaves here.
+        """
+        digest = hashlib.sha256(value.encode()).hexdigest()
+        await self._db.fetch(_SQL["seal_clear"], instance, key, digest, sealed, key_id)

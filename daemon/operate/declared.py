@@ -16,7 +16,7 @@ from daemon.operate.route import Route
 from daemon.operate.tenants import ValueChanged, value_changes
 from daemon.tenants import Tenants
 from daemon.tenants.documents import flattened, nested
-from daemon.tenants.history import exported
+from daemon.tenants.history import exported, secrets_of
 from daemon.tenants.tenants import Planned
 from daemon.web.http1 import Response, json_response
 
@@ -135,9 +135,7 @@ class DeclaredInstances:
         found = []
         for name in names:
             state = (await self._tenants.state(name)).state
-            found.append(
-                ExportedInstance(instance=name, values=exported(state), secrets=sorted(state.secrets))
-            )
+            found.append(ExportedInstance(instance=name, values=exported(state), secrets=secrets_of(state)))
         return ExportPage(instances=found, after=names[-1] if more else "")
 
 

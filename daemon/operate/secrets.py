@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from daemon.config.door_tokens import LEAST_CHARS
 from daemon.operate.call import AdminCall
 from daemon.operate.checks import Check
 from daemon.operate.former_webhooks import FormerWebhooks
@@ -129,7 +130,7 @@ class SealedSecrets:
 
     async def checks(self) -> list[Check]:
         """For `majlis doctor`; nothing where all is well."""
-        return [*self._held(), *self._not_to_be_given_back(await self._former.shut())]
+        return [*self._held(), *self._short(), *self._not_to_be_given_back(await self._former.shut())]
 
     def _held(self) -> Iterator[Check]:
         shut = self._secrets.shut()
@@ -142,6 +143,16 @@ class SealedSecrets:
             detail=f"held, because a secret of theirs cannot be opened: {_listed(shut)} ({reasons})",
             advice="Messages are kept meanwhile. `majlis secrets` names the keys and the settings.",
         )
+
+    def _short(self) -> Iterator[Check]:
+        if short := self._secrets.short():
+            names = _listed({f"{instance} ({key})" for instance, key in short})
+            yield Check(
+                name="secrets",
+                state="warning",
+                detail=f"a token of fewer than {LEAST_CHARS} characters can be guessed: {names}",
+                advice="Set a longer one, `majlis instance set NAME ingress.token=-`, and give it to the gateway.",
+            )
 
     def _not_to_be_given_back(self, shut: Mapping[str, str]) -> Iterator[Check]:
         if shut:

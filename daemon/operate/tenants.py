@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -126,6 +127,8 @@ class InstanceChanged(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     changes: list[ValueChanged]
     """Empty: everything was so already, and there is no new version."""
+    former: int = 0
+    """Of one that was added: the version with what was set when an instance of this name was last there; 0: none."""
 
 
 class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -248,8 +251,7 @@ class InstanceBook:
         await call.audit("instance.set", _target(name, body.set, body.unset))
         if not body.set and not body.unset:
             raise Conflict(f"Name what to change: `majlis instance set {shlex.quote(name)} KEY=VALUE`.")
-        if away := [key for key in map(canonical, (*body.set, *body.unset)) if sends_away(key)]:
-            call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
+        _insist(call, map(canonical, (*body.set, *body.unset)))
         return _changed(await self._tenants.change(name, body.set, body.unset, call.who, body.why))
 
     async def remove(self, call: AdminCall, name: str) -> InstanceChanged:
@@ -261,10 +263,16 @@ class InstanceBook:
     async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:
         words = "the version before" if version is None else f"version {version}"
         await call.audit("instance.restore", f"{target_of(name)}, {words}")
-        return _changed(await self._tenants.restore(name, version, call.who))
+        return _changed(await self._tenants.restore(name, version, call.who, allow=partial(_insist, call)))
 
     def _origin(self, name: str) -> str:
         return "declared" if name in self._live.configured.instances else "stored"
+
+
+def _insist(call: AdminCall, keys: Iterable[str]) -> None:
+    """Raises: Forbidden. Whoever may not see a key must not have it sent elsewhere, nor to where it was sent once."""
+    if away := [key for key in keys if sends_away(key)]:
+        call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
 
 
 def _connection(found: ConnectedInstance | None) -> InstanceConnection:
@@ -300,7 +308,10 @@ def _known(key: str) -> str:
 
 def _changed(done: Changed) -> InstanceChanged:
     return InstanceChanged(
-        instance=done.instance, version=done.version, changes=_differences(done.differences, reveal=False)
+        instance=done.instance,
+        version=done.version,
+        changes=value_changes(done.differences),
+        former=done.former,
     )
 
 

@@ -23,6 +23,7 @@ from daemon.schema.fields import (
     SecondsOrZero,
     Secret,
     Section,
+    Visible,
     number,
 )
 from daemon.web.client import HttpClient
@@ -37,9 +38,9 @@ class ProviderSettings(Section):
 
     name: Name
     kind: str
-    base_url: str | None = None
+    base_url: Visible | None = None
     api_key: Secret | None = None
-    model: str | None = None
+    model: Visible | None = None
     timeout_seconds: Seconds = 30.0
     system_prompt: str | None = None
     max_output_tokens: Count = 1_024

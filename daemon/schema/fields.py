@@ -12,7 +12,16 @@ from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from actors.identity import MAX_INSTANCE_CHARS
@@ -71,10 +80,35 @@ def _date_as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-TextOrDate = Annotated[str, BeforeValidator(_date_as_text)]
+class OpensDoor:
+    """Beside the type of a secret: whoever has it gets in."""
+
+
+Text = TypeVar("Text", str, SecretStr)
+
+
+def _visible(value: Text) -> Text:
+    """What names or reaches something has a sign that can be seen; where none is meant, null is written."""
+    plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not plain.strip():
+        raise PydanticCustomError("blank", "must not be empty")
+    return value
+
+
+def _said(value: str) -> str:
+    """A message of nothing but blanks is not sent, like an empty one."""
+    return value if value.strip() else ""
+
+
+Visible = Annotated[str, AfterValidator(_visible)]
+"""Names or reaches something."""
+SaidText = Annotated[str, AfterValidator(_said)]
+"""A message to a customer; empty: none."""
+TextOrDate = Annotated[str, BeforeValidator(_date_as_text), AfterValidator(_visible)]
 Flag = Annotated[bool, BeforeValidator(number)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS), AfterValidator(_visible)]
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_visible)]
+DoorToken = Annotated[Secret, OpensDoor()]
 Headers = Annotated[dict[Name, Secret], BeforeValidator(section)]
 
 

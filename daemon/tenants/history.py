@@ -50,6 +50,11 @@ def exported(state: State) -> dict[str, Any]:
     return {key: value for key, value in merged(state).items() if is_key(key) and not is_secret(key)}
 
 
+def secrets_of(state: State) -> list[str]:
+    """The keys of its secrets, without the misspelt ones of SQL by hand."""
+    return sorted(filter(is_key, state.secrets))
+
+
 def is_active(state: State) -> bool:
     """As `majlis_instance_rule` sees it."""
     return state.columns.get("active") is not False and state.columns.get(CONFIGS) is not False

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from daemon.config import ConfigError
+from daemon.config.door_tokens import ALLOWED, is_short
 from daemon.config.run_time import KEYS, ForInstance, LeftOut, RunTimeValue, is_secret, value_in, why_not
 from daemon.tenants.keys import (
     COLUMNS,
@@ -50,8 +51,9 @@ def planned(
     columns: dict[str, Any] = {}
     flags: dict[str, bool] = {}
     plain: dict[str, object] = {}
-    stored_before = () if secrets is None else tuple(secrets.values(instance))
-    known = {value.key: value.value for value in stored_before if value.key in state.secrets}
+    opened = () if secrets is None else secrets.values(instance)
+    stored_before = tuple(value for value in opened if value.key in state.secrets)
+    known = {value.key: value.value for value in stored_before}
     for written, value in changes.items():
         key = canonical(written)
         try:
@@ -157,7 +159,10 @@ def _secret(instance: str, key: str, value: object) -> object:
         raise ConfigError(
             f"{key}: must be a text, not empty; `majlis instance set {shlex.quote(instance)} {key}=-` asks for it"
         )
-    return _as_json(value)
+    plain = _as_json(value)
+    if is_short(("instances", instance, *key.split(".")), plain):
+        raise ConfigError(f"{key}: {ALLOWED}")
+    return plain
 
 
 def _as_json(value: object) -> object:

@@ -158,6 +158,14 @@ class TenantRows:
         rows = await self._db.fetch(f"{_VERSION} AND v.version = $2", storable(name), number)
         return _version(rows[0]) if rows else None
 
+    async def last_there(self, name: str) -> int:
+        """Its last version in which it was there; 0: it has none any more."""
+        sql = """
+            SELECT coalesce(max(v.version), 0) FROM majlis_instance_versions v
+            WHERE v.instance = $1 AND (v.state ->> 'there')::boolean
+        """
+        return int(await self._db.value(sql, storable(name)))
+
     async def history(self, name: str, limit: int) -> list[Version]:
         """The latest first, and one more than asked for, to compare the last with."""
         rows = await self._db.fetch(f"{_VERSION} ORDER BY v.version DESC LIMIT $2", storable(name), limit + 1)

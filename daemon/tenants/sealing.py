@@ -65,7 +65,7 @@ class Sealer:
         raise NoSealingKey("there is no key to seal it with")
 
     def seal(self, instance: str, setting: str, value: object) -> Sealed:
-        """`value` is what JSON has. Raises: NoSealingKey."""
+        """`value` is what JSON has, or JSON itself (`Raw`). Raises: NoSealingKey."""
         first, nonce = self.first, os.urandom(_NONCE_BYTES)
         shut = self._ciphers[first].encrypt(nonce, msgspec.json.encode(value), _place(instance, setting))
         return Sealed(first, _VERSION + nonce + shut)
@@ -85,7 +85,7 @@ class Sealer:
                 box[len(_VERSION) : _HEAD_BYTES], box[_HEAD_BYTES:], _place(instance, setting)
             )
             return msgspec.json.decode(opened)
-        except (InvalidTag, ValueError):  # an InvalidTag is no ValueError, a nonce or tag cut short is
+        except (InvalidTag, ValueError, RecursionError):  # a nonce or tag cut short is a ValueError
             raise CannotOpen("it was changed, or brought here from another place") from None
 
 

@@ -7,6 +7,9 @@ Laws of this file:
 3. Before the stored secrets were read for the first time nobody is answered: any instance may have one.
 4. While Postgres is away, what was read last stays in force.
 5. To seal everything with another key is safe to be cut short anywhere, and to be done twice.
+6. What SQL wrote in clear into `majlis_settings` is sealed when it is noticed, in one transaction, by whichever daemon
+   comes first. Fit or not, it is a secret: whether it is in force is judged as of any other. Where there is no key to
+   seal it with, the instance is held.
 """
 
 from __future__ import annotations
@@ -17,22 +20,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC
 from typing import NamedTuple
 
+import msgspec
 import trio
 
 from actors.ports import Feed
+from daemon.config.door_tokens import is_short
 from daemon.config.opened import Opened
 from daemon.config.run_time import RunTimeValue, is_secret
 from daemon.controls.pauses import EVERYBODY
-from daemon.controls.run_time import RunTimeRows
+from daemon.controls.run_time import INSTANCE_SCOPE, RunTimeRows
 from daemon.ledger.rows import SecretRow
 from daemon.ledger.secret_rows import SecretRows
 from daemon.ledger.wire import storable
 from daemon.tenants.key_file import KeyFileUnfit
-from daemon.tenants.sealing import CannotOpen, Sealed, Sealer
+from daemon.tenants.sealing import CannotOpen, NoSealingKey, Sealed, Sealer
 from daemon.tenants.secret_keys import SecretKeys
 
 MAX_SECRETS = 50_000
 ADVICE = "give secrets.keys the key that sealed it and restart, or set it anew"
+NOTHING_READ = RunTimeRows({})
 NOT_READ = "its stored keys and tokens were not read yet"
 ROTATE_ROWS = 200
 
@@ -73,19 +79,32 @@ class Secrets:
         """The secrets that cannot be opened: by instance and key, why not."""
         return self._opened.shut
 
+    def short(self) -> list[tuple[str, str]]:
+        """Tokens that open doors and can be guessed, by instance and key: stored long ago, or by SQL."""
+        return [
+            (instance, value.key)
+            for instance, own in sorted(self._opened.values.items())
+            for value in own
+            if is_short(("instances", instance, *value.key.split(".")), value.value)
+        ]
+
     def values(self, instance: str) -> Sequence[RunTimeValue]:
         """Those that are stored sealed and were opened here, as settings."""
         return self._opened.values.get(storable(instance), ())
 
-    async def take(self, reading: RunTimeRows) -> None:
+    async def take(self, reading: RunTimeRows = NOTHING_READ) -> None:
         """Read them again, as much of them as was read of the settings, and put them in force.
+
+        Args:
+          reading: what was set at run time, perhaps by SQL and in clear.
 
         Raises `LedgerUnavailable`.
         """
+        unsealed = await self._seal_clear(reading)
         buckets = reading.buckets if len(self._seen) < MAX_SECRETS else None
         stay = {} if buckets is None else _without(self._seen, buckets)
         found = stay | {(row.instance, row.key): row for row in await self._rows.read(MAX_SECRETS, buckets)}
-        if found == self._seen and self._opened.are_read and not self._opened.shut:
+        if found == self._seen and self._opened.are_read and not self._opened.shut and not unsealed:
             return
         sealer, problem = await self._to_open()
         values, shut = dict[tuple[str, str], RunTimeValue](), defaultdict[str, dict[str, str]](dict)
@@ -102,6 +121,8 @@ class Secrets:
                 values[place] = _value(row, sealer)
             except CannotOpen as error:
                 shut[row.instance][row.key] = problem or f"{error}; {ADVICE}"
+        for (instance, key), why in unsealed.items():
+            shut[instance][key] = why
         if not self._opened.are_read or (found, values, shut) != (
             self._seen,
             self._values,
@@ -147,6 +168,28 @@ class Secrets:
     async def keys(self) -> tuple[str, ...]:
         """The ids of the keys that this daemon has, the one that seals first. Raises: KeyFileUnfit."""
         return (await trio.to_thread.run_sync(self._keys.to_open)).key_ids
+
+    async def _seal_clear(self, reading: RunTimeRows) -> dict[tuple[str, str], str]:
+        """Seal what SQL wrote in clear. Gives back what stays so, by instance and key, and why."""
+        in_clear = {
+            (row.scope.removeprefix(INSTANCE_SCOPE), row.key): row.value
+            for scope, rows in reading.scopes.items()
+            if scope.startswith(INSTANCE_SCOPE)
+            for row in rows.settings
+            if is_secret(row.key)
+        }
+        if not in_clear:
+            return {}
+        try:
+            sealer = await trio.to_thread.run_sync(self._keys.to_seal)
+        except (NoSealingKey, KeyFileUnfit) as error:
+            return dict.fromkeys(
+                in_clear, f"SQL wrote it in clear, and it is used when it is sealed: {error}"
+            )
+        for (instance, key), value in in_clear.items():
+            sealed = sealer.seal(instance, key, msgspec.Raw(value.encode()))
+            await self._rows.seal_clear(instance, key, value, sealed.box, sealed.key_id)
+        return {}
 
     async def _to_open(self) -> tuple[Sealer, str]:
         """And what is wrong with the key file."""

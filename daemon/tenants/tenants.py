@@ -52,6 +52,8 @@ class Changed(msgspec.Struct, frozen=True):
     instance: str
     version: int
     differences: tuple[Difference, ...]
+    former: int = 0
+    """Of one that was added: the version that holds what was set when an instance of this name was last there."""
 
 
 class _Done(NamedTuple):
@@ -98,7 +100,7 @@ class Tenants:
         self._changes.follow(callback)
 
     async def add(self, name: str, changes: Mapping[str, object], by: str, why: str = "") -> Changed:
-        """Make an instance, with all that is said of it, as one version.
+        """Make an instance, with all that is said of it, as one version; nothing is left of one of this name before it.
 
         Raises:
           Conflict: it exists already, its name is unfit, or a value does not fit; nothing is made.
@@ -116,7 +118,9 @@ class Tenants:
         def plan(state: State) -> SqlChange:
             return self._planned(name, state, {**NEW, **changes}, ())
 
-        return await self._made(name, "add", Deed(by, why), plan)
+        former = 0 if now is None else await self._rows.last_there(name)
+        done = await self._made(name, "add", Deed(by, why), plan)
+        return msgspec.structs.replace(done, former=former)
 
     async def change(
         self,
@@ -175,6 +179,8 @@ class Tenants:
     async def remove(self, name: str, by: str, why: str = "") -> Changed:
         """Take an instance out of use: inactive, its settings and secrets deleted. What was said there stays.
 
+        Also what is left of one whose row SQL has deleted.
+
         Raises:
           Missing: there is no such instance.
           Conflict: config.yaml declares it.
@@ -184,10 +190,22 @@ class Tenants:
                 f"{name} is declared in config.yaml and would come back with the next start: take it out there and "
                 f"restart the daemon first, or stop answering with `majlis instance set {shlex.quote(name)} mode=off`."
             )
-        return await self._made(name, "remove", Deed(by, why), emptied)
+        now = await self._rows.current(name)
+        left = now is not None and (now.state.settings or now.state.flags or now.state.secrets)
+        return await self._made(name, "remove", Deed(by, why), emptied, removed_too=bool(left))
 
-    async def restore(self, name: str, version: int | None, by: str, why: str = "") -> Changed:
+    async def restore(
+        self,
+        name: str,
+        version: int | None,
+        by: str,
+        why: str = "",
+        allow: Callable[[Collection[str]], None] = lambda keys: None,
+    ) -> Changed:
         """Make a new version that is as `version` was; None: as the one before the last.
+
+        Args:
+          allow: told the keys that change by it; if it raises, nothing is changed.
 
         Raises:
           Missing: there is no such instance, or no such version any more.
@@ -208,7 +226,9 @@ class Tenants:
         wanted = then.state
 
         def plan(state: State) -> SqlChange:
-            return restored(state, wanted, self._judge(name))
+            change = restored(state, wanted, self._judge(name))
+            allow((*change.settings, *change.unset_settings, *change.columns))
+            return change
 
         return await self._made(
             name, "restore", Deed(by, why or f"as version {number}"), plan, removed_too=True

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.tenants.key_file import KeyFile
-from daemon.tenants.sealing import Sealer
+from daemon.tenants.documents import nested
+from daemon.web.client import unix_post
 from tests.acceptance.harness import DaemonUnderTest, Tree, daemon_under_test, merged
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
@@ -23,7 +23,28 @@ PHONES = [f"5598877665{number:02d}" for number in range(6)]
 TOKEN, GATEWAY_KEY, MODEL_KEY = f"token-{CANARY}", f"gateway-{CANARY}", f"model-{CANARY}"
 PROMPT = f"prompt {CANARY}"
 SEALED = {"gateway.api_key": GATEWAY_KEY, "alerts.webhook": f"http://127.0.0.1:9/sealed-{CANARY}"}
-"""Stored for the instance."""
+"""Stored for the instance by its command."""
+BY_SQL = ("escalation.notify_webhook", f"http://127.0.0.1:9/sql-{CANARY}")
+"""Written in clear by SQL."""
+FILE = {
+    "url": f"http://127.0.0.1:9/old-{CANARY}",
+    "api_key": f"old-{CANARY}",
+    "headers": {"X-Old": f"head-{CANARY}"},
+}
+"""Declared in a file, of the other system."""
+FORMER = f"former-{CANARY}"
+"""In the webhook that stood at the gateway before `connect`."""
+REFUSED = {
+    "gateway.api_key": [f"list-{CANARY}"],
+    "gateway.apikey": f"misspelt-{CANARY}",
+    "alerts.webhook": f"ftp://user:bad-{CANARY}@host",
+    "responder.providers.7.api_key": f"place-{CANARY}",
+    "ingress.token": f"t-{CANARY}",
+}
+"""Set, and refused."""
+SECRETS = [f"{word}-{CANARY}" for word in ("apikey", "sealed", "gateway", "sql", "old", "head", "list", "misspelt",
+                                         "bad", "place", "t", "former")]  # fmt: skip
+"""None of them is stored or shown anywhere."""
 DIGITS = "5598877665"
 """The prefix of all the phone numbers."""
 
@@ -68,13 +89,38 @@ def send(daemon: DaemonUnderTest, payload: Tree, token: str = TOKEN) -> int:
     return daemon.request("POST", "/webhook/demo", body, {"apikey": token}).status
 
 
+def told(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
+    """Secrets of instances, in every way in which one may come."""
+
+    def ask(path: str, body: object, status: int = 200) -> Tree:
+        found, document = unix_post(str(daemon.data_dir / "run" / "admin.sock"), path, body)
+        assert found == status and isinstance(document, dict), document
+        assert_clean(json.dumps(document), path)
+        return document
+
+    daemon.rows("INSERT INTO majlis_settings (scope, key, value) VALUES ('instance:demo', $1, $2::text::jsonb)",
+                BY_SQL[0], json.dumps(BY_SQL[1]))  # fmt: skip
+    ask("/v1/instances/demo/set", {"set": SEALED, "why": "its own"})
+    for key, value in REFUSED.items():
+        ask("/v1/instances/demo/set", {"set": {key: value}}, 409)
+        ask("/v1/apply", {"instances": {"demo": nested({key: value})}}, 409)
+        ask(f"/v1/config/{key}/set?instance=demo", {"value": str(value)}, 409)
+    old = {"mode": "passthrough", "passthrough": FILE}
+    for dry_run in (True, False):
+        ask("/v1/apply", {"instances": {"old": old}, "dry_run": dry_run})
+    webhook = json.dumps(said(0, "to the other system", "S-0") | {"instance": "old"}).encode()
+    assert daemon.request("POST", "/webhook/old", webhook, {"apikey": TOKEN}).status == 200
+    headers = {"authorization": f"Bearer {FORMER}"}
+    gateway.webhooks["demo"] = {**(gateway.webhook or {}), "url": "http://127.0.0.1:9/", "headers": headers}
+    seen = ask("/v1/instances/demo/connect", {"url": "http://127.0.0.1:9/webhook/demo"})["seen"]
+    body = {"url": "http://127.0.0.1:9/webhook/demo", "confirm": True, "seen": seen, "force": True}
+    assert ask("/v1/instances/demo/connect", body)["done"]
+    is_sealed = "SELECT 1 FROM majlis_secrets WHERE key = $1"
+    daemon.wait_for(lambda: daemon.rows(is_sealed, BY_SQL[0]), "what SQL wrote is sealed")
+
+
 def suffer(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    sealer = Sealer([KeyFile(daemon.data_dir).read_or_make()])
-    for key, value in SEALED.items():
-        sealed = sealer.seal("demo", key, value)
-        put = "INSERT INTO majlis_secrets (instance, key, sealed, key_id) VALUES ($1, $2, $3, $4)"
-        daemon.rows(put, "demo", key, sealed.box, sealed.key_id)
-    daemon.majlis("reload")
+    told(daemon, gateway)
     assert send(daemon, said(0, "well", "S-1")) == 200
     model.order("status", 2, lambda text: "model-500" in text)
     assert send(daemon, said(1, "model-500", "S-2")) == 200
@@ -164,7 +210,29 @@ def test_no_command_shows_them_unless_asked(command: tuple[str, ...], seen: Daem
 def test_a_stored_secret_is_in_force_and_masked(seen: DaemonUnderTest) -> None:
     rows = json.loads(seen.majlis("config", "--instance", "demo", "--json").stdout)["values"]
     stored = {row["key"]: row["value"] for row in rows if "majlis instance set" in row["origin"]}
-    assert stored == dict.fromkeys(SEALED, "****")
+    masked = {key for key, value in stored.items() if value == "****"}
+    assert {*SEALED, BY_SQL[0]} <= masked and CANARY not in json.dumps(stored)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/instances/demo",
+        "/v1/instances/demo/history",
+        "/v1/instances/old/history",
+        "/v1/export",
+        "/v1/audit",
+        "/v1/secrets",
+        "/v1/connections",
+        "/v1/forwards",
+        "/v1/doctor",
+        "/v1/config?instance=old",
+        "/v1/turns",
+    ],
+)
+def test_no_answer_about_instances_contains_a_secret(path: str, seen: DaemonUnderTest) -> None:
+    document = json.dumps(seen.admin(path))
+    assert len(document) > 20 and not [word for word in SECRETS if word in document]
 
 
 def test_no_metadata_of_a_process_contains_them(seen: DaemonUnderTest) -> None:
@@ -189,8 +257,10 @@ def test_no_key_is_stored(seen: DaemonUnderTest) -> None:
     """The key in every webhook, and those that are stored sealed, are in no file of Redis and no table of Postgres."""
     aof = b"".join(path.read_bytes() for path in (seen.data_dir / "redis").rglob("*") if path.is_file())
     assert CANARY.encode() in aof
-    assert seen.rows("SELECT count(*) AS n FROM majlis_secrets")[0]["n"] == len(SEALED)
-    secret = [f"apikey-{CANARY}", *SEALED.values()]
+    sealed = {row["key"] for row in seen.rows("SELECT key FROM majlis_secrets")}
+    assert sealed >= {*SEALED, BY_SQL[0], "passthrough.url", "passthrough.api_key", "passthrough.headers"}
+    assert seen.rows("SELECT 1 FROM majlis_forwards") and seen.rows("SELECT 1 FROM majlis_connections")
+    secret = SECRETS
     assert not [word for word in secret if word.encode() in aof]
     tables = seen.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
     for table in [row["table_name"] for row in tables]:

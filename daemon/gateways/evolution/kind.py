@@ -18,7 +18,7 @@ from daemon.gateways.kind import (
 )
 from daemon.gateways.webhook_setup import WebhookSetup
 from daemon.ingress.inbound import Parse
-from daemon.schema.fields import Misfit, Secret, web_address
+from daemon.schema.fields import Misfit, Secret, Visible, web_address
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 
@@ -27,7 +27,7 @@ RECORDS_SECONDS = 15.0
 
 
 class EvolutionSettings(GatewaySettings):
-    base_url: str | None = None
+    base_url: Visible | None = None
     api_key: Secret | None = None
 
     @property

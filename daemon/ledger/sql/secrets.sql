@@ -19,3 +19,7 @@ SELECT key_id, count(*) AS secrets FROM majlis_secrets GROUP BY key_id ORDER BY 
 -- reseal --
 -- The same secret under another key; false: it was changed in between. $3: as it was.
 UPDATE majlis_secrets SET sealed = $4, key_id = $5 WHERE instance = $1 AND key = $2 AND sealed = $3 RETURNING true
+
+-- seal_clear --
+-- The sealed value in place of the one that SQL wrote in clear; false: that is not there any more. $3: a digest of it.
+SELECT majlis_seal_clear($1, $2, $3, $4, $5)

@@ -144,7 +144,7 @@ def test_what_the_file_does_not_name_stays_or_goes_when_asked(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("instances: {a: &x {mode: live}, b: *x}", "may not refer to a part of itself"),
+        ("instances: {a: &x {contacts: {ignore: [*x]}}}", "line 1: refers to itself; write it out"),
         ("instances:\n  a: {}\n  a: {}", "line 3: the key a appears twice"),
         ("a: {}", "must hold `instances:` alone"),
         ("instances: {a: [1]}", "a: must be a section"),

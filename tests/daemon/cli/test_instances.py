@@ -86,6 +86,9 @@ def test_an_instance_is_added_set_shown_given_back_and_removed(
     removed = majlis("instance", "remove", "rose", "--yes")
     assert removed.status == 0 and "its conversations and history stay" in removed.out
     assert "There is no instance called rose" in majlis("instance", "show", "rose").err
+    again = majlis("instance", "add", "rose", "mode=off").out
+    last = int(removed.out.partition("version ")[2].partition(")")[0]) - 1
+    assert f"What was set for it then: majlis instance rollback rose --to {last}" in " ".join(again.split())
     audited = [
         (one.action, one.target) for one in door.operators.audited if one.action.startswith("instance.")
     ]

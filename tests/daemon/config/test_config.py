@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from actors.messages import WindowPolicy
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.config import ConfigError, Settings, load
+from daemon.config.sources import read_document
 from daemon.controls.feature_flags import FLAGS
 from daemon.gateways.evolution.kind import EvolutionSettings
 
@@ -298,3 +299,29 @@ def test_addresses_and_the_admin_socket(tmp_path: Path) -> None:
     assert settings.ingress.address == ("::1", 0)
     assert settings.admin_socket == Path("/srv/majlis/run/admin.sock")
     assert given(tmp_path, "admin: {socket: /run/m.sock}").admin_socket == Path("/run/m.sock")
+
+
+def test_a_part_of_a_file_of_declarations_may_be_used_again_within_bounds() -> None:
+    """What stands beside a merge is stronger. A file that grows without end is refused in a sentence, and at once."""
+    found = read_document("a: &a {x: 1, y: [2]}\nb: {<<: *a, x: 3}\nc: *a\nd: {<<: [*a, {z: 4}]}")
+    assert found["b"] == {"x": 3, "y": [2]} and found["c"] == {"x": 1, "y": [2]}
+    assert found["d"] == {"x": 1, "y": [2], "z": 4}
+    doubling = "\n".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]" for n in range(1, 30))
+    merging = "\n".join(f"k{n}: &k{n} {{<<: [*k{n - 1}, *k{n - 1}], x{n}: 1}}" for n in range(1, 900))
+    for text, words in (
+        (f"k0: &k0 [x, x]\n{doubling}", "write the parts out"),
+        (f"k0: &k0 {{x: 1}}\n{merging}", "write the parts out"),
+        (
+            f"k0: &k0 {'x' * 100_000}\n" + "\n".join(f"k{n}: *k0" for n in range(1, 400)),
+            "write the parts out",
+        ),
+        ("a: 1\nb: &b {c: [*b]}", "line 2: refers to itself"),
+        ("a: &a {<<: *a}", "line 1: refers to itself"),
+        ("a: {<<: 3}", "line 1: is not valid YAML"),
+        ("a: {x: 1, <<: {x: 2}, x: 3}", "line 1: the key x appears twice"),
+        ("a: {<<: {[1]: 2}}", "a key must be a plain word"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            read_document(text)
+    with pytest.raises(ConfigError, match="but is not valid YAML"):
+        load(None, ["instances={a: &a {}, b: *a}"], {})

@@ -10,7 +10,7 @@ from daemon.config import ConfigError, Settings, load
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.operate.door_check import door_checks
 
-CLIENT = "realtime.clients=[{name: a, token: t, instances: all, may_push: true}]"
+CLIENT = "realtime.clients=[{name: a, token: 0123456789abcdef, instances: all, may_push: true}]"
 EVERYWHERE = (
     "ingress.listen=0.0.0.0:8080",
     "dashboard.listen='[::]:8089'",
@@ -70,8 +70,8 @@ def test_each_sentence_says_what_to_write() -> None:
         and "realtime.listen to 127.0.0.1" in words["realtime"]
     )
     mended = (
-        "ingress.auth.token=a",
-        "metrics.token=b",
+        "ingress.auth.token=0123456789abcdef",
+        "metrics.token=fedcba9876543210",
         "dashboard.listen=127.0.0.1:8089",
         "realtime.listen=127.0.0.1:8081",
     )
@@ -98,9 +98,9 @@ def test_what_is_really_listened_on_counts() -> None:
     [
         ([], "none", False),
         (["ingress.auth.mode=none"], "none", False),
-        (["ingress.auth.token=a"], "token", False),
-        (["ingress.auth.mode=token", "ingress.auth.token=a"], "token", False),
-        (["ingress.auth.mode=none", "ingress.auth.token=a"], "token", True),
+        (["ingress.auth.token=0123456789abcdef"], "token", False),
+        (["ingress.auth.mode=token", "ingress.auth.token=0123456789abcdef"], "token", False),
+        (["ingress.auth.mode=none", "ingress.auth.token=0123456789abcdef"], "token", True),
     ],
 )
 def test_a_token_that_is_set_is_asked_for(sets: list[str], mode: str, warned: bool) -> None:
@@ -110,6 +110,23 @@ def test_a_token_that_is_set_is_asked_for(sets: list[str], mode: str, warned: bo
     sentences = [door.sentence for door in open_doors(given)]
     assert sentences == [sentence for sentence in sentences if "Write ingress.auth.mode: token" in sentence]
     assert len(sentences) == warned
+
+
+def test_a_token_that_can_be_guessed_is_named_and_the_daemon_starts() -> None:
+    """Every setting whose type says that it opens a door; a weaker source that is overridden does not count."""
+    short = {
+        "ingress.auth.token": "[0123456789abcdef, short]",
+        "metrics.token": "0123456789abcde",
+        "instances.a.ingress.token": "x",
+        "realtime.clients": "[{name: a, token: t}]",
+    }
+    given = load(None, [f"{key}={value}" for key, value in short.items()], {})
+    (found,) = open_doors(given)
+    assert found.door == "tokens" and found.danger.endswith(
+        "ingress.auth.token, metrics.token, instances.a.ingress.token, realtime.clients.0.token"
+    )
+    over = load(None, ["metrics.token=0123456789abcdef"], {"MAJLIS_METRICS__TOKEN": "short"})
+    assert open_doors(over) == ()
 
 
 def test_the_mode_token_needs_a_token(tmp_path: Path) -> None:

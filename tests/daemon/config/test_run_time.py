@@ -23,6 +23,7 @@ from daemon.config.run_time import (
     why_not,
 )
 from daemon.config.schema import FLAG_OF, InstanceOverrides
+from daemon.config.sources import Layer
 
 AT_THE_START = "cannot be changed while the daemon runs; change config.yaml and restart"
 WRITTEN = (
@@ -82,6 +83,33 @@ def test_every_key_of_an_instance_may_be_set_or_says_why_not() -> None:
     }
     assert {"responder.providers.0.model", "gateway.base_url", "gateway.feed"} <= set(KEYS) - secret
     assert full_key("model") in KEYS and full_key("hours") == "hours"
+
+
+EMPTY_IS_NONE = {
+    "responder.providers.0.system_prompt",
+    "responder.fallback_message",
+    "escalation.message",
+    "opt_out.message",
+    "opt_out.back_message",
+}
+"""What is said or asked: without it nothing is."""
+
+
+def test_nothing_but_a_message_may_be_empty_or_blank(configured: Settings) -> None:
+    """A new setting that is a text is `Visible`, `Name`, `Secret`, or a message and stands above."""
+    for written in ("", "  ", [""], ["  "]):
+        taken = {
+            key
+            for key in KEYS
+            if not for_instance(
+                configured, Layer(), "acme", [RunTimeValue(key, written, "x", is_secret(key))]
+            ).left_out
+        }
+        said = EMPTY_IS_NONE if isinstance(written, str) else set[str]()
+        assert taken - said == ({"country"} if written == "" else set())
+        assert isinstance(written, list) or taken >= EMPTY_IS_NONE
+    blank = laid(configured, {}, dict.fromkeys(EMPTY_IS_NONE - {"responder.providers.0.system_prompt"}, "  "))
+    assert blank.settings.terms().escalated_message == blank.settings.terms().opt_out.message == ""
 
 
 @pytest.mark.parametrize("key", FLAG_OF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from daemon.config.secret_keys import key_id
@@ -21,10 +22,15 @@ KEEP = "SELECT majlis_keep_secrets($1, $2::jsonb, '[]')"
 
 
 async def ask(
-    operators: Operators, method: str, path: str, level: Any = "admin", body: bytes = b""
+    operators: Operators,
+    method: str,
+    path: str,
+    level: Any = "admin",
+    body: bytes = b"",
+    query: Mapping[str, str] | None = None,
 ) -> tuple[int, Any]:
     segments = tuple(path.partition("?")[0].removeprefix("/").split("/"))
-    request = Request(method, path, segments, {}, {}, body, Peer("", uid=0, pid=7))
+    request = Request(method, path, segments, query or {}, {}, body, Peer("", uid=0, pid=7))
     answer = await operators.api.answer(request, Caller(level))
     assert PLAIN.encode() not in answer.body
     return answer.status, json.loads(answer.body)
@@ -112,6 +118,22 @@ async def test_who_may_not_see_numbers_sends_neither_keys_nor_messages_elsewhere
         assert (await ask(operators, "POST", f"{path}/set", "operate", body))[0] == 403
         body = b'{"set": {"mode": "shadow"}}'
         assert (await ask(operators, "POST", "/v1/instances/shop/set", "operate", body))[0] == 200
+        # Nor by giving back a version in which they were sent there.
+        body = b'{"set": {"gateway.base_url": "http://former.example"}}'
+        status, done = await ask(operators, "POST", "/v1/instances/shop/set", "admin", body)
+        former = {"version": str(done["version"])}
+        assert (
+            await ask(
+                operators, "POST", "/v1/instances/shop/set", "admin", b'{"unset": ["gateway.base_url"]}'
+            )
+        )[0] == 200
+        for level, expected in (("operate", 403), ("admin", 200)):
+            status, answer = await ask(operators, "POST", "/v1/instances/shop/restore", level, query=former)
+            assert status == expected, answer
+        body = b'{"set": {"mode": "live"}}'
+        assert (await ask(operators, "POST", "/v1/instances/shop/set", "operate", body))[0] == 200
+        status, answer = await ask(operators, "POST", "/v1/instances/shop/restore", "operate")
+        assert status == 200 and [one["key"] for one in answer["changes"]] == ["mode"]
 
 
 async def test_a_page_of_an_instance_says_that_it_is_held_and_where_its_webhook_was_set(
@@ -137,3 +159,24 @@ async def test_a_page_of_an_instance_says_that_it_is_held_and_where_its_webhook_
         assert page["connection"]["url"] == "http://here/webhook/shop?…"
         assert (page["connection"]["connected"], page["connection"]["set_by"]) == (True, "uid 0")
         assert page["forwards"] == {"waiting": 2, "dead": 1}
+
+
+async def test_a_short_token_is_refused_and_one_that_is_stored_is_in_force_and_named(
+    migrated_postgres_dsn: str,
+) -> None:
+    async with open_operators(migrated_postgres_dsn) as operators:
+        await operators.records.register_instances(["acme"])
+        for value in ("short", ["0123456789abcdef", "short"]):
+            body = encoded({"set": {"ingress.token": value}}).encode()
+            status, answer = await ask(operators, "POST", "/v1/instances/acme/set", body=body)
+            assert status == 409 and "ingress.token: must have at least 16 characters" in answer["message"]
+            assert "short" not in answer["message"]
+        token = {"ingress.token": operators.secrets.put("acme", "ingress.token", "short")}
+        await operators.db.fetch(KEEP, "acme", encoded(token))
+        await operators.run_time.refresh()
+        assert operators.live.own_tokens().tokens == {"acme": ("short",)}
+        (check,) = await SealedSecrets(operators.secrets, operators.former).checks()
+        assert check.state == "warning" and "acme (ingress.token)" in check.detail
+        body = encoded({"set": {"ingress.token": "0123456789abcdef"}}).encode()
+        status, _ = await ask(operators, "POST", "/v1/instances/acme/set", body=body)
+        assert status == 200 and await SealedSecrets(operators.secrets, operators.former).checks() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.errors import Conflict
+from actors.errors import Conflict, Missing
 from daemon.ledger import Closing, migrate
 from daemon.ledger.rights import check_rights
 from tests.daemon.tenants.conftest import BY, Node, Nodes
@@ -219,3 +219,64 @@ async def test_without_the_rights_only_these_commands_fail_and_name_the_grant(
         await db.fetch("CREATE POLICY no ON whatsapp_instances AS RESTRICTIVE FOR UPDATE USING (false)")
         with pytest.raises(Conflict, match="Row-level security or a trigger keeps it"):
             await node.tenants.change("demo", {"escalation.threshold": 6}, (), BY)
+
+
+GONE = "DELETE FROM whatsapp_instances WHERE instance_name = 'shop'"
+
+
+@pytest.mark.parametrize("settings", [{}, {"mode": "off", "flags.cache": False, "prompt": "former"}])
+async def test_a_row_that_sql_deletes_is_a_removal_and_adding_begins_anew(
+    nodes: Nodes, settings: dict[str, object]
+) -> None:
+    here, there, world = nodes
+    added = await here.tenants.add("shop", settings, BY)
+    assert added.former == 0
+    await there.changes.look()
+    await world.rows(GONE)
+    await there.changes.look()
+    await here.changes.look()
+    (version, _), *_ = await here.tenants.history("shop", 9)
+    assert (version.version, version.what, version.made_by) == (2, "remove", "SQL")
+    assert "shop" not in here.known and "shop" not in there.known
+    with pytest.raises(Missing):
+        await here.tenants.view("shop")
+    again = await here.tenants.add("shop", {"prompt": "new"}, BY)
+    await there.changes.look()
+    assert again.former == 1, "the version to go back to"
+    state = (await here.tenants.state("shop")).state
+    assert (state.settings, state.flags, state.columns["prompt"]) == ({}, {}, "new")
+    assert there.live.terms("shop").mode == "live" and there.flags.of("shop").cache
+    await here.tenants.restore("shop", 1, BY)
+    assert here.live.terms("shop").mode == settings.get("mode", "live")
+    await world.rows(GONE)
+    if settings:  # what is left of it can be removed for good
+        await here.tenants.remove("shop", BY)
+        assert await world.rows("SELECT 1 FROM majlis_settings WHERE scope = 'instance:shop'") == []
+    with pytest.raises(Missing):
+        await here.tenants.remove("shop", BY)
+
+
+async def test_a_row_that_comes_back_by_sql_or_by_going_back_has_what_was_set(nodes: Nodes) -> None:
+    """Software that deletes a row and inserts it anew must not have an instance answered that is in another mode."""
+    here, there, world = nodes
+    await here.tenants.add("shop", {"mode": "shadow", "prompt": "former"}, BY)
+    await world.rows(GONE)
+    await there.changes.look()
+    await world.rows("INSERT INTO whatsapp_instances (instance_name) VALUES ('shop')")
+    await there.changes.look()
+    (version, changes), *_ = await there.tenants.history("shop", 9)
+    assert (version.what, version.made_by) == ("add", "SQL")
+    assert ("mode", "shadow") in {(one.key, one.after) for one in changes}, "it is said"
+    assert there.live.terms("shop").mode == "shadow"
+    await world.rows(GONE)
+    done = await here.tenants.restore("shop", 1, BY)
+    assert done.version == version.version + 2, "the removal has a version of its own"
+    assert here.live.terms("shop").mode == "shadow"
+    assert (await world.lookups.instance("shop")).system_prompt == "former"
+
+
+async def test_what_sql_writes_before_an_instance_is_added_applies(nodes: Nodes) -> None:
+    here, _, world = nodes
+    await world.rows("INSERT INTO majlis_settings VALUES ('instance:shop', 'mode', '\"off\"')")
+    await here.tenants.add("shop", {}, BY)
+    assert here.live.terms("shop").mode == "off"

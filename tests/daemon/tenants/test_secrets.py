@@ -56,7 +56,8 @@ class Node:
         self.woken = 0
         self.live = LiveSettings(CONFIGURED)
         self.pauses = PauseBoard(world.records, self.feed, self._wake)
-        self.secrets = Secrets(SecretRows(world.db), keys, self.pauses.hold, self.feed)
+        self.secret_rows = SecretRows(world.db)
+        self.secrets = Secrets(self.secret_rows, keys, self.pauses.hold, self.feed)
         self.run_time = RunTime(world.records, "node")
         self.run_time.follow(self.secrets.take)
         self.stored = StoredSettings(world.records, self.run_time, self.live, self.feed, self.secrets.opened)
