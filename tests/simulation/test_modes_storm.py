@@ -153,7 +153,7 @@ class Switching(Storm):
 
     def clear_up(self) -> None:
         self.over = True
-        self.old.is_away, self.is_sealed = False, True
+        self.old.is_away, self.is_sealed = False, self.dice.random() < 0.5
         self._has_address = True
         self.world.term = msgspec.structs.replace(self.world.term, mode="live")
         self.world.gateway.script.clear()
