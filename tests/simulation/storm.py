@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
+import trio._core._run as scheduler
 
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
@@ -42,6 +43,7 @@ class Storm:
     def __init__(self, seed: int, *, with_people: bool = False) -> None:
         """`with_people`: staff take the chat over and hand it back, customers ask for them, answers are refused."""
         self.dice = random.Random(seed)
+        scheduler._r.seed(seed)
         self.with_people = with_people
         self.over = False
         self.heard: list[str] = []

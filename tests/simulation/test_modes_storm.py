@@ -103,7 +103,7 @@ class Switching(Storm):
         self.other = self._forwarder("other")
         self.world.gate = self._gate
         self._freeze = self.world.mirror.freeze
-        self.world.mirror.freeze = self._watched  # type: ignore[method-assign]
+        setattr(self.world.mirror, "freeze", self._watched)  # noqa: B010  as `make_lossy` does
         self.world.restart()
 
     def must_not_be_held(self, what: str) -> None:

@@ -42,6 +42,16 @@ async def test_nothing_is_lost_doubled_or_reordered(autojump_clock: MockClock, s
     assert delivered == answered
 
 
+def test_a_seed_plays_the_same_storm_each_time() -> None:
+    async def play() -> tuple[object, ...]:
+        storm = Storm(SEEDS[0])
+        await storm.talk()
+        return storm.world.feed.names(), storm.world.mirror.outcomes, storm.world.gateway.delivered
+
+    first, second = (trio.run(play, clock=MockClock(autojump_threshold=0)) for _ in range(2))
+    assert first == second
+
+
 FALLBACK, A_PERSON = "we will be back", "a person comes"
 
 
