@@ -203,9 +203,8 @@ class Inquiry:
 
     def _question(self, found: Mapping[str, Any]) -> Question:
         turn: Turn = found["conversation"]
-        # What is moved to another conversation is moved as it came; an answer is about what asks for one.
-        batch = self._batch if turn.moved_to else self._batch.asked
-        return Question(turn, batch, found["settings"], self._flags, self._terms, self._now_ms)
+        # An answer is about what asks for one.
+        return Question(turn, self._batch.asked, found["settings"], self._flags, self._terms, self._now_ms)
 
     def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
-from actors.errors import TurnFailed
+from actors.errors import LedgerUnavailable, TurnFailed
 from actors.instance import InstanceRecord, Terms
 from actors.messages import Message
 from tests.support.memory import clock_ms
@@ -73,6 +73,31 @@ async def test_what_was_deleted_in_time_is_not_answered(
     await delete(world, "A")
     await ends(world, 1)
     assert (rules(world), asked(world), world.replies) == (["deleted"], [], [])
+
+
+async def test_what_is_buried_before_it_began_is_kept_as_it_was_left(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """The ledger was away for too long: what it stores then has nothing that was taken back."""
+    world = shop()
+    world.turn_policy = TurnPolicy(max_hold_seconds=1)
+    away = [LedgerUnavailable("away")]
+
+    async def refuse_once(operation: str) -> None:
+        if operation == "begin" and away:
+            await trio.sleep(2)
+            raise away.pop()
+
+    world.ledger.fault = refuse_once
+    world.restart()
+    await world.start(nursery)
+    await tell(world, "A", "2 boxes")
+    await tell(world, "B", "my PIN is 1234")
+    await edit(world, "A", "3 boxes")
+    await delete(world, "B")
+    await ends(world, 1)
+    [row] = world.ledger.rows.values()
+    assert (world.ledger.dead(), row.batch.text.split()) == (["held_too_long"], ["3", "boxes"])
 
 
 async def killed_before_the_freeze(world: World, nursery: trio.Nursery) -> None:

@@ -276,7 +276,7 @@ def _replies_reordered(seen: Evidence) -> Iterable[str]:
 
 def _answered_twice(seen: Evidence) -> Iterable[str]:
     """I6: no two replies answer the same message."""
-    answers = Counter(word for text in set(seen.delivered) for word in set(text.split()))
+    answers = Counter(word for text in set(seen.delivered) for word in set(_words(text)))
     for message in seen.written:
         if answers[message.text] > 1:
             yield f"{message.id} was answered by {answers[message.text]} replies"
@@ -285,7 +285,7 @@ def _answered_twice(seen: Evidence) -> Iterable[str]:
 def _spoken_over(seen: Evidence) -> Iterable[str]:
     """Law 13: after a person of the business wrote, nothing is sent there, and nothing from before is answered."""
     contacts = {turn.id: turn.conversation for turn in seen.turns}
-    answered = {word for text in seen.delivered for word in text.split()}
+    answered = {word for text in seen.delivered for word in _words(text)}
     for person in (message for message in seen.written if message.from_me):
         for part in seen.parts:
             is_there = contacts.get(part.turn_id) == person.contact and part.claimed_at is not None
@@ -352,7 +352,7 @@ def _told_as_it_was(seen: Evidence) -> Iterable[str]:
     turns = {each: turn for turn in _last_turns(seen) if turn.state == "done" for each in turn.heard}
     words: dict[int, set[str]] = defaultdict(set)
     for part in seen.parts:
-        words[part.turn_id].update(part.text.split())
+        words[part.turn_id].update(_words(part.text))
     answered = {word for said in words.values() for word in said}
     texts = {message.id: message.text for message in seen.written}
     for message in seen.written:
@@ -373,3 +373,8 @@ def _leaked(seen: Evidence) -> Iterable[str]:
         for mark in MARKS:
             if mark in text:
                 yield f"{text!r} reached the phone, with {mark} in it"
+
+
+def _words(text: str) -> list[str]:
+    """Without the marks that make some of them bold: of a wrapped answer, those of each line."""
+    return [word.strip("*") for word in text.split()]

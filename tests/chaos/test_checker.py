@@ -234,6 +234,7 @@ CORRECTED = turn(1, ["a", "a/edited"])
     "seen",
     [
         otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED),
+        otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED, reply="*Re*\n*three*"),
         # Redis lost the reaction, of which the gateway has no record.
         otherwise(CORRECTED, DEAD, DELETED, tails=[LostTail(102.0, 103.0)]),
         otherwise(
@@ -265,6 +266,10 @@ BROKEN_OTHERWISE = {
     ),
     "answered as it was": (
         otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED, reply="Re two three"),
+        "a was answered as it was before a/edited",
+    ),
+    "answered as it was, in bold": (
+        otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED, reply="*Re two*\n*three*"),
         "a was answered as it was before a/edited",
     ),
     "an edit is not told": (

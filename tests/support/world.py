@@ -12,7 +12,7 @@ import trio
 
 from actors.actor import Services, TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable
-from actors.fairness import FairSlots
+from actors.fairness import FairSlots, open_to_all
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, Swept, WindowPolicy
@@ -57,6 +57,8 @@ class World:
     facts: MemoryFacts = field(default_factory=MemoryFacts)
     outbox_policy: OutboxPolicy = field(default_factory=OutboxPolicy)
     ownership: FixedOwnership = field(default_factory=FixedOwnership)
+    gate: Callable[[str], None] = open_to_all
+    """Of the turn slots, from the next `restart` on."""
     known_phones: dict[tuple[str, str], str] = field(default_factory=dict)
     recorded: Callable[[NewAttempt], NewAttempt] = lambda attempt: attempt
     """What the daemon wraps its attempts in, from the next `restart` on."""
@@ -91,7 +93,7 @@ class World:
             attempt=self.recorded(attempt),
             policies=self,
             feed=self.feed,
-            slots=FairSlots(self.concurrency),
+            slots=FairSlots(self.concurrency, self.gate),
             policy=self.turn_policy,
             draw=lambda: 0.5,
             wall_ms=clock_ms,

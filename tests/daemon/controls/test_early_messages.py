@@ -98,6 +98,8 @@ async def test_who_does_not_answer_now_does_not_answer_what_came_before(room: Ro
     modes: tuple[Mode, ...] = ("off", "shadow", "passthrough")
     for mode in modes:
         room.mode = mode
+        await room.modes.of("late")
+        await room.world.rows("UPDATE majlis_modes SET since = '-infinity'")  # longer than anybody waits
         assert await room.look() == []
     room.mode = "live"
     assert await room.look() == [], "others were to answer it meanwhile"

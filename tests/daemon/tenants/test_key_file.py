@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,19 @@ def test_it_is_made_when_it_is_needed_and_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file.path]
 
 
-def test_many_at_once_get_the_same_key(tmp_path: Path) -> None:
-    file = KeyFile(tmp_path)
-    with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: file.read_or_make(), range(32)))
-    assert len(made) == 1 and list(tmp_path.iterdir()) == [file.path]
+def test_two_at_once_get_the_same_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one makes the file while this one is about to."""
+    file, sync = KeyFile(tmp_path), os.fsync
+    made: list[bytes] = []
+
+    def another_comes_first(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", sync)
+        sync(descriptor)
+        made.append(KeyFile(tmp_path).read_or_make())
+
+    monkeypatch.setattr(os, "fsync", another_comes_first)
+    assert [file.read_or_make()] == made == [file.read()]
+    assert list(tmp_path.iterdir()) == [file.path]
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 44, b"A" * 43 + b"!"])
