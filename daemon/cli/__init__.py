@@ -32,6 +32,7 @@ from daemon.cli import (
     leases,
     lifecycle,
     response_cache,
+    rollback,
     secrets,
     service,
     settings,
@@ -153,7 +154,7 @@ instance_commands.command("add")(instances.add)
 instance_commands.command("connect")(connect.connect)
 instance_commands.command("set")(instances.set_values)
 instance_commands.command("history")(instances.history)
-instance_commands.command("rollback")(connect.rollback)
+instance_commands.command("rollback")(rollback.rollback)
 instance_commands.command("remove")(instances.remove)
 instance_commands.command("apply")(instance_files.apply)
 instance_commands.command("export")(instance_files.export)

@@ -324,7 +324,7 @@ def ask(question: str) -> None:
     """Go on only if somebody says yes."""
     if not sys.stdin.isatty():
         raise Failure("this asks before it acts, and nobody is there to answer: add --yes", USAGE_ERROR)
-    if not typer.confirm(question):
+    if not typer.confirm(question, err=True):
         raise Failure("nothing was done")
 
 

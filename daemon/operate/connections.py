@@ -12,13 +12,22 @@ import trio
 from msgspec import Meta
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
-from daemon.gateways.webhook_setup import Phone, Webhook
 from daemon.ingress.witness import Witness
 from daemon.ledger.connections import ConnectedInstance, Connections
 from daemon.operate.call import AdminCall, iso
-from daemon.operate.checks import Check
 from daemon.operate.connect_checks import shown_address
-from daemon.operate.connecting import Connecting, ConnectWish, Ended, GivenBack, Looked
+from daemon.operate.connect_wish import ConnectWish, GivenBack, Looked
+from daemon.operate.connecting import Connecting
+from daemon.operate.connection_views import (
+    ConnectionPage,
+    ConnectionView,
+    ConnectView,
+    DisconnectPage,
+    DisconnectView,
+    QrView,
+    shown_webhook,
+    webhook_view,
+)
 from daemon.operate.instances import OneInstance
 from daemon.operate.parameters import Parameters
 from daemon.operate.qr import svg
@@ -29,7 +38,6 @@ MAX_TOGETHER = 16
 """So many instances are given back side by side in one request: each takes 15 s at the most."""
 NOTED_SECONDS = 600.0
 """A code that is shown again within this time, to the same person, needs no entry of its own in the audit log."""
-_MAX_HEADERS = 50
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -45,91 +53,6 @@ class Left(NamedTuple):
 class _Pending(NamedTuple):
     answers: Mapping[str, int]
     forwards: Mapping[str, int]
-
-
-class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
-    """Of addresses neither user nor query, of headers the names alone: their values are tokens."""
-
-    url: str
-    enabled: bool
-    events: list[str]
-    by_events: bool
-    base64: bool
-    headers: list[str]
-
-
-class ConnectView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    done: bool
-    """The gateway posts to Majlis now, and showed it when it was read back."""
-    may_connect: bool
-    """Nothing is missing, so far as it can be known before."""
-    checks: list[Check]
-    phone: Phone
-    can_pair: bool
-    """`GET …/qr` gives the code to scan."""
-    now: WebhookView | None
-    """What stands at the gateway."""
-    shall: WebhookView
-    """What is set."""
-    former: WebhookView | None
-    """What `disconnect` gives back."""
-    seen: str
-    """To be sent with `confirm`: nothing else than this is replaced."""
-
-
-class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    connected: bool
-    """Majlis has set its webhook at the gateway."""
-    url: str = ""
-    set_at: str = ""
-    set_by: str = ""
-    events: int = 0
-    """That came through this daemon's door since its start; other daemons have their own."""
-    last_event: str = ""
-    last_event_seconds: float | None = None
-    """How long ago; None: none came."""
-    pending: int | None = None
-    """Conversations in which Majlis has something to answer, on any daemon; None: Redis is away."""
-    forwards: int | None = None
-    """Webhooks that wait to be forwarded; None: it is not known now."""
-
-
-class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):
-    connections: list[ConnectionView]
-    """Only the instances that are connected."""
-
-
-class DisconnectView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    ended: Ended
-    """`given_back`; `would_be`: without `confirm`; `changed`: not ours any more, nothing was done; `failed`."""
-    words: str
-    now: WebhookView | None
-    former: WebhookView | None
-    pending: int | None
-    """Conversations in which Majlis still has something to answer. It does, without being told to. None: Redis is
-    away."""
-    forwards: int | None
-    """Webhooks that still wait to be forwarded. They are; None: it is not known now."""
-
-
-class DisconnectPage(msgspec.Struct, frozen=True, kw_only=True):
-    instances: list[DisconnectView]
-    left: list[str]
-    """Those that this request did not come to: ask for them in the next one."""
-
-
-class QrView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    phone: Phone
-    code: str
-    """What the QR code says; empty: there is none now. Worth an account of WhatsApp."""
-    svg: str
-    pairing_code: str
-    count: int
-    """Of the codes that the gateway made since it began to pair."""
 
 
 class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -257,7 +180,7 @@ class ConnectionBoard:
             phone=found.standing.phone,
             can_pair=found.standing.can_pair,
             now=webhook_view(found.now),
-            shall=_shown_webhook(found.shall),
+            shall=shown_webhook(found.shall),
             former=webhook_view(found.former),
             seen=connecting.fingerprint(found.now),
         )
@@ -282,21 +205,6 @@ class ConnectionBoard:
             forwards=pending.forwards.get(instance),
             **known,
         )
-
-
-def webhook_view(webhook: Webhook | None) -> WebhookView | None:
-    return None if webhook is None else _shown_webhook(webhook)
-
-
-def _shown_webhook(webhook: Webhook) -> WebhookView:
-    return WebhookView(
-        url=shown_address(webhook.url),
-        enabled=webhook.enabled,
-        events=list(webhook.events),
-        by_events=webhook.by_events,
-        base64=webhook.base64,
-        headers=sorted(webhook.headers)[:_MAX_HEADERS],
-    )
 
 
 def _given_back(instance: str, done: GivenBack, pending: _Pending) -> DisconnectView:

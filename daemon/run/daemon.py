@@ -24,7 +24,7 @@ from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Witness
 from daemon.observe.feed import NO_LABEL, EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate.connecting import ConnectDoor
+from daemon.operate.connect_look import ConnectDoor
 from daemon.operate.status import Doors
 from daemon.operate.stop import Stop
 from daemon.partitions.node_id import node_id_in

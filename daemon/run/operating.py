@@ -18,7 +18,8 @@ from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import LedgerAudit
 from daemon.operate.audit_log import Audit
-from daemon.operate.connecting import ConnectDoor, Connecting
+from daemon.operate.connect_look import ConnectDoor
+from daemon.operate.connecting import Connecting
 from daemon.operate.connections import ConnectionBoard, Left
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations

@@ -68,7 +68,8 @@ from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry, Outcome
 from daemon.operate.audit_log import Audit
 from daemon.operate.checks import Check, DoctorReport
-from daemon.operate.connecting import ConnectDoor, Connecting
+from daemon.operate.connect_look import ConnectDoor
+from daemon.operate.connecting import Connecting
 from daemon.operate.connections import ConnectionBoard, Left
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations

@@ -12,7 +12,7 @@ import pytest
 import segno
 
 from actors.identity import Conversation
-from daemon.cli import connect
+from daemon.cli import waiting
 from daemon.config import load
 from daemon.operate.qr import QUIET_MODULES, lines
 from tests.daemon.cli.conftest import FakeTerminal, Typed, on_a_terminal
@@ -35,7 +35,7 @@ class ProvingDoor(FaultServer):
 
 @pytest.fixture
 def gateway(door: DoorInThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEvolution]:
-    monkeypatch.setattr(connect, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     with FakeEvolution().running() as gateway:
         known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
         (tmp_path / "own.yaml").write_text(json.dumps({"gateway": known}))

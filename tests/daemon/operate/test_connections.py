@@ -28,7 +28,9 @@ from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.ingress.witness import Prove
 from daemon.operate.call import Caller
-from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish, Looked
+from daemon.operate.connect_look import ConnectDoor
+from daemon.operate.connect_wish import ConnectWish, Looked
+from daemon.operate.connecting import Connecting
 from daemon.operate.connections import ConnectBody, ConnectView, DisconnectBody
 from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.tenants.secret_keys import SecretKeys
