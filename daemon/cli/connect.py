@@ -107,7 +107,7 @@ def connect(
     before = _last(client, path)
     done = _set(client, path, body, yes, json)
     if not done.done:
-        raise Failure(f"{instance} is not connected; see what is missing above")
+        raise Failure(done.words)
     if json:
         return
     if done.can_pair:
@@ -123,7 +123,7 @@ def _set(client: AdminClient, path: str, body: dict[str, object], yes: bool, jso
     if not (found.may_connect or body["force"]):
         if json:
             print_json(found)
-        raise Failure(f"{found.instance} cannot be connected yet: see what is missing above")
+        raise Failure(found.words)
     if not yes:
         ask(f"Set the webhook of {found.instance} to {found.shall.url}?")
     done = _post(client, f"{path}/connect", {**body, "confirm": True, "seen": found.seen})

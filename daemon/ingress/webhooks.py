@@ -16,7 +16,8 @@ The laws of this file:
    post for the one that wins, and for all else that the payload mentions.
 8. Where that instance is in mode `passthrough` the webhook is forwarded as it came, also one that nobody here can read,
    and nothing else is done with it. One that we have forwarded ourselves is refused: it goes round in a circle.
-9. A question of Majlis itself (`witness.py`) is answered with its proof, and stored nowhere.
+9. A question of Majlis itself (`witness.py`) is answered with its proof, and stored nowhere. One that stands in the
+   place of the token needs none.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ from daemon.ingress.refusals import (
     looks_like_a_payload,
     refusal_of,
 )
+from daemon.ingress.witness import asked_by
 from daemon.web.http1 import Request, Response, error_response, json_response
 
 ACK_SECONDS = 5.0
@@ -167,7 +169,7 @@ class Ingress:
         self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
     def gate(self, request: Request) -> Response | bool:
-        """What the head of a request says already: a webhook without the token is refused before its body is read."""
+        """What answers a request by its head: a webhook without the token is refused before its body is read."""
         if request.method != "POST" or after_webhook(request.segments) is None:
             return False
         entered = self._enter(request)
@@ -246,7 +248,9 @@ class Ingress:
             return self._refuse("tokens_unknown")
 
     def _enter(self, request: Request) -> Allows | Response:
-        """For which instances the sender of a webhook may post, or the refusal."""
+        """For which instances the sender of a webhook may post, or what answers it already."""
+        if nonce := asked_by(request.headers.get("apikey", "")):
+            return self._proof("", nonce)
         try:
             allows = self._authorize(request)
         except TokensUnknown:
@@ -295,13 +299,16 @@ class Ingress:
     ) -> Response:
         """By whom it is wanted: Majlis itself, another system, or an inbox."""
         if inbound.probe:
-            proof = self._observers.asked(inbound.instance, inbound.probe)
-            return json_response(200, {"status": "ignored", "ignored": ["probe"], "proof": proof})
+            return self._proof(inbound.instance, inbound.probe)
         self._observers.saw(inbound.instance, inbound.event)
         if self._forwards.wants(inbound.instance):
             event = inbound.event or _as_event(event)
             return await self._forward(Parcel(inbound.instance, event, body, came))
         return await self._store(self._from(inbound, allows))
+
+    def _proof(self, instance: str, nonce: str) -> Response:
+        proof = self._observers.asked(instance, nonce)
+        return json_response(200, {"status": "ignored", "ignored": ["probe"], "proof": proof})
 
     async def _read(self, body: bytes, instance: str | None, event: str | None) -> WebhookReading:
         """Raises: UnreadablePayload."""

@@ -83,56 +83,75 @@ class ConnectLook:
         instance: str,
         wish: ConnectWish,
         made: str = "",
-        patient: bool = False,
+        before: Looked | None = None,
     ) -> Looked:
-        """`made`: a token of the instance that the gateway is to show; `patient`: the door learns it just now."""
-        checks: list[Check] = []
+        """Look.
+
+        Args:
+          made: a token of the instance that the gateway is to show.
+          before: an earlier look. The door learns the instance's token just now, and an address that did not lead here
+            a moment ago is not asked again.
+        """
         standing = await gateway.setup.examine(instance)
-        checks.append(check_of(standing.finding, "gateway", gateway.kind))
-        if standing.is_known:
-            checks.append(phone_check(standing))
         connection = await self._stored.of(instance)
         url, of_address = self._address(instance, wish.url, connection, await self._stored.latest_address())
-        checks.append(of_address)
-        token, of_token = self._token(instance)
-        token = made or token
-        checks.append(of_token)
-        headers = {"apikey": token} if token else {}
-        way = WayHere(http, self._door.witness, gateway.setup, instance)
-        proven, refused = await way.prove(url, headers, patient)
-        checks.append(proven)
+        own, of_token = self._token(instance)
+        token = made or own
+        if before is None or before.way.leads_here:
+            asked = WayHere(http, self._door.witness, gateway.setup, instance)
+            way = await asked.prove(url, token, patient=before is not None)
+        else:
+            way = before.way
+        of_phone = [phone_check(standing)] if standing.is_known else []
+        checks = [
+            check_of(standing.finding, "gateway", gateway.kind),
+            *of_phone,
+            of_address,
+            of_token,
+            way.check,
+        ]
         now, can_read = None, False
         if standing.is_known:
             try:
                 now, can_read = await gateway.setup.read(instance), True
             except SetupFailed as error:
                 checks.append(Check(name="webhook", state="problem", detail=str(error)))
-        media = now is not None and now.enabled and now.base64
-        shall = gateway.setup.wanted(url, headers, media)
-        found = Looked(
-            checks, standing, now, shall, connection, None, can_read, proven.state != "problem", refused
-        )
-        if not found.is_ours and (now is not None or connection is None):
-            found = found._replace(former=now)
+        headers = {"apikey": token} if token or self._settings.makes_token(instance) else {}
+        shall = gateway.setup.wanted(url, headers, now is not None and now.enabled and now.base64)
+        found = await self._with_former(Looked(checks, standing, now, shall, connection, None, can_read, way))
+        return self._with_answers(found, instance, wish, gateway.settings)
+
+    async def _with_former(self, found: Looked) -> Looked:
+        """What would be given back, and the events that whoever had the webhook gets."""
+        checks, connection = [*found.checks], found.connection
+        if not found.is_ours and (found.now is not None or connection is None):
+            found = found._replace(former=found.now)
         elif connection is not None:
             try:
                 found = found._replace(former=await self._former.opened(connection))
             except (CannotOpen, KeyFileUnfit) as error:
                 found = found._replace(is_shut=True)
                 checks.append(shut_check(error))
-        if can_read:
-            checks.append(webhook_check(now, found.is_ours, connection is not None))
-        former = found.former
+        if found.can_read:
+            checks.append(webhook_check(found.now, found.is_ours, connection is not None))
+        former, shall = found.former, found.shall
         if former is not None and is_somebody(former):
             events = tuple(dict.fromkeys((*shall.events, *former.events)))
-            found = found._replace(shall=msgspec.structs.replace(shall, events=events))
+            shall = msgspec.structs.replace(shall, events=events)
+        return found._replace(checks=checks, shall=shall)
+
+    def _with_answers(
+        self, found: Looked, instance: str, wish: ConnectWish, settings: GatewaySettings
+    ) -> Looked:
+        """Whether anybody would answer."""
+        checks = [*found.checks]
         mode = self._live.for_instance(instance).mode
-        if can_read and (of_mode := mode_check(mode, former, wish.passthrough)) is not None:
+        if found.can_read and (of_mode := mode_check(mode, found.former, wish.passthrough)) is not None:
             checks.append(of_mode)
             found = found._replace(is_answered=of_mode.state != "problem")
-        if gateway.settings.feed != "webhook":
+        if settings.feed != "webhook":
             checks.append(FEED)
-        return found
+        return found._replace(checks=checks)
 
     async def insist(self, instance: str) -> None:
         if not await self._records.knows_instance(instance):
@@ -189,20 +208,17 @@ class ConnectLook:
         return address, Check(name="address", state="warning", detail=detail, advice=advice)
 
     def _token(self, instance: str) -> tuple[str, Check]:
-        """What the gateway shows at the door: the instance's own token, else the one for all."""
+        """What the gateway shows at the door: the instance's own token, and never the one for all."""
         if own := self._settings.own_token(instance):
             return own, Check(name="token", state="ok", detail="the instance's own (ingress.token)")
-        shared = self._live.configured.ingress.auth.tokens
         if self._settings.can_change:
             detail = "the instance has none of its own yet: one is made and stored"
-            return (shared[0] if shared else ""), Check(name="token", state="ok", detail=detail)
-        if shared:
-            return shared[0], Check(name="token", state="ok", detail="the one for all (ingress.auth.token)")
+            return "", Check(name="token", state="ok", detail=detail)
         return "", Check(
             name="token",
             state="warning",
-            detail="there is none: anybody who reaches the address can post messages as any instance",
-            advice="Set ingress.auth.token, then connect again.",
+            detail="the instance has none: whoever reaches the address can post messages for it",
+            advice="Set its ingress.token, then connect again.",
         )
 
 

@@ -46,7 +46,7 @@ class ConnectSettings:
         return tokens[0].get_secret_value() if tokens else ""
 
     def makes_token(self, instance: str) -> bool:
-        """Whether `connect` makes a token for it first; until then the door may refuse what it asks itself."""
+        """Whether `connect` makes a token for it first."""
         return self._tenants is not None and not self.own_token(instance)
 
     async def keep_gateway(self, instance: str, wish: ConnectWish, by: str) -> None:

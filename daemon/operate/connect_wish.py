@@ -10,7 +10,11 @@ import msgspec
 from daemon.gateways.webhook_setup import PhoneStanding, Webhook
 from daemon.ledger.connections import ConnectedInstance
 from daemon.operate.checks import Check
+from daemon.operate.way import Way
 
+ConnectEnd = Literal["looked", "not_set", "not_taken", "set", "proven"]
+"""Nothing was to be changed | something is missing, and nothing was | the gateway does not show what was set | it does,
+and whether that leads here is not proven | it does, and it is."""
 Ended = Literal["given_back", "would_be", "changed", "not_connected", "failed"]
 
 
@@ -32,7 +36,7 @@ class ConnectWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Looked(NamedTuple):
-    """What was found, and what would be set."""
+    """What was found, what would be set, and how it ended."""
 
     checks: Sequence[Check]
     standing: PhoneStanding
@@ -42,24 +46,57 @@ class Looked(NamedTuple):
     former: Webhook | None
     """What would be given back: as remembered, else what stands there now."""
     can_read: bool
-    proven: bool
-    """The address leads here."""
-    lacks_token: bool
-    """The address refuses the token and nothing else is known to be wrong with it."""
+    way: Way
     is_answered: bool = True
     """Somebody would answer."""
     is_shut: bool = False
     """What is remembered cannot be opened."""
+    ended: ConnectEnd = "looked"
+
+    @property
+    def proven(self) -> bool:
+        """The address leads here, and the token, if there is one already, arrives with it."""
+        return self.way.check.state != "problem"
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing is missing, so far as it can be known before."""
+        return self.can_read and self.proven and self.is_answered
 
     def may_go_on(self, wish: ConnectWish) -> bool:
-        """Nothing is missing to set the webhook."""
-        return self.can_read and ((self.proven and self.is_answered) or wish.force)
+        """The webhook may be set."""
+        return self.is_complete or (self.can_read and wish.force)
 
     @property
     def is_ours(self) -> bool:
         """What stands at the gateway now is an address of ours."""
         ours = (self.shall.url, *(self.connection.ours if self.connection else ()))
         return self.now is not None and self.now.url in ours
+
+    @property
+    def words(self) -> str:
+        """What came of it, why, and what to do: sentences. No end is without them."""
+        missing = " ".join(
+            f"{check.name}: {check.detail.rstrip('.')}. {check.advice}".strip()
+            for check in self.checks
+            if check.state == "problem"
+        )
+        missing = missing or "What stands at the gateway could not be read. Repeat the command."
+        match self.ended:
+            case "looked":
+                ready = "Nothing is missing, and nothing was changed yet."
+                return ready if self.is_complete else f"Nothing was changed. {missing}"
+            case "not_set":
+                return f"Not connected, and nothing was changed at the gateway. {missing}"
+            case "not_taken":
+                return f"Not connected. {missing}"
+            case "set":
+                return (
+                    "The gateway posts to Majlis now. That it arrives could not be proven from here: the next event "
+                    "proves it. If none comes, give the webhook back (`majlis instance rollback NAME`)."
+                )
+            case "proven":
+                return "Connected: the gateway posts to Majlis now, and what is posted there arrives."
 
 
 class GivenBack(NamedTuple):

@@ -13,6 +13,9 @@ The laws of this file:
    set.
 8. No webhook of the instance is turned away meanwhile: an open door asks for its token when the gateway shows it
    already, and only as long as that arrives.
+9. No token goes to an address before it was proven to lead here (`way.py`); the one for all goes to none. Where the
+   operator insists without a proof, the gateway gets the instance's own, which opens the door for nobody else.
+10. Every end says what came of it, why, and what to do; and so does the audit log.
 
 It gives back in this order: first the webhook, so that from one moment on new messages go where they went before; what
 Majlis has acknowledged by then is answered by Majlis. So nothing is lost, and nothing is answered twice.
@@ -42,7 +45,7 @@ from daemon.operate.checks import Check
 from daemon.operate.connect_checks import read_back_check
 from daemon.operate.connect_look import ConnectDoor, ConnectLook, GatewayAtHand
 from daemon.operate.connect_settings import ConnectSettings, TenantSettings
-from daemon.operate.connect_wish import ConnectWish, GivenBack, Looked
+from daemon.operate.connect_wish import ConnectEnd, ConnectWish, GivenBack, Looked
 from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.giving_back import NOTHING_TO_GIVE_BACK, give_back
 from daemon.operate.way import WayHere
@@ -70,10 +73,6 @@ class Connecting:
         self._key = secrets.token_bytes(16)
         self._locks: dict[str, trio.Lock] = {}
 
-    def makes_token(self, instance: str) -> bool:
-        """Whether `connect` makes a token for it first; until then the door may refuse what it asks itself."""
-        return self._settings.makes_token(instance)
-
     def fingerprint(self, webhook: Webhook | None) -> str:
         """Says that a webhook is still the one that was shown, and nothing else about it."""
         content = msgspec.json.encode(webhook)
@@ -91,8 +90,8 @@ class Connecting:
         async with self._door.new_client() as http:
             return await self._look.at(http, self._look.gateway(http, instance, wish), instance, wish)
 
-    async def connect(self, instance: str, wish: ConnectWish, seen: str, by: str) -> tuple[Looked, bool]:
-        """Set the gateway's webhook, and say whether it stands. Raises as `look`.
+    async def connect(self, instance: str, wish: ConnectWish, seen: str, by: str) -> Looked:
+        """Set the gateway's webhook, and say how that ended. Raises as `look`.
 
         Raises:
           Conflict: what stands there is not what was seen, or something of it is missing.
@@ -102,19 +101,15 @@ class Connecting:
         async with self._lock(instance), self._door.new_client() as http:
             await self._settings.keep_gateway(instance, wish, by)
             gateway = self._look.gateway(http, instance, wish)
-            made = secrets.token_urlsafe(32) if self.makes_token(instance) else ""
-            found = await self._look.at(http, gateway, instance, wish, made if self._settings.is_open else "")
-            if (
-                made
-                and not self._settings.is_open
-                and found.can_read
-                and (found.lacks_token or found.may_go_on(wish))
-            ):
+            made = secrets.token_urlsafe(32) if self._settings.makes_token(instance) else ""
+            is_open = self._settings.is_open
+            found = await self._look.at(http, gateway, instance, wish, made if is_open else "")
+            if made and not is_open and found.may_go_on(wish):
                 # Only now: from then on the door refuses whoever posts for this instance without it.
                 await self._settings.keep_token(instance, made, by)
-                found = await self._look.at(http, gateway, instance, wish, patient=True)
+                found = await self._look.at(http, gateway, instance, wish, before=found)
             if not found.may_go_on(wish):
-                return found, False
+                return found._replace(ended="not_set")
             if seen != self.fingerprint(found.now):
                 raise Conflict(
                     "The webhook at the gateway is not the one that was shown: look again, and decide again."
@@ -131,12 +126,13 @@ class Connecting:
             # What stood there before was said before it was replaced.
             before = (check for check in found.checks if not (stands and check.name == "webhook"))
             checks = [*before, read_back_check(stands)]
-            if stands and made and self._settings.is_open:
+            if stands and made and is_open:
                 checks.append(await self._guard(http, gateway, instance, found, made, by))
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
             connection = await self._stored.of(instance)
-            return found._replace(now=now, checks=checks, connection=connection), stands
+            ended: ConnectEnd = "not_taken" if not stands else "proven" if found.proven else "set"
+            return found._replace(now=now, checks=checks, connection=connection, ended=ended)
 
     async def give_back(self, instance: str, force: bool, confirm: bool) -> GivenBack:
         """Have the gateway post where it posted before; without `confirm`, say what would be done.
@@ -174,7 +170,7 @@ class Connecting:
             return Check(name="token", state="warning", detail=detail)
         await self._settings.keep_token(instance, token, by)
         way = WayHere(http, self._door.witness, gateway.setup, instance)
-        check, _ = await way.prove(found.shall.url, {"apikey": token}, patient=True)
+        check = (await way.prove(found.shall.url, token, patient=True)).check
         if check.state != "problem":
             return Check(name="token", state="ok", detail="the door asks for it from now on")
         await self._settings.drop_token(instance, "the token does not arrive", by)

@@ -7,7 +7,7 @@ import msgspec
 from daemon.gateways.webhook_setup import Phone, Webhook
 from daemon.operate.checks import Check
 from daemon.operate.connect_checks import shown_address
-from daemon.operate.connect_wish import Ended
+from daemon.operate.connect_wish import ConnectEnd, Ended
 
 _MAX_HEADERS = 50
 
@@ -29,6 +29,12 @@ class ConnectView(msgspec.Struct, frozen=True, kw_only=True):
     """The gateway posts to Majlis now, and showed it when it was read back."""
     may_connect: bool
     """Nothing is missing, so far as it can be known before."""
+    ended: ConnectEnd
+    """`looked`: without `confirm`; `not_set`: something is missing, and nothing was changed at the gateway;
+    `not_taken`: it does not show what was set; `set`: it posts to Majlis now, and the next event proves that it
+    arrives; `proven`: it posts to Majlis now, and what is posted there arrives."""
+    words: str
+    """What came of it, why, and what to do."""
     checks: list[Check]
     phone: Phone
     can_pair: bool
@@ -95,6 +101,28 @@ class QrView(msgspec.Struct, frozen=True, kw_only=True):
     pairing_code: str
     count: int
     """Of the codes that the gateway made since it began to pair."""
+
+
+class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    url: str = ""
+    gateway: str = ""
+    api_key: str = ""
+    force: bool = False
+    test_message: bool = False
+    passthrough: bool = False
+    """Puts the instance into that mode first: whoever had its messages goes on answering."""
+    confirm: bool = False
+    """Without it nothing is changed."""
+    seen: str = ""
+    """Of the answer without `confirm`."""
+
+
+class DisconnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    confirm: bool = False
+    force: bool = False
+    """Also where somebody else has changed the webhook since."""
+    instances: list[str] = []
+    """Only these, for the route of all; empty: all that are connected."""
 
 
 def webhook_view(webhook: Webhook | None) -> WebhookView | None:

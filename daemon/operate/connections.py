@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
 import trio
 from msgspec import Meta
 
-from actors.errors import LedgerUnavailable, MirrorUnavailable
+from actors.errors import Conflict, LedgerUnavailable, MirrorUnavailable, Missing
+from daemon.gateways.webhook_setup import SetupFailed
 from daemon.ingress.witness import Witness
 from daemon.ledger.connections import ConnectedInstance, Connections
+from daemon.operate.audit import Outcome
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.connect_checks import shown_address
-from daemon.operate.connect_wish import ConnectWish, GivenBack, Looked
+from daemon.operate.connect_wish import ConnectEnd, ConnectWish, Ended, GivenBack, Looked
 from daemon.operate.connecting import Connecting
 from daemon.operate.connection_views import (
+    ConnectBody,
     ConnectionPage,
     ConnectionView,
     ConnectView,
+    DisconnectBody,
     DisconnectPage,
     DisconnectView,
     QrView,
@@ -36,6 +41,8 @@ from daemon.web.http1 import Response, json_response
 
 MAX_TOGETHER = 16
 """So many instances are given back side by side in one request: each takes 15 s at the most."""
+CONNECT_SECONDS = 22.0
+"""All of it: a request that takes longer would be cut off without a word of what was done."""
 NOTED_SECONDS = 600.0
 """A code that is shown again within this time, to the same person, needs no entry of its own in the audit log."""
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -53,28 +60,6 @@ class Left(NamedTuple):
 class _Pending(NamedTuple):
     answers: Mapping[str, int]
     forwards: Mapping[str, int]
-
-
-class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    url: str = ""
-    gateway: str = ""
-    api_key: str = ""
-    force: bool = False
-    test_message: bool = False
-    passthrough: bool = False
-    """Puts the instance into that mode first: whoever had its messages goes on answering."""
-    confirm: bool = False
-    """Without it nothing is changed."""
-    seen: str = ""
-    """Of the answer without `confirm`."""
-
-
-class DisconnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    confirm: bool = False
-    force: bool = False
-    """Also where somebody else has changed the webhook since."""
-    instances: list[str] = []
-    """Only these, for the route of all; empty: all that are connected."""
 
 
 class PairOne(OneInstance, frozen=True, kw_only=True):
@@ -102,12 +87,17 @@ class ConnectionBoard:
         self._shown: dict[tuple[str, str], float] = {}
 
     async def look(self, instance: str, body: ConnectBody) -> ConnectView:
-        return self._view(instance, await self._connecting.look(instance, _wish(body)), False)
+        return self._view(instance, await self._connecting.look(instance, _wish(body)))
 
     async def connect(self, instance: str, body: ConnectBody, by: str) -> ConnectView:
         """Raises as `Connecting.connect`."""
-        found, done = await self._connecting.connect(instance, _wish(body), body.seen, by)
-        return self._view(instance, found, done)
+        with trio.move_on_after(CONNECT_SECONDS):
+            return self._view(instance, await self._connecting.connect(instance, _wish(body), body.seen, by))
+        raise SetupFailed(
+            f"This took longer than {CONNECT_SECONDS:g} s and was stopped: the gateway, the address or a store answers "
+            "too slowly. Whether the webhook was set is not known. Repeat the command, which goes on from there; "
+            f"`majlis instance rollback {shlex.quote(instance)}` gives the former one back."
+        )
 
     async def one(self, instance: str) -> ConnectionView:
         pending = await self._pending([instance])
@@ -168,21 +158,20 @@ class ConnectionBoard:
         self._shown[key] = now
         return True
 
-    def _view(self, instance: str, found: Looked, done: bool) -> ConnectView:
-        connecting = self._connecting
+    def _view(self, instance: str, found: Looked) -> ConnectView:
         return ConnectView(
             instance=instance,
-            done=done,
-            may_connect=found.can_read
-            and found.is_answered
-            and (found.proven or (found.lacks_token and connecting.makes_token(instance))),
+            done=found.ended in ("set", "proven"),
+            may_connect=found.is_complete,
+            ended=found.ended,
+            words=found.words.replace("NAME", shlex.quote(instance)),
             checks=list(found.checks),
             phone=found.standing.phone,
             can_pair=found.standing.can_pair,
             now=webhook_view(found.now),
             shall=shown_webhook(found.shall),
             former=webhook_view(found.former),
-            seen=connecting.fingerprint(found.now),
+            seen=self._connecting.fingerprint(found.now),
         )
 
     def _connection(
@@ -230,13 +219,37 @@ def _wish(body: ConnectBody) -> ConnectWish:
     )
 
 
+_BEST_FIRST: Sequence[Outcome] = ("done", "refused", "failed")
+_CONNECT_OUTCOMES: Mapping[ConnectEnd, tuple[Outcome, str]] = {
+    "looked": ("refused", "looked"),
+    "not_set": ("refused", "asked, not set"),
+    "not_taken": ("failed", "set, not taken by the gateway"),
+    "set": ("done", "set, not proven"),
+    "proven": ("done", "set, proven"),
+}
+_DISCONNECT_OUTCOMES: Mapping[Ended, Outcome] = {
+    "would_be": "done",
+    "given_back": "done",
+    "changed": "refused",
+    "not_connected": "refused",
+    "failed": "failed",
+}
+
+
 async def _look_or_connect(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
     """What is missing to connect the instance, and with `confirm` its webhook at the gateway set to Majlis."""
     body: ConnectBody = call.body
     if not body.confirm:
         return json_response(200, await board.look(asked.instance, body))
     await call.audit("connect", f"instance {asked.instance}")
-    return json_response(200, await board.connect(asked.instance, body, call.who))
+    call.became("failed", "how it ended is not known")
+    try:
+        done = await board.connect(asked.instance, body, call.who)
+    except (Conflict, Missing):
+        call.became("refused", "not set")
+        raise
+    call.became(*_CONNECT_OUTCOMES[done.ended])
+    return json_response(200, done)
 
 
 async def _one(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
@@ -254,7 +267,9 @@ async def _disconnect(board: ConnectionBoard, call: AdminCall, asked: OneInstanc
     body: DisconnectBody = call.body
     if body.confirm:
         await call.audit("disconnect", f"instance {asked.instance}")
-    return json_response(200, await board.disconnect(asked.instance, body))
+    found = await board.disconnect(asked.instance, body)
+    call.became(_DISCONNECT_OUTCOMES[found.ended], found.ended.replace("_", " "))
+    return json_response(200, found)
 
 
 async def _disconnect_all(board: ConnectionBoard, call: AdminCall, asked: Parameters) -> Response:
@@ -264,7 +279,12 @@ async def _disconnect_all(board: ConnectionBoard, call: AdminCall, asked: Parame
         await call.audit(
             "disconnect", f"{len(body.instances)} instances" if body.instances else "all instances"
         )
-    return json_response(200, await board.disconnect_all(body))
+    page = await board.disconnect_all(body)
+    ends = Counter(one.ended for one in page.instances)
+    worst = max((_DISCONNECT_OUTCOMES[ended] for ended in ends), key=_BEST_FIRST.index, default="done")
+    counted = [f"{number} {ended.replace('_', ' ')}" for ended, number in ends.items()]
+    call.became(worst, ", ".join([*counted, *([f"{len(page.left)} left"] if page.left else [])]))
+    return json_response(200, page)
 
 
 async def _qr(board: ConnectionBoard, call: AdminCall, asked: PairOne) -> Response:

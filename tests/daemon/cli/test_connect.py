@@ -14,6 +14,7 @@ import segno
 from actors.identity import Conversation
 from daemon.cli import waiting
 from daemon.config import load
+from daemon.ingress.witness import asked_by
 from daemon.operate.qr import QUIET_MODULES, lines
 from tests.daemon.cli.conftest import FakeTerminal, Typed, on_a_terminal
 from tests.support.gateway_server import FakeEvolution
@@ -29,7 +30,9 @@ class ProvingDoor(FaultServer):
     async def handle(self, request: Request, exchange: Exchange) -> None:
         asked = request.json()
         assert isinstance(asked, dict)
-        question = Conversation(asked["instance"], f"probe {asked['data']['nonce']}")
+        nonce = asked_by(request.headers["apikey"])
+        about = ("", nonce) if nonce else (asked["instance"], asked["data"]["nonce"])
+        question = Conversation(about[0], f"probe {about[1]}")
         await exchange.answer_json(200, {"proof": question.label(INSTALL)})
 
 
