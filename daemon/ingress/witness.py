@@ -53,6 +53,7 @@ class Witness:
     def __init__(self, prove: Prove = lambda _instance, _nonce: "") -> None:
         self.prove = prove
         self._seen: dict[str, tuple[str, int, float]] = {}
+        self._fresh: set[str] = set()
         self._questions: dict[str, trio.Event] = {}
 
     def saw(self, instance: str, event: str) -> None:
@@ -60,6 +61,12 @@ class Witness:
         before = self._seen.get(instance)
         if before is not None or len(self._seen) < MAX_INSTANCES:
             self._seen[instance] = (event, (before[1] if before else 0) + 1, time.monotonic())
+            self._fresh.add(instance)
+
+    def take(self) -> set[str]:
+        """The instances of which events came since it was called last."""
+        fresh, self._fresh = self._fresh, set()
+        return fresh
 
     @contextmanager
     def expecting(self, nonce: str) -> Iterator[trio.Event]:

@@ -10,7 +10,7 @@ import msgspec
 from daemon.gateways.webhook_setup import PhoneStanding, Webhook
 from daemon.ledger.connections import ConnectedInstance
 from daemon.operate.checks import Check
-from daemon.operate.way import Way
+from daemon.operate.way import WayFound
 
 ConnectEnd = Literal["looked", "not_set", "not_taken", "set", "proven"]
 """Nothing was to be changed | something is missing, and nothing was | the gateway does not show what was set | it does,
@@ -46,7 +46,7 @@ class Looked(NamedTuple):
     former: Webhook | None
     """What would be given back: as remembered, else what stands there now."""
     can_read: bool
-    way: Way
+    way: WayFound
     is_answered: bool = True
     """Somebody would answer."""
     is_shut: bool = False

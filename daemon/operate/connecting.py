@@ -130,8 +130,10 @@ class Connecting:
                 checks.append(await self._guard(http, gateway, instance, found, made, by))
             if stands and wish.test_message:
                 checks.append(await _write_to_itself(gateway.setup, instance, found.standing))
-            connection = await self._stored.of(instance)
             ended: ConnectEnd = "not_taken" if not stands else "proven" if found.proven else "set"
+            if ended == "proven":  # else the first event says so
+                await self._stored.proven(instance)
+            connection = await self._stored.of(instance)
             return found._replace(now=now, checks=checks, connection=connection, ended=ended)
 
     async def give_back(self, instance: str, force: bool, confirm: bool) -> GivenBack:

@@ -28,7 +28,7 @@ IN_FORCE_SECONDS = 3.0
 """How long a token that was just made may take to open the door on every daemon."""
 
 
-class Way(NamedTuple):
+class WayFound(NamedTuple):
     check: Check
     leads_here: bool
     """Proven without a token: one may go there."""
@@ -45,7 +45,7 @@ class WayHere:
         self._setup = setup
         self._instance = instance
 
-    async def prove(self, url: str, token: str, patient: bool) -> Way:
+    async def prove(self, url: str, token: str, patient: bool) -> WayFound:
         """Whether what is posted there arrives here, and the token with it. Without a token, the former alone.
 
         `patient`: the token was made just now, and may not be known everywhere yet.
@@ -62,7 +62,7 @@ class WayHere:
                 return found._replace(leads_here=True)
             await trio.sleep(0.25)
 
-    async def _ask(self, url: str, shown: str, nonce: str, expected: str) -> Way:
+    async def _ask(self, url: str, shown: str, nonce: str, expected: str) -> WayFound:
         at, headers = shown_address(url), {"apikey": shown}
         body = self._setup.question(self._instance, nonce)
         with self._witness.expecting(nonce) as arrived:
@@ -86,25 +86,25 @@ async def _within(seconds: float, event: trio.Event) -> bool:
     return event.is_set()
 
 
-def _reached(at: str, how: str = "") -> Way:
+def _reached(at: str, how: str = "") -> WayFound:
     detail = f"what is posted to {at} arrives here"
     if not how:
-        return Way(Check(name="way", state="ok", detail=detail), True)
+        return WayFound(Check(name="way", state="ok", detail=detail), True)
     advice = (
         "Have it answer only with Majlis' own answer: what it acknowledges by itself may be lost on the way."
     )
-    return Way(Check(name="way", state="warning", detail=f"{detail}; {how}", advice=advice), True)
+    return WayFound(Check(name="way", state="warning", detail=f"{detail}; {how}", advice=advice), True)
 
 
-def _not_reached(detail: str, is_refused: bool = False) -> Way:
+def _not_reached(detail: str, is_refused: bool = False) -> WayFound:
     advice = (
         "Correct the address, or what stands before Majlis. If the gateway reaches it and this machine cannot, "
         "go on with --force: the next event proves it."
     )
-    return Way(Check(name="way", state="problem", detail=detail, advice=advice), False, is_refused)
+    return WayFound(Check(name="way", state="problem", detail=detail, advice=advice), False, is_refused)
 
 
-def _by_status(at: str, status: int, with_token: bool) -> Way:
+def _by_status(at: str, status: int, with_token: bool) -> WayFound:
     """What an answer without our proof means."""
     if status in (401, 403) and with_token:
         return _not_reached(f"{at} refuses the token (it answered {status})", is_refused=True)

@@ -217,7 +217,9 @@ class Daemon:
         )
         await parts.open()
         alerts, targets = self._observing.alerts(node_id), self._observing.targets(parts, node_id)
-        sweeping = Sweeping(self._settings, self._feed, self._health, parts, self._inbox, node_id)
+        sweeping = Sweeping(
+            self._settings, self._feed, self._health, parts, self._inbox, self._witness.take, node_id
+        )
         operators = operating(
             self._settings,
             node_id,
