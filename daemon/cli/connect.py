@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import typer
 
+from daemon.cli.asking import YesOption, ask
 from daemon.cli.client import (
     USAGE_ERROR,
     AdminClient,
@@ -19,7 +20,7 @@ from daemon.cli.client import (
     client_of,
     view,
 )
-from daemon.cli.instances import NameArgument, YesOption, ask
+from daemon.cli.instances import NameArgument
 from daemon.cli.pairing import pair
 from daemon.cli.render import cell, display, facts, print_json, table
 from daemon.cli.rollback import webhook_words

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from daemon.cli.asking import YesOption, ask
 from daemon.cli.client import (
     FAILED,
     USAGE_ERROR,
@@ -19,7 +20,7 @@ from daemon.cli.client import (
     client_of,
     view,
 )
-from daemon.cli.instances import YesOption, ask, restore
+from daemon.cli.instances import restore
 from daemon.cli.render import cell, count, display, print_json, table
 from daemon.cli.waiting import progress
 from daemon.operate.connection_views import DisconnectPage, DisconnectView, WebhookView
@@ -95,7 +96,7 @@ def rollback(
     if to is not None:
         if instance is None or every:
             raise Failure("--to is for one instance: name it", USAGE_ERROR)
-        restore(client_of(config, set_), instance, to, json)
+        restore(client_of(config, set_), instance, to, yes, json)
         return
     give_back(instance, every, yes, force, wait, client_of(config, set_), json)
 

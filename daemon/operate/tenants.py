@@ -21,14 +21,16 @@ from daemon.operate.connect_checks import shown_address
 from daemon.operate.parameters import InstanceName, Parameters
 from daemon.operate.route import Route
 from daemon.operate.settings import shown
+from daemon.operate.unanswered import Unanswered
 from daemon.tenants import Tenants
-from daemon.tenants.history import Difference
+from daemon.tenants.history import Difference, exported
 from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key, sends_away
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
 from daemon.web.http1 import Response, json_response
 
+MAX_VERSIONS = 1_000
 MAX_KEYS = 200
 """In one change."""
 MAX_TEXT_CHARS = MAX_PROMPT_CHARS
@@ -56,6 +58,9 @@ class InstanceListed(msgspec.Struct, frozen=True, kw_only=True):
 
 class InstanceList(msgspec.Struct, frozen=True, kw_only=True):
     instances: list[InstanceListed]
+
+
+Yes = Annotated[bool, Meta(description="Although nobody would answer then: see the reason `asks_first`.")]
 
 
 class InstanceValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,10 +142,12 @@ class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[str], Meta(max_length=MAX_KEYS, description="Keys that are not to be set any more.")
     ] = []
     why: Annotated[str, Meta(max_length=1_000, description="Kept with the version.")] = ""
+    yes: Yes = False
 
 
 class InstanceRemoval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=1_000, description="Kept with the version.")] = ""
+    yes: Yes = False
 
 
 class OneBook(Parameters, frozen=True, kw_only=True):
@@ -167,6 +174,7 @@ class Restoring(OneBook, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    yes: Yes = False
 
 
 class InstanceBook:
@@ -179,12 +187,14 @@ class InstanceBook:
         pauses: PauseBoard,
         connections: Connections,
         forwards: ForwardStore,
+        unanswered: Unanswered,
     ) -> None:
         self._tenants = tenants
         self._live = live
         self._pauses = pauses
         self._connections = connections
         self._forwards = forwards
+        self._unanswered = unanswered
 
     async def list(self) -> InstanceList:
         return InstanceList(
@@ -252,12 +262,16 @@ class InstanceBook:
         if away := [key for key in map(canonical, (*body.set, *body.unset)) if sends_away(key)]:
             call.insist("admin", f"{', '.join(away)}, a key or token, or where such and messages are sent,")
 
+        await self._unanswered.insist(name, body.set, body.yes)
+
         async def record() -> None:
             await call.audit("instance.set", _target(name, body.set, body.unset))
 
         return _changed(await self._tenants.change(name, body.set, body.unset, call.who, body.why, record))
 
     async def remove(self, call: AdminCall, name: str) -> InstanceChanged:
+        await self._unanswered.insist_on_removal(name, call.body.yes)
+
         async def record() -> None:
             await call.audit("instance.remove", f"instance {name}")
 
@@ -265,7 +279,12 @@ class InstanceBook:
         await self._pauses.resume(name)  # what waited there is to end, visibly
         return _changed(done)
 
-    async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:
+    async def restore(self, call: AdminCall, name: str, version: int | None, yes: bool) -> InstanceChanged:
+        newest = await self._tenants.history(name, 2 if version is None else MAX_VERSIONS)
+        then = [one for one, _ in newest[1:] if version in (None, one.version)]
+        if then and then[0].state.there:
+            await self._unanswered.insist(name, exported(then[0].state), yes)
+
         async def record() -> None:
             words = "the version before" if version is None else f"version {version}"
             await call.audit("instance.restore", f"instance {name}, {words}")
@@ -374,7 +393,7 @@ async def _remove(book: InstanceBook, call: AdminCall, asked: OneBook) -> Respon
 
 async def _restore(book: InstanceBook, call: AdminCall, asked: Restoring) -> Response:
     """Make a new version that is as an earlier one was; secrets stay as they are."""
-    return json_response(200, await book.restore(call, asked.instance, asked.version))
+    return json_response(200, await book.restore(call, asked.instance, asked.version, asked.yes))
 
 
 _ONE = "/v1/instances/{instance}"

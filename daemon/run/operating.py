@@ -49,6 +49,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
+from daemon.operate.unanswered import Unanswered
 from daemon.run.engine import Parts
 from daemon.sweep.view import SweepView
 
@@ -101,6 +102,7 @@ def operating(
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
+    unanswered = Unanswered(parts.connections, live)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
@@ -117,14 +119,14 @@ def operating(
         Kpis(targets),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
-        SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants),
+        SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants, unanswered),
         SealedSecrets(answering.secrets, parts.former),
         Audit(records),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
-        InstanceBook(parts.tenants, live, pauses, parts.connections, parts.forwards),
-        DeclaredInstances(parts.tenants),
+        InstanceBook(parts.tenants, live, pauses, parts.connections, parts.forwards, unanswered),
+        DeclaredInstances(parts.tenants, unanswered),
         ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
         ConnectionBoard(
             connecting, parts.connections, connect_door.witness, Left(parts.pending, parts.forwards.waiting)
