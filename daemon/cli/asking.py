@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.client import USAGE_ERROR, AdminClient, AsksFirst, Failure
+from daemon.cli.client import USAGE_ERROR, AdminClient, AskedFirst, Failure
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -25,7 +25,7 @@ def asking(do: Callable[[bool], object], yes: bool) -> object:
     """Do it; where the daemon asks first, show why, and go on only if somebody says yes."""
     try:
         return do(yes)
-    except AsksFirst as warning:
+    except AskedFirst as warning:
         sys.stderr.write(f"majlis: {warning}\n")
     ask("Do it all the same?")
     return do(True)

@@ -86,7 +86,7 @@ class Failure(Exception):
         self.exit_status = exit_status
 
 
-class AsksFirst(Failure):
+class AskedFirst(Failure):
     """The daemon does it when it is asked again with `yes`; the text says what would come of it."""
 
 
@@ -192,7 +192,7 @@ def _success(status: int, document: object) -> object:
     fallback = _SERVER_REFUSALS.get(
         str(answer.get("reason")), f"the daemon refused the request (HTTP {status}); see its log"
     )
-    kind = AsksFirst if answer.get("reason") == "asks_first" else Failure
+    kind = AskedFirst if answer.get("reason") == "asks_first" else Failure
     raise kind(str(answer.get("message") or fallback))
 
 

@@ -281,7 +281,9 @@ async def _disconnect_all(board: ConnectionBoard, call: AdminCall, asked: Parame
         )
     page = await board.disconnect_all(body)
     ends = Counter(one.ended for one in page.instances)
-    worst = max((_DISCONNECT_OUTCOMES[ended] for ended in ends), key=_BEST_FIRST.index, default="done")
+    worst: Outcome = max(
+        (_DISCONNECT_OUTCOMES[ended] for ended in ends), key=_BEST_FIRST.index, default=_BEST_FIRST[0]
+    )
     counted = [f"{number} {ended.replace('_', ' ')}" for ended, number in ends.items()]
     call.became(worst, ", ".join([*counted, *([f"{len(page.left)} left"] if page.left else [])]))
     return json_response(200, page)

@@ -14,7 +14,7 @@ from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
 from daemon.operate.tenants import ValueChanged, value_changes
-from daemon.operate.unanswered import Unanswered
+from daemon.operate.unanswered import Silencing
 from daemon.tenants import Tenants
 from daemon.tenants.documents import flattened, nested
 from daemon.tenants.history import exported
@@ -86,7 +86,7 @@ class ExportQuery(Parameters, frozen=True, kw_only=True):
 class DeclaredInstances:
     """Every method may raise `Unavailable`."""
 
-    def __init__(self, tenants: Tenants, unanswered: Unanswered) -> None:
+    def __init__(self, tenants: Tenants, unanswered: Silencing) -> None:
         self._tenants = tenants
         self._unanswered = unanswered
 

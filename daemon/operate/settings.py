@@ -24,7 +24,7 @@ from daemon.ledger.records import Records
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
-from daemon.operate.unanswered import Unanswered
+from daemon.operate.unanswered import Silencing
 from daemon.tenants import Tenants
 from daemon.tenants.keys import canonical, sends_away
 from daemon.web.http1 import Response, json_response
@@ -118,7 +118,7 @@ class SettingsInForce:
         flags: StoredFlags,
         records: Records,
         tenants: Tenants,
-        unanswered: Unanswered,
+        unanswered: Silencing,
     ) -> None:
         self._tenants = tenants
         self.unanswered = unanswered

@@ -21,7 +21,7 @@ from daemon.operate.connect_checks import shown_address
 from daemon.operate.parameters import InstanceName, Parameters
 from daemon.operate.route import Route
 from daemon.operate.settings import shown
-from daemon.operate.unanswered import Unanswered
+from daemon.operate.unanswered import Silencing
 from daemon.tenants import Tenants
 from daemon.tenants.history import Difference, exported
 from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key, sends_away
@@ -187,7 +187,7 @@ class InstanceBook:
         pauses: PauseBoard,
         connections: Connections,
         forwards: ForwardStore,
-        unanswered: Unanswered,
+        unanswered: Silencing,
     ) -> None:
         self._tenants = tenants
         self._live = live

@@ -22,7 +22,7 @@ class AsksFirst(Conflict):
     """It is done when it is asked for again with `yes`. The text says what would come of it, and what else to do."""
 
 
-class Unanswered:
+class Silencing:
     """Every method may raise `LedgerUnavailable`."""
 
     def __init__(self, connections: Connections, live: LiveSettings) -> None:
@@ -43,12 +43,11 @@ class Unanswered:
             return ""
         mode = "off" if silent.get("mode") in ("false", "no") else silent.get("mode")
         how = f"in mode {mode}" if mode else "while it is inactive"
-        name = shlex.quote(instance)
         return (
             f"{instance} is connected: its messages come here, and whoever had them before hears nothing. Majlis sends "
             f"nothing {how}, so its customers get no answer from anyone. If another system is to answer, use "
-            f"mode=passthrough, or give the webhook back: `majlis instance rollback {name}`. To compare in shadow, "
-            "have the gateway's messages go to that system as well (docs/moving.md)."
+            f"mode=passthrough, or give the webhook back: `majlis instance rollback {shlex.quote(instance)}`. "
+            "To compare in shadow, have the gateway's messages go to that system as well (docs/moving.md)."
         )
 
     async def insist(self, instance: str, changes: Mapping[str, object], yes: bool) -> None:

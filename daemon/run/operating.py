@@ -49,7 +49,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
-from daemon.operate.unanswered import Unanswered
+from daemon.operate.unanswered import Silencing
 from daemon.run.engine import Parts
 from daemon.sweep.view import SweepView
 
@@ -102,7 +102,7 @@ def operating(
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
-    unanswered = Unanswered(parts.connections, live)
+    unanswered = Silencing(parts.connections, live)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),

@@ -16,7 +16,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.run import peers
 from daemon.run.engine import Parts
-from daemon.sweep.arrivals import Arrivals
+from daemon.sweep.arrivals import OurInstances
 from daemon.sweep.comparing import WhatIsKnown
 from daemon.sweep.heard import Heard
 from daemon.sweep.marks import Marks
@@ -56,7 +56,7 @@ class Sweeping:
         if settings.sweep.enabled:
             self._sweeper = sweeper = self._made(feed, inbox)
             self._live.follow(sweeper.look_again)
-            self._arrivals = Arrivals(self._came, self._marks, sweeper.look_again, feed)
+            self._arrivals = OurInstances(self._came, self._marks, sweeper.look_again, feed)
 
     def view(self) -> SweepView | None:
         """For the status; None: nothing is swept."""

@@ -25,7 +25,7 @@ class Notes(Protocol):
         """Those that are ours only now. May raise `LedgerUnavailable`."""
 
 
-class Arrivals:
+class OurInstances:
     """One task. Args: take: the instances of which events came since it was called last; joined: some are ours now."""
 
     def __init__(

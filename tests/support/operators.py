@@ -100,7 +100,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
-from daemon.operate.unanswered import Unanswered
+from daemon.operate.unanswered import Silencing
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
@@ -365,7 +365,7 @@ class Operators:
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
         self.flags = FlagBoard(records, self.stored_flags, self.tenants)
-        self.unanswered = Unanswered(self.connections, self.live)
+        self.unanswered = Silencing(self.connections, self.live)
         self.in_force = SettingsInForce(
             self.live, self.stored_settings, self.stored_flags, records, self.tenants, self.unanswered
         )

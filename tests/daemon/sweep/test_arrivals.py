@@ -10,7 +10,7 @@ import trio.testing
 from actors.errors import LedgerUnavailable
 from daemon.ingress.witness import Witness
 from daemon.observe.feed import EventFeed
-from daemon.sweep.arrivals import AGAIN_SECONDS, Arrivals
+from daemon.sweep.arrivals import AGAIN_SECONDS, OurInstances
 
 
 class MemoryNotes:
@@ -30,7 +30,7 @@ async def test_each_event_is_noted_now_and_then_and_no_failure_loses_or_ends_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     witness, notes, feed, joined = Witness(), MemoryNotes(), EventFeed(strict=True), list[float]()
-    arrivals = Arrivals(witness.take, notes, lambda: joined.append(trio.current_time()), feed)
+    arrivals = OurInstances(witness.take, notes, lambda: joined.append(trio.current_time()), feed)
     problems = list[object]()
     feed.observe("daemon.problem", lambda _conversation, fields: problems.append(fields["part"]))
     async with trio.open_nursery() as nursery:
