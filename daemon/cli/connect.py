@@ -108,7 +108,7 @@ def connect(
     before = _last(client, path)
     done = _set(client, path, body, yes, json)
     if not done.done:
-        raise Failure(done.words)
+        raise Failure(f"{instance} is not connected. {done.words}")
     if json:
         return
     if done.can_pair:
@@ -124,7 +124,7 @@ def _set(client: AdminClient, path: str, body: dict[str, object], yes: bool, jso
     if not (found.may_connect or body["force"]):
         if json:
             print_json(found)
-        raise Failure(found.words)
+        raise Failure(f"{found.instance} cannot be connected yet. {found.words}")
     if not yes:
         ask(f"Set the webhook of {found.instance} to {found.shall.url}?")
     done = _post(client, f"{path}/connect", {**body, "confirm": True, "seen": found.seen})

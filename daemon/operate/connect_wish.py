@@ -87,16 +87,16 @@ class Looked(NamedTuple):
                 ready = "Nothing is missing, and nothing was changed yet."
                 return ready if self.is_complete else f"Nothing was changed. {missing}"
             case "not_set":
-                return f"Not connected, and nothing was changed at the gateway. {missing}"
+                return f"Nothing was changed at the gateway. {missing}"
             case "not_taken":
-                return f"Not connected. {missing}"
+                return missing
             case "set":
                 return (
                     "The gateway posts to Majlis now. That it arrives could not be proven from here: the next event "
                     "proves it. If none comes, give the webhook back (`majlis instance rollback NAME`)."
                 )
             case "proven":
-                return "Connected: the gateway posts to Majlis now, and what is posted there arrives."
+                return "The gateway posts to Majlis now, and what is posted there arrives."
 
 
 class GivenBack(NamedTuple):
