@@ -31,7 +31,9 @@ from daemon.cli import (
     kpi,
     leases,
     lifecycle,
+    removal,
     response_cache,
+    rollback,
     secrets,
     service,
     settings,
@@ -153,8 +155,8 @@ instance_commands.command("add")(instances.add)
 instance_commands.command("connect")(connect.connect)
 instance_commands.command("set")(instances.set_values)
 instance_commands.command("history")(instances.history)
-instance_commands.command("rollback")(connect.rollback)
-instance_commands.command("remove")(instances.remove)
+instance_commands.command("rollback")(rollback.rollback)
+instance_commands.command("remove")(removal.remove)
 instance_commands.command("apply")(instance_files.apply)
 instance_commands.command("export")(instance_files.export)
 app.add_typer(instance_commands, name="instance", rich_help_panel=_START)

@@ -86,6 +86,10 @@ class Failure(Exception):
         self.exit_status = exit_status
 
 
+class AskedFirst(Failure):
+    """The daemon does it when it is asked again with `yes`; the text says what would come of it."""
+
+
 def settings_of(config: Path | None, assignments: list[str] | None) -> Settings:
     """The settings that `--config` and `--set` name. Raises: ConfigError."""
     return load(config, assignments or ())
@@ -202,7 +206,8 @@ def _success(status: int, document: object) -> object:
     fallback = _SERVER_REFUSALS.get(
         str(answer.get("reason")), f"the daemon refused the request (HTTP {status}); see its log"
     )
-    raise Failure(str(answer.get("message") or fallback))
+    kind = AskedFirst if answer.get("reason") == "asks_first" else Failure
+    raise kind(str(answer.get("message") or fallback))
 
 
 def _document(text: str) -> object:

@@ -25,6 +25,7 @@ import msgspec
 import typer
 import yaml
 
+from daemon.cli.asking import YesOption, ask, post_asking
 from daemon.cli.client import (
     USAGE_ERROR,
     AdminClient,
@@ -35,7 +36,7 @@ from daemon.cli.client import (
     client_of,
     view,
 )
-from daemon.cli.instances import WhyOption, YesOption, ask, instance_path
+from daemon.cli.instances import WhyOption, instance_path
 from daemon.cli.render import cell, count, display, print_json
 from daemon.config import ConfigError
 from daemon.config.sources import MAX_CREDENTIAL_BYTES, read_document
@@ -122,7 +123,7 @@ def apply(
                 f"Remove {', '.join(gone)}? Settings and secrets are deleted; conversations and history stay."
             )
         for name in gone:
-            client.post(f"{instance_path(name)}/remove", body={"why": reason})
+            post_asking(client, f"{instance_path(name)}/remove", {"why": reason}, yes)
     if json:
         print_json({"instances": done, "removed": gone, "applied": True})
         return
@@ -336,6 +337,8 @@ def _print_plan(planned: Sequence[AppliedInstance], gone: Sequence[str]) -> None
             continue
         sign, style = ("+", "green") if one.what == "added" else ("~", "yellow")
         display(cell(f"{sign} {one.instance} ({one.what})", style))
+        if one.warning:
+            display(cell(f"    {one.warning}", "bold red"))
         for change in one.changes:
             for line in _lines(change):
                 display(cell(f"    {line}", _style(line)))

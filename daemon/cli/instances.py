@@ -14,6 +14,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from daemon.cli.asking import YesOption, asking, post_asking
 from daemon.cli.client import (
     USAGE_ERROR,
     AdminClient,
@@ -54,7 +55,6 @@ ValuesArgument = Annotated[
     ),
 ]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Kept with the version.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def list_instances(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
@@ -180,6 +180,7 @@ def set_values(
         typer.Option("--unset", metavar="KEY", help="A key that is not to be set any more. Repeatable."),
     ] = None,
     why: WhyOption = "",
+    yes: YesOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -187,7 +188,7 @@ def set_values(
     """Change what is set for an instance: all of it or, if one value does not fit, nothing.
 
     It is in force at once on every daemon, without a restart, and is a version: `majlis instance rollback NAME --to
-    previous` undoes it.
+    previous` undoes it. Asks first where a connected instance's customers would get no answer from anyone any more.
 
     Example: majlis instance set acme batching.window_seconds=5 reply.max_parts=3 --why "short answers"
 
@@ -195,35 +196,8 @@ def set_values(
 
     Example: majlis instance set acme flags.cache=off 'contacts.ignore=["+55 11 90000-0099"]'
     """
-    body = {"set": _values(values or ()), "unset": unset or [], "why": why}
-    _print_change(client_of(config, set_).post(f"{instance_path(name)}/set", body=body), json)
-
-
-def remove(
-    name: NameArgument,
-    why: WhyOption = "",
-    yes: YesOption = False,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Remove an instance: nobody is answered there any more, and its settings and secrets are deleted.
-
-    Conversations and history stay, and so do its versions: `majlis instance rollback NAME --to previous` brings it
-    back, without its secrets. `majlis instance export NAME` keeps its settings in a file.
-
-    Example: majlis instance remove acme --why "left us"
-    """
-    client = client_of(config, set_)
-    if not yes:
-        ask(f"Remove {name}? Its settings and secrets are deleted; conversations and history stay.")
-    document = client.post(f"{instance_path(name)}/remove", body={"why": why})
-    if json:
-        print_json(document)
-        return
-    done = view(document, InstanceChanged)
-    words = f"{done.instance} is removed (version {done.version}): its conversations and history stay in the database"
-    display(cell(words))
+    body: dict[str, object] = {"set": _values(values or ()), "unset": unset or [], "why": why}
+    _print_change(post_asking(client_of(config, set_), f"{instance_path(name)}/set", body, yes), json)
 
 
 def history(
@@ -257,15 +231,16 @@ def history(
     display(shown)
 
 
-def restore(client: AdminClient, name: str, version: str, json: bool) -> None:
+def restore(client: AdminClient, name: str, version: str, yes: bool, json: bool) -> None:
     """Set everything as it was in an earlier version: a number, or `previous`."""
     if not (version == "previous" or (version.isascii() and version.isdigit())):
         raise Failure(
             f"say which version: --to previous, or a number of `majlis instance history {shlex.quote(name)}`",
             USAGE_ERROR,
         )
-    query = {} if version == "previous" else {"version": version}
-    _print_change(client.post(f"{instance_path(name)}/restore", query), json)
+    query: dict[str, str | bool] = {} if version == "previous" else {"version": version}
+    path = f"{instance_path(name)}/restore"
+    _print_change(asking(lambda sure: client.post(path, {**query, "yes": sure}), yes), json)
 
 
 _WHAT = {"add": "added", "change": "changed", "restore": "restored", "remove": "removed"}
@@ -309,14 +284,6 @@ def _asked(key: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{key}: ")
     return sys.stdin.read(2 * MAX_TEXT_CHARS).rstrip("\r\n")
-
-
-def ask(question: str) -> None:
-    """Go on only if somebody says yes."""
-    if not sys.stdin.isatty():
-        raise Failure("this asks before it acts, and nobody is there to answer: add --yes", USAGE_ERROR)
-    if not typer.confirm(question):
-        raise Failure("nothing was done")
 
 
 def _print_change(document: object, json: bool) -> None:

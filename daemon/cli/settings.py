@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import typer
 
+from daemon.cli.asking import YesOption, asking
 from daemon.cli.client import (
     USAGE_ERROR,
     ConfigOption,
@@ -104,6 +105,7 @@ def set_setting(
         ),
     ],
     instance: ChangedInstanceOption = None,
+    yes: YesOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -127,7 +129,9 @@ def set_setting(
     Example: majlis set limits.turns_per_minute null
     """
     client = client_of(config, set_)
-    _print_change(client.post(_change_path(key, "set"), {"instance": instance}, {"value": value}), json)
+    path, place = _change_path(key, "set"), {"instance": instance}
+    done = asking(lambda sure: client.post(path, place, {"value": value, "yes": sure}), yes)
+    _print_change(done, json)
 
 
 def unset(

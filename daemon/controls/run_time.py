@@ -37,7 +37,6 @@ class RunTimeRows(NamedTuple):
     """What was read again; None: everything."""
 
 
-
 TakeRows = Callable[[RunTimeRows], Awaitable[None]]
 """Puts what was read in force."""
 

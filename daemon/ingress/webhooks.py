@@ -9,6 +9,7 @@ The laws of this file:
    are written: a proxy in front may keep strangers from them by their path.
 2. Whether the sender may post is known from the head of the request, before anything of its body is read.
 3. A request that may have been a webhook and came to no route is counted as a message that was lost.
+4. A question of Majlis itself (`witness.py`) that stands in the place of the token needs none.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from daemon.ingress.payloads import Payloads
 from daemon.ingress.reading import Reader
 from daemon.ingress.refusals import looks_like_a_payload, refusal_of
 from daemon.ingress.storing import Inbox, Storing
+from daemon.ingress.witness import asked_by
 from daemon.web.http1 import Request, Response, error_response, json_response
 
 MAX_LOOKED_AT = 8
@@ -65,10 +67,11 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._measure = observers.measure
+        self._asked = observers.asked
         known.follow(lambda: counters.unknown.forget(known.names))
 
     def gate(self, request: Request) -> Response | bool:
-        """What the head of a request says already: a webhook without the token is refused before its body is read."""
+        """What answers a request by its head: a webhook without the token is refused before its body is read."""
         if request.method != "POST" or after_webhook(request.segments) is None:
             return False
         entered = self._enter(request)
@@ -124,7 +127,9 @@ class Ingress:
             return self._answers.again("tokens_unknown")
 
     def _enter(self, request: Request) -> Allows | Response:
-        """For which instances the sender of a webhook may post, or the refusal."""
+        """For which instances the sender of a webhook may post, or what answers it already."""
+        if nonce := asked_by(request.headers.get("apikey", "")):
+            return self._answers.proven(self._asked("", nonce))
         try:
             allows = self._authorize(request)
         except TokensUnknown:

@@ -5,6 +5,10 @@ with a proof that only daemons of this installation can make. So a proxy that an
 neither does another Majlis. It is a webhook like any other, and needs the token as any other; nothing of it is stored,
 and the proof is of no use to anybody: it says that the number was read here.
 
+Before any token leaves, the address is asked without one: where the token would stand, in the header `apikey`, stands
+the number, and a door that reads it there answers, whoever asks and whatever the body. So a mistyped address gets no
+token. What passes on to us all that it gets, as a proxy does, is on the way, and gets it.
+
 A proxy that posts the webhook on and answers by itself hands no proof back: then the number itself has arrived here.
 """
 
@@ -19,8 +23,20 @@ import trio
 
 MAX_INSTANCES = 10_000
 """Names beyond these are not noted: who posts without a name of ours may make them up."""
+_QUESTION, _NONCE_CHARS = "majlis-question-", 32
 Prove = Callable[[str, str], str]
 """The proof that a daemon of this installation read this number for this instance; empty: none can be made yet."""
+
+
+def question(nonce: str) -> str:
+    """What stands in the place of a token, to ask without one."""
+    return f"{_QUESTION}{nonce}"
+
+
+def asked_by(shown: str) -> str:
+    """The number, if this is such a question; else nothing."""
+    nonce = shown[len(_QUESTION) :] if shown.startswith(_QUESTION) else ""
+    return nonce if len(nonce) == _NONCE_CHARS and nonce.isascii() and nonce.isalnum() else ""
 
 
 class LastEvent(NamedTuple):
@@ -37,6 +53,7 @@ class Witness:
     def __init__(self, prove: Prove = lambda _instance, _nonce: "") -> None:
         self.prove = prove
         self._seen: dict[str, tuple[str, int, float]] = {}
+        self._fresh: set[str] = set()
         self._questions: dict[str, trio.Event] = {}
 
     def saw(self, instance: str, event: str) -> None:
@@ -44,6 +61,12 @@ class Witness:
         before = self._seen.get(instance)
         if before is not None or len(self._seen) < MAX_INSTANCES:
             self._seen[instance] = (event, (before[1] if before else 0) + 1, time.monotonic())
+            self._fresh.add(instance)
+
+    def take(self) -> set[str]:
+        """The instances of which events came since it was called last."""
+        fresh, self._fresh = self._fresh, set()
+        return fresh
 
     @contextmanager
     def expecting(self, nonce: str) -> Iterator[trio.Event]:

@@ -35,7 +35,7 @@ _REMEMBER = f"""
 """
 
 _GIVEN_BACK = """
-    WITH rests AS (UPDATE majlis_sweeps SET rests = true, rests_until = NULL WHERE instance = $1)
+    WITH rests AS (UPDATE majlis_sweeps SET ours_since = NULL, rests = true, rests_until = NULL WHERE instance = $1)
     UPDATE majlis_connections SET given_back_at = now(), key_id = '', former = '' WHERE instance = $1
 """
 """From now on nothing is compared: who has the webhook answers, or leaves it."""
@@ -94,6 +94,10 @@ class Connections:
             before.former,
         )
         return bool(rows)
+
+    async def proven(self, instance: str) -> None:
+        """What the gateway posts for it comes to us, from now on."""
+        await self._db.fetch("SELECT majlis_note_ours(ARRAY[$1::text])", instance)
 
     async def forget(self, instance: str) -> None:
         """It was given back."""

@@ -25,12 +25,14 @@ from daemon.operate.parameters import BadRequest, Parameters, read
 from daemon.operate.route import Route
 from daemon.operate.routes import ROUTES, Interface
 from daemon.operate.tenants import target_of
+from daemon.operate.unanswered import AsksFirst
 from daemon.web.http1 import Request, Response, json_response
 
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
     BadRequest: (400, "bad_query", "{}"),
     Forbidden: (403, "forbidden", "{}"),
     Missing: (404, "not_found", "{}"),
+    AsksFirst: (409, "asks_first", "{}"),
     Conflict: (409, "conflict", "{}"),
     Unavailable: (503, "unavailable", "this cannot be done now, try again: {}"),
     Overloaded: (503, "unavailable", "this cannot be done now, try again: {}"),

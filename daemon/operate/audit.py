@@ -34,7 +34,8 @@ class AuditLog(Protocol):
         """Write one entry; returns its number. Raises when it cannot, and then nothing is done."""
 
     async def end(self, number: int, outcome: Outcome, why: str) -> None:
-        """Write what became of it; `why` says of a refusal or a failure what class it is. Raises when it cannot."""
+        """Write what became of it; `why` says in a word how, or of which class a refusal or failure is. Raises when it
+        cannot."""
 
 
 class LedgerAudit:

@@ -25,7 +25,7 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Literal["done", "refused", "failed", ""]
     """Empty: it is not known, for the daemon ended before it was."""
     reason: str = ""
-    """The class of a refusal or failure."""
+    """How, in a word or two; of a refusal or failure, mostly its class."""
 
 
 class AuditPage(msgspec.Struct, frozen=True, kw_only=True):

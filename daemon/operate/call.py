@@ -58,6 +58,7 @@ class AdminCall:
         self._feed = feed
         self._log = log
         self._begun: dict[int, AuditEntry] = {}
+        self._became: tuple[Outcome, str] | None = None
 
     def insist(self, needed: Level, what: str) -> None:
         """Raises: Forbidden, where the caller's level is not enough for `what`."""
@@ -86,9 +87,17 @@ class AdminCall:
             await self.audit(action, target)
         await self.end("refused", why)
 
+    def became(self, outcome: Outcome, how: str) -> None:
+        """Say what came of it, where an answer is not the deed, or an error no refusal; said again, the last counts."""
+        self._became = (outcome, how)
+
     async def end(self, outcome: Outcome, why: str = "") -> None:
-        """Record what became of all that was begun. What cannot be recorded now stays without an outcome."""
+        """Record what became of all that was begun, by what was said of it, else by this.
+
+        What cannot be recorded now stays without an outcome.
+        """
         begun, self._begun = self._begun, {}
+        outcome, why = self._became or (outcome, why)
         for number, entry in begun.items():
             who: dict[str, object] = {"uid": entry.uid, "pid": entry.pid}
             if entry.origin:

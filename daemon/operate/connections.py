@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
 import trio
 from msgspec import Meta
 
-from actors.errors import LedgerUnavailable, MirrorUnavailable
-from daemon.gateways.webhook_setup import Phone, Webhook
+from actors.errors import Conflict, LedgerUnavailable, MirrorUnavailable, Missing
+from daemon.gateways.webhook_setup import SetupFailed
 from daemon.ingress.witness import Witness
 from daemon.ledger.connections import ConnectedInstance, Connections
+from daemon.operate.audit import Outcome
 from daemon.operate.call import AdminCall, iso
-from daemon.operate.checks import Check
 from daemon.operate.connect_checks import shown_address
-from daemon.operate.connecting import Connecting, ConnectWish, Ended, GivenBack, Looked
+from daemon.operate.connect_wish import ConnectEnd, ConnectWish, Ended, GivenBack, Looked
+from daemon.operate.connecting import Connecting
+from daemon.operate.connection_views import (
+    ConnectBody,
+    ConnectionPage,
+    ConnectionView,
+    ConnectView,
+    DisconnectBody,
+    DisconnectPage,
+    DisconnectView,
+    QrView,
+    shown_webhook,
+    webhook_view,
+)
 from daemon.operate.instances import OneInstance
 from daemon.operate.parameters import Parameters
 from daemon.operate.qr import svg
@@ -27,9 +41,10 @@ from daemon.web.http1 import Response, json_response
 
 MAX_TOGETHER = 16
 """So many instances are given back side by side in one request: each takes 15 s at the most."""
+CONNECT_SECONDS = 22.0
+"""All of it: a request that takes longer would be cut off without a word of what was done."""
 NOTED_SECONDS = 600.0
 """A code that is shown again within this time, to the same person, needs no entry of its own in the audit log."""
-_MAX_HEADERS = 50
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -45,113 +60,6 @@ class Left(NamedTuple):
 class _Pending(NamedTuple):
     answers: Mapping[str, int]
     forwards: Mapping[str, int]
-
-
-class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
-    """Of addresses neither user nor query, of headers the names alone: their values are tokens."""
-
-    url: str
-    enabled: bool
-    events: list[str]
-    by_events: bool
-    base64: bool
-    headers: list[str]
-
-
-class ConnectView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    done: bool
-    """The gateway posts to Majlis now, and showed it when it was read back."""
-    may_connect: bool
-    """Nothing is missing, so far as it can be known before."""
-    checks: list[Check]
-    phone: Phone
-    can_pair: bool
-    """`GET …/qr` gives the code to scan."""
-    now: WebhookView | None
-    """What stands at the gateway."""
-    shall: WebhookView
-    """What is set."""
-    former: WebhookView | None
-    """What `disconnect` gives back."""
-    seen: str
-    """To be sent with `confirm`: nothing else than this is replaced."""
-
-
-class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    connected: bool
-    """Majlis has set its webhook at the gateway."""
-    url: str = ""
-    set_at: str = ""
-    set_by: str = ""
-    events: int = 0
-    """That came through this daemon's door since its start; other daemons have their own."""
-    last_event: str = ""
-    last_event_seconds: float | None = None
-    """How long ago; None: none came."""
-    pending: int | None = None
-    """Conversations in which Majlis has something to answer, on any daemon; None: Redis is away."""
-    forwards: int | None = None
-    """Webhooks that wait to be forwarded; None: it is not known now."""
-
-
-class ConnectionPage(msgspec.Struct, frozen=True, kw_only=True):
-    connections: list[ConnectionView]
-    """Only the instances that are connected."""
-
-
-class DisconnectView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    ended: Ended
-    """`given_back`; `would_be`: without `confirm`; `changed`: not ours any more, nothing was done; `failed`."""
-    words: str
-    now: WebhookView | None
-    former: WebhookView | None
-    pending: int | None
-    """Conversations in which Majlis still has something to answer. It does, without being told to. None: Redis is
-    away."""
-    forwards: int | None
-    """Webhooks that still wait to be forwarded. They are; None: it is not known now."""
-
-
-class DisconnectPage(msgspec.Struct, frozen=True, kw_only=True):
-    instances: list[DisconnectView]
-    left: list[str]
-    """Those that this request did not come to: ask for them in the next one."""
-
-
-class QrView(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    phone: Phone
-    code: str
-    """What the QR code says; empty: there is none now. Worth an account of WhatsApp."""
-    svg: str
-    pairing_code: str
-    count: int
-    """Of the codes that the gateway made since it began to pair."""
-
-
-class ConnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    url: str = ""
-    gateway: str = ""
-    api_key: str = ""
-    force: bool = False
-    test_message: bool = False
-    passthrough: bool = False
-    """Puts the instance into that mode first: whoever had its messages goes on answering."""
-    confirm: bool = False
-    """Without it nothing is changed."""
-    seen: str = ""
-    """Of the answer without `confirm`."""
-
-
-class DisconnectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    confirm: bool = False
-    force: bool = False
-    """Also where somebody else has changed the webhook since."""
-    instances: list[str] = []
-    """Only these, for the route of all; empty: all that are connected."""
 
 
 class PairOne(OneInstance, frozen=True, kw_only=True):
@@ -179,12 +87,17 @@ class ConnectionBoard:
         self._shown: dict[tuple[str, str], float] = {}
 
     async def look(self, instance: str, body: ConnectBody) -> ConnectView:
-        return self._view(instance, await self._connecting.look(instance, _wish(body)), False)
+        return self._view(instance, await self._connecting.look(instance, _wish(body)))
 
     async def connect(self, instance: str, body: ConnectBody, by: str) -> ConnectView:
         """Raises as `Connecting.connect`."""
-        found, done = await self._connecting.connect(instance, _wish(body), body.seen, by)
-        return self._view(instance, found, done)
+        with trio.move_on_after(CONNECT_SECONDS):
+            return self._view(instance, await self._connecting.connect(instance, _wish(body), body.seen, by))
+        raise SetupFailed(
+            f"This took longer than {CONNECT_SECONDS:g} s and was stopped: the gateway, the address or a store answers "
+            "too slowly. Whether the webhook was set is not known. Repeat the command, which goes on from there; "
+            f"`majlis instance rollback {shlex.quote(instance)}` gives the former one back."
+        )
 
     async def one(self, instance: str) -> ConnectionView:
         pending = await self._pending([instance])
@@ -245,21 +158,20 @@ class ConnectionBoard:
         self._shown[key] = now
         return True
 
-    def _view(self, instance: str, found: Looked, done: bool) -> ConnectView:
-        connecting = self._connecting
+    def _view(self, instance: str, found: Looked) -> ConnectView:
         return ConnectView(
             instance=instance,
-            done=done,
-            may_connect=found.can_read
-            and found.is_answered
-            and (found.proven or (found.lacks_token and connecting.makes_token(instance))),
+            done=found.ended in ("set", "proven"),
+            may_connect=found.is_complete,
+            ended=found.ended,
+            words=found.words.replace("NAME", shlex.quote(instance)),
             checks=list(found.checks),
             phone=found.standing.phone,
             can_pair=found.standing.can_pair,
             now=webhook_view(found.now),
-            shall=_shown_webhook(found.shall),
+            shall=shown_webhook(found.shall),
             former=webhook_view(found.former),
-            seen=connecting.fingerprint(found.now),
+            seen=self._connecting.fingerprint(found.now),
         )
 
     def _connection(
@@ -282,21 +194,6 @@ class ConnectionBoard:
             forwards=pending.forwards.get(instance),
             **known,
         )
-
-
-def webhook_view(webhook: Webhook | None) -> WebhookView | None:
-    return None if webhook is None else _shown_webhook(webhook)
-
-
-def _shown_webhook(webhook: Webhook) -> WebhookView:
-    return WebhookView(
-        url=shown_address(webhook.url),
-        enabled=webhook.enabled,
-        events=list(webhook.events),
-        by_events=webhook.by_events,
-        base64=webhook.base64,
-        headers=sorted(webhook.headers)[:_MAX_HEADERS],
-    )
 
 
 def _given_back(instance: str, done: GivenBack, pending: _Pending) -> DisconnectView:
@@ -322,13 +219,37 @@ def _wish(body: ConnectBody) -> ConnectWish:
     )
 
 
+_BEST_FIRST: Sequence[Outcome] = ("done", "refused", "failed")
+_CONNECT_OUTCOMES: Mapping[ConnectEnd, tuple[Outcome, str]] = {
+    "looked": ("refused", "looked"),
+    "not_set": ("refused", "asked, not set"),
+    "not_taken": ("failed", "set, not taken by the gateway"),
+    "set": ("done", "set, not proven"),
+    "proven": ("done", "set, proven"),
+}
+_DISCONNECT_OUTCOMES: Mapping[Ended, Outcome] = {
+    "would_be": "done",
+    "given_back": "done",
+    "changed": "refused",
+    "not_connected": "refused",
+    "failed": "failed",
+}
+
+
 async def _look_or_connect(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
     """What is missing to connect the instance, and with `confirm` its webhook at the gateway set to Majlis."""
     body: ConnectBody = call.body
     if not body.confirm:
         return json_response(200, await board.look(asked.instance, body))
     await call.audit("connect", f"instance {asked.instance}")
-    return json_response(200, await board.connect(asked.instance, body, call.who))
+    call.became("failed", "how it ended is not known")
+    try:
+        done = await board.connect(asked.instance, body, call.who)
+    except (Conflict, Missing):
+        call.became("refused", "not set")
+        raise
+    call.became(*_CONNECT_OUTCOMES[done.ended])
+    return json_response(200, done)
 
 
 async def _one(board: ConnectionBoard, call: AdminCall, asked: OneInstance) -> Response:
@@ -346,7 +267,9 @@ async def _disconnect(board: ConnectionBoard, call: AdminCall, asked: OneInstanc
     body: DisconnectBody = call.body
     if body.confirm:
         await call.audit("disconnect", f"instance {asked.instance}")
-    return json_response(200, await board.disconnect(asked.instance, body))
+    found = await board.disconnect(asked.instance, body)
+    call.became(_DISCONNECT_OUTCOMES[found.ended], found.ended.replace("_", " "))
+    return json_response(200, found)
 
 
 async def _disconnect_all(board: ConnectionBoard, call: AdminCall, asked: Parameters) -> Response:
@@ -356,7 +279,14 @@ async def _disconnect_all(board: ConnectionBoard, call: AdminCall, asked: Parame
         await call.audit(
             "disconnect", f"{len(body.instances)} instances" if body.instances else "all instances"
         )
-    return json_response(200, await board.disconnect_all(body))
+    page = await board.disconnect_all(body)
+    ends = Counter(one.ended for one in page.instances)
+    worst: Outcome = max(
+        (_DISCONNECT_OUTCOMES[ended] for ended in ends), key=_BEST_FIRST.index, default=_BEST_FIRST[0]
+    )
+    counted = [f"{number} {ended.replace('_', ' ')}" for ended, number in ends.items()]
+    call.became(worst, ", ".join([*counted, *([f"{len(page.left)} left"] if page.left else [])]))
+    return json_response(200, page)
 
 
 async def _qr(board: ConnectionBoard, call: AdminCall, asked: PairOne) -> Response:

@@ -14,6 +14,7 @@ from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
 from daemon.operate.tenants import ValueChanged, value_changes
+from daemon.operate.unanswered import Silencing
 from daemon.tenants import Tenants
 from daemon.tenants.documents import flattened, nested
 from daemon.tenants.history import exported, secrets_of
@@ -55,6 +56,8 @@ class AppliedInstance(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     """The version that was made; 0: none."""
     changes: list[DeclaredChange]
+    warning: str = ""
+    """Why its customers would get no answer from anyone then; empty: they would."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +86,9 @@ class ExportQuery(Parameters, frozen=True, kw_only=True):
 class DeclaredInstances:
     """Every method may raise `Unavailable`."""
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, unanswered: Silencing) -> None:
         self._tenants = tenants
+        self._unanswered = unanswered
 
     async def apply(self, call: AdminCall) -> Applied:
         """All are judged before any is changed. Raises: Conflict, with a line for each fault; it is recorded."""
@@ -104,10 +108,17 @@ class DeclaredInstances:
             raise Conflict("\n".join(kept))
         return Applied(
             instances=[
-                _view(one, 0) if body.dry_run else await self._apply(call, one, values[one.instance])
+                await self._planned(one)
+                if body.dry_run
+                else await self._apply(call, one, values[one.instance])
                 for one in planned
             ]
         )
+
+    async def _planned(self, planned: Planned) -> AppliedInstance:
+        changed = {one.key: one.after for one in planned.differences}
+        warning = await self._unanswered.warning(planned.instance, changed)
+        return msgspec.structs.replace(_view(planned, 0), warning=warning)
 
     async def _apply(
         self, call: AdminCall, planned: Planned, values: Mapping[str, object]

@@ -24,6 +24,7 @@ from daemon.ledger.records import Records
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
+from daemon.operate.unanswered import Silencing
 from daemon.tenants import Tenants
 from daemon.tenants.keys import canonical, sends_away
 from daemon.web.http1 import Response, json_response
@@ -68,6 +69,9 @@ class SettingChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 class NewValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: Annotated[str, Meta(max_length=MAX_VALUE_CHARS, description="Read as YAML, as --set reads it.")]
+    yes: Annotated[
+        bool, Meta(description="Although nobody would answer then: see the reason `asks_first`.")
+    ] = False
 
 
 class ConfigQuery(Parameters, frozen=True, kw_only=True):
@@ -114,8 +118,10 @@ class SettingsInForce:
         flags: StoredFlags,
         records: Records,
         tenants: Tenants,
+        unanswered: Silencing,
     ) -> None:
         self._tenants = tenants
+        self.unanswered = unanswered
         self._live = live
         self._stored = stored
         self._flags = flags
@@ -264,6 +270,8 @@ async def _set(settings: SettingsInForce, call: AdminCall, asked: SettingChange)
     """Change a setting while the daemon runs."""
     _insist(call, asked.key)
     instance = asked.instance or None
+    if instance is not None:
+        await settings.unanswered.insist(instance, {asked.key: call.body.value}, call.body.yes)
 
     async def record(value: Any) -> None:
         # A text may be the business' own, or a number: it stands in the table, and not in the log.

@@ -22,14 +22,16 @@ from daemon.operate.connect_checks import shown_address
 from daemon.operate.parameters import InstanceName, Parameters
 from daemon.operate.route import Route
 from daemon.operate.settings import shown
+from daemon.operate.unanswered import Silencing
 from daemon.tenants import Tenants
-from daemon.tenants.history import Difference
+from daemon.tenants.history import Difference, exported
 from daemon.tenants.keys import MAX_PROMPT_CHARS, KeyKind, canonical, is_key, name_problem, sends_away
 from daemon.tenants.rows import Version, What
 from daemon.tenants.tenants import Changed
 from daemon.tenants.view import InstanceValues, spelled
 from daemon.web.http1 import Response, json_response
 
+MAX_VERSIONS = 1_000
 MAX_KEYS = 200
 """In one change."""
 MAX_TEXT_CHARS = MAX_PROMPT_CHARS
@@ -57,6 +59,9 @@ class InstanceListed(msgspec.Struct, frozen=True, kw_only=True):
 
 class InstanceList(msgspec.Struct, frozen=True, kw_only=True):
     instances: list[InstanceListed]
+
+
+Yes = Annotated[bool, Meta(description="Although nobody would answer then: see the reason `asks_first`.")]
 
 
 class InstanceValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,10 +145,12 @@ class InstanceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[str], Meta(max_length=MAX_KEYS, description="Keys that are not to be set any more.")
     ] = []
     why: Annotated[str, Meta(max_length=1_000, description="Kept with the version.")] = ""
+    yes: Yes = False
 
 
 class InstanceRemoval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=1_000, description="Kept with the version.")] = ""
+    yes: Yes = False
 
 
 class OneBook(Parameters, frozen=True, kw_only=True):
@@ -170,6 +177,7 @@ class Restoring(OneBook, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    yes: Yes = False
 
 
 class InstanceBook:
@@ -182,12 +190,14 @@ class InstanceBook:
         pauses: PauseBoard,
         connections: Connections,
         forwards: ForwardStore,
+        unanswered: Silencing,
     ) -> None:
         self._tenants = tenants
         self._live = live
         self._pauses = pauses
         self._connections = connections
         self._forwards = forwards
+        self._unanswered = unanswered
 
     async def list(self) -> InstanceList:
         return InstanceList(
@@ -252,17 +262,23 @@ class InstanceBook:
         if not body.set and not body.unset:
             raise Conflict(f"Name what to change: `majlis instance set {shlex.quote(name)} KEY=VALUE`.")
         _insist(call, map(canonical, (*body.set, *body.unset)))
+        await self._unanswered.insist(name, body.set, body.yes)
         return _changed(await self._tenants.change(name, body.set, body.unset, call.who, body.why))
 
     async def remove(self, call: AdminCall, name: str) -> InstanceChanged:
         await call.audit("instance.remove", target_of(name))
+        await self._unanswered.insist_on_removal(name, call.body.yes)
         done = await self._tenants.remove(name, call.who, call.body.why)
         await self._pauses.resume(name)  # what waited there is to end, visibly
         return _changed(done)
 
-    async def restore(self, call: AdminCall, name: str, version: int | None) -> InstanceChanged:
+    async def restore(self, call: AdminCall, name: str, version: int | None, yes: bool) -> InstanceChanged:
         words = "the version before" if version is None else f"version {version}"
         await call.audit("instance.restore", f"{target_of(name)}, {words}")
+        newest = await self._tenants.history(name, 2 if version is None else MAX_VERSIONS)
+        then = [one for one, _ in newest[1:] if version in (None, one.version)]
+        if then and then[0].state.there:
+            await self._unanswered.insist(name, exported(then[0].state), yes)
         return _changed(await self._tenants.restore(name, version, call.who, allow=partial(_insist, call)))
 
     def _origin(self, name: str) -> str:
@@ -381,7 +397,7 @@ async def _remove(book: InstanceBook, call: AdminCall, asked: OneBook) -> Respon
 
 async def _restore(book: InstanceBook, call: AdminCall, asked: Restoring) -> Response:
     """Make a new version that is as an earlier one was; secrets stay as they are."""
-    return json_response(200, await book.restore(call, asked.instance, asked.version))
+    return json_response(200, await book.restore(call, asked.instance, asked.version, asked.yes))
 
 
 _ONE = "/v1/instances/{instance}"

@@ -1,26 +1,39 @@
-"""Whether what is posted to an address arrives at this Majlis: found out by asking it. See `Witness`."""
+"""Whether what is posted to an address arrives at this Majlis: found out by asking it. See `Witness`.
+
+The laws of this file:
+1. No token goes to an address that was not proven: it is asked without one first.
+2. Then it is asked with the token, as the gateway will show it: that it leads here does not say that the token arrives.
+"""
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from typing import NamedTuple
 
 import trio
 
 from daemon.gateways.webhook_setup import WebhookSetup
-from daemon.ingress.witness import Witness
+from daemon.ingress.witness import Witness, question
 from daemon.operate.checks import Check
 from daemon.operate.connect_checks import shown_address
 from daemon.web.answer import dig
 from daemon.web.client import HttpClient, HttpFailed, NotDelivered
 
-PROBE_SECONDS = 5.0
+PROBE_SECONDS = 4.0
 MAX_PROBE_BYTES = 64 * 1024
 ARRIVAL_SECONDS = 2.0
 """How long a question may take to arrive after a proxy has answered by itself."""
 IN_FORCE_SECONDS = 3.0
 """How long a token that was just made may take to open the door on every daemon."""
+
+
+class WayFound(NamedTuple):
+    check: Check
+    leads_here: bool
+    """Proven without a token: one may go there."""
+    is_refused: bool = False
+    """The token alone was refused."""
 
 
 class WayHere:
@@ -32,36 +45,39 @@ class WayHere:
         self._setup = setup
         self._instance = instance
 
-    async def prove(self, url: str, headers: Mapping[str, str], patient: bool) -> tuple[Check, bool]:
-        """Whether what is posted there arrives here, by asking; and whether the token alone was refused.
+    async def prove(self, url: str, token: str, patient: bool) -> WayFound:
+        """Whether what is posted there arrives here, and the token with it. Without a token, the former alone.
 
         `patient`: the token was made just now, and may not be known everywhere yet.
         """
+        nonce = secrets.token_hex(16)
+        without = await self._ask(url, question(nonce), nonce, self._witness.prove("", nonce))
+        if not without.leads_here or not token:
+            return without
         until = trio.current_time() + (IN_FORCE_SECONDS if patient else 0.0)
         while True:
-            check, refused = await self._ask(url, headers)
-            if not refused or trio.current_time() >= until:
-                return check, refused
+            nonce = secrets.token_hex(16)
+            found = await self._ask(url, token, nonce, self._witness.prove(self._instance, nonce))
+            if not found.is_refused or trio.current_time() >= until:
+                return found._replace(leads_here=True)
             await trio.sleep(0.25)
 
-    async def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[Check, bool]:
-        nonce, at = secrets.token_hex(16), shown_address(url)
+    async def _ask(self, url: str, shown: str, nonce: str, expected: str) -> WayFound:
+        at, headers = shown_address(url), {"apikey": shown}
+        body = self._setup.question(self._instance, nonce)
         with self._witness.expecting(nonce) as arrived:
             try:
-                answer = await self._http.post_json(
-                    url, self._setup.question(self._instance, nonce), headers, PROBE_SECONDS, MAX_PROBE_BYTES
-                )
+                answer = await self._http.post_json(url, body, headers, PROBE_SECONDS, MAX_PROBE_BYTES)
             except HttpFailed as failure:
                 if not isinstance(failure, NotDelivered) and await _within(ARRIVAL_SECONDS, arrived):
-                    return _reached(at, "its answer is lost"), False
-                return _not_reached(f"{at} does not answer from here: {failure}"), False
+                    return _reached(at, "its answer is lost")
+                return _not_reached(f"{at} does not answer from here: {failure}")
             proof = dig(answer.json(), "proof")
-            expected = self._witness.prove(self._instance, nonce)
             if isinstance(proof, str) and expected and hmac.compare_digest(proof.encode(), expected.encode()):
-                return _reached(at), False
-            refused = answer.status in (401, 403)
-            arrives = not refused and await _within(ARRIVAL_SECONDS, arrived)
-            return _by_status(at, answer.status, arrives), refused
+                return _reached(at)
+            if await _within(0.0 if answer.status in (401, 403) else ARRIVAL_SECONDS, arrived):
+                return _reached(at, f"something before it answers {answer.status} by itself")
+            return _by_status(at, answer.status, with_token=not shown.endswith(nonce))
 
 
 async def _within(seconds: float, event: trio.Event) -> bool:
@@ -70,31 +86,28 @@ async def _within(seconds: float, event: trio.Event) -> bool:
     return event.is_set()
 
 
-def _reached(at: str, how: str = "") -> Check:
+def _reached(at: str, how: str = "") -> WayFound:
+    detail = f"what is posted to {at} arrives here"
     if not how:
-        return Check(name="way", state="ok", detail=f"what is posted to {at} arrives here")
+        return WayFound(Check(name="way", state="ok", detail=detail), True)
     advice = (
         "Have it answer only with Majlis' own answer: what it acknowledges by itself may be lost on the way."
     )
-    return Check(
-        name="way", state="warning", detail=f"what is posted to {at} arrives here; {how}", advice=advice
-    )
+    return WayFound(Check(name="way", state="warning", detail=f"{detail}; {how}", advice=advice), True)
 
 
-def _not_reached(detail: str) -> Check:
+def _not_reached(detail: str, is_refused: bool = False) -> WayFound:
     advice = (
         "Correct the address, or what stands before Majlis. If the gateway reaches it and this machine cannot, "
-        "go on with --force."
+        "go on with --force: the next event proves it."
     )
-    return Check(name="way", state="problem", detail=detail, advice=advice)
+    return WayFound(Check(name="way", state="problem", detail=detail, advice=advice), False, is_refused)
 
 
-def _by_status(at: str, status: int, arrives: bool) -> Check:
+def _by_status(at: str, status: int, with_token: bool) -> WayFound:
     """What an answer without our proof means."""
-    if arrives:
-        return _reached(at, f"something before it answers {status} by itself")
-    if status in (401, 403):
-        return _not_reached(f"{at} refuses the token (it answered {status})")
+    if status in (401, 403) and with_token:
+        return _not_reached(f"{at} refuses the token (it answered {status})", is_refused=True)
     if 200 <= status < 300:
         return _not_reached(f"something answers {status} at {at} that is not this Majlis")
     return _not_reached(f"{at} answers {status}, and nothing arrived here")

@@ -23,7 +23,7 @@ from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Witness
 from daemon.observe.feed import NO_LABEL, EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate.connecting import ConnectDoor
+from daemon.operate.connect_look import ConnectDoor
 from daemon.operate.status import Doors
 from daemon.operate.stop import Stop
 from daemon.partitions.node_id import node_id_in
@@ -191,7 +191,9 @@ class Daemon:
         )
         await parts.open()
         alerts, targets = self._observing.alerts(node_id), self._observing.targets(parts, node_id)
-        sweeping = Sweeping(self._settings, self._feed, self._health, parts, self._inbox, node_id)
+        sweeping = Sweeping(
+            self._settings, self._feed, self._health, parts, self._inbox, self._witness.take, node_id
+        )
         operators = operating(
             self._settings,
             node_id,

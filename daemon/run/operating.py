@@ -18,7 +18,8 @@ from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import LedgerAudit
 from daemon.operate.audit_log import Audit
-from daemon.operate.connecting import ConnectDoor, Connecting
+from daemon.operate.connect_look import ConnectDoor
+from daemon.operate.connecting import Connecting
 from daemon.operate.connections import ConnectionBoard, Left
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
@@ -48,6 +49,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
+from daemon.operate.unanswered import Silencing
 from daemon.run.engine import Parts
 from daemon.sweep.view import SweepView
 
@@ -100,6 +102,7 @@ def operating(
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
+    unanswered = Silencing(parts.connections, live)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
@@ -116,14 +119,14 @@ def operating(
         Kpis(targets),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
-        SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants),
+        SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants, unanswered),
         SealedSecrets(answering.secrets, parts.former),
         Audit(records),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
-        InstanceBook(parts.tenants, live, pauses, parts.connections, forwarding.store),
-        DeclaredInstances(parts.tenants),
+        InstanceBook(parts.tenants, live, pauses, parts.connections, forwarding.store, unanswered),
+        DeclaredInstances(parts.tenants, unanswered),
         ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
         ConnectionBoard(
             connecting, parts.connections, connect_door.witness, Left(parts.pending, forwarding.store.waiting)

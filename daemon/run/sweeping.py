@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+
+import trio
 
 from actors.identity import Conversation
 from daemon.config import Settings
@@ -14,6 +16,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.run import peers
 from daemon.run.engine import Parts
+from daemon.sweep.arrivals import OurInstances
 from daemon.sweep.comparing import WhatIsKnown
 from daemon.sweep.heard import Heard
 from daemon.sweep.marks import Marks
@@ -37,18 +40,23 @@ class Sweeping:
         health: Health,
         parts: Parts,
         inbox: DurableInbox,
+        came: Callable[[], Collection[str]],
         node_id: str,
     ) -> None:
+        """`came`: the instances of which events came through the door since it was called last."""
         self._settings = settings
         self._live = parts.live
         self._health = health
         self._parts = parts
         self._http = HttpClient(tls=tls_context(settings.tls.ca_file))
         self._reader_of = peers.records(self._live, self._http)
+        self._came = came
+        self._marks = Marks(parts.db, node_id)
         self._sweeper: Sweeper | None = None
         if settings.sweep.enabled:
-            self._sweeper = sweeper = self._made(feed, inbox, node_id)
+            self._sweeper = sweeper = self._made(feed, inbox)
             self._live.follow(sweeper.look_again)
+            self._arrivals = OurInstances(self._came, self._marks, sweeper.look_again, feed)
 
     def view(self) -> SweepView | None:
         """For the status; None: nothing is swept."""
@@ -59,12 +67,13 @@ class Sweeping:
     async def run(self) -> None:
         """Until cancelled."""
         if self._sweeper is not None:
-            async with self._http:
-                await self._sweeper.run()
+            async with self._http, trio.open_nursery() as nursery:
+                nursery.start_soon(self._arrivals.run)
+                nursery.start_soon(self._sweeper.run)
 
-    def _made(self, feed: EventFeed, inbox: DurableInbox, node_id: str) -> Sweeper:
+    def _made(self, feed: EventFeed, inbox: DurableInbox) -> Sweeper:
         parts = self._parts
-        heard, marks = Heard(parts.db), Marks(parts.db, node_id)
+        heard, marks = Heard(parts.db), self._marks
         sends = OwnSends(parts.db, parts.answering.ledger.prove, self._nudge, feed)
         return Sweeper(
             self._settings.sweep,

@@ -10,39 +10,42 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 from daemon.sweep.plan import Mark
 
 HOLD_SECONDS = 120.0
 """How long a claim lasts without being renewed."""
 
-_GIVEN_BACK = (
-    "EXISTS (SELECT FROM majlis_connections c WHERE c.instance = {} AND c.given_back_at IS NOT NULL)"
-)
-"""Its webhook goes to somebody else, who answers."""
+_IS_OURS = "EXISTS (SELECT FROM majlis_sweeps o WHERE o.instance = {} AND o.ours_since IS NOT NULL)"
+"""Its messages come through our own door; else somebody else may be answering them."""
 _CLAIM = f"""
 SELECT c.swept_from, c.swept_until, c.rests, c.rests_until
-FROM (SELECT 1 WHERE NOT {_GIVEN_BACK.format("$1")}) ours, LATERAL majlis_claim_sweep($1, $2, $3, $4) c
+FROM (SELECT 1 WHERE {_IS_OURS.format("$1")}) ours, LATERAL majlis_claim_sweep($1, $2, $3, $4) c
 """
-_REACH = f"""
+_REACH = """
 UPDATE majlis_sweeps SET swept_from = $3, swept_until = $4, rests = false, rests_until = NULL,
     held_until = now() + $5 * interval '1 second'
-WHERE instance = $1 AND holder = $2 AND NOT {_GIVEN_BACK.format("$1")} RETURNING true
+WHERE instance = $1 AND holder = $2 AND ours_since IS NOT NULL RETURNING true
 """
 _REST = "UPDATE majlis_sweeps SET rests = true, rests_until = $3 WHERE instance = $1 AND holder = $2"
 _RELEASE = """
 UPDATE majlis_sweeps SET held_until = '-infinity', swept_at = CASE WHEN $3 THEN now() ELSE swept_at END
 WHERE instance = $1 AND holder = $2
 """
-_REST_OTHERS = f"""
+_REST_OTHERS = """
+WITH gone AS (
+    UPDATE majlis_sweeps s SET ours_since = NULL, rests = true, rests_until = NULL
+    FROM majlis_instance_heads h WHERE h.instance = s.instance AND h.removed AND s.ours_since IS NOT NULL)
 UPDATE majlis_sweeps s SET rests = true, rests_until = NULL
-WHERE NOT s.rests
-    AND ((SELECT r.rule FROM majlis_instance_rule(s.instance) r) <> '' OR {_GIVEN_BACK.format("s.instance")})
+WHERE NOT s.rests AND (SELECT r.rule FROM majlis_instance_rule(s.instance) r) <> ''
+    AND NOT EXISTS (SELECT FROM majlis_instance_heads h WHERE h.instance = s.instance AND h.removed)
 """
 _OURS = f"""
 SELECT n.name FROM unnest($1::text[]) AS n (name)
-WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = '' AND NOT {_GIVEN_BACK.format("n.name")}
+WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = '' AND {_IS_OURS.format("n.name")}
 """
+_NOTE_OURS = "SELECT name FROM majlis_note_ours($1::text[]) AS n (name)"
 _PHONES = "SELECT lid, phone FROM majlis_identities WHERE instance = $1 AND lid = ANY ($2::text[])"
 
 
@@ -67,7 +70,7 @@ class Marks:
         self._holder = holder
 
     async def claim(self, instance: str, within_seconds: float) -> Claimed | None:
-        """None: another daemon sweeps it now, or swept it within these seconds; or its webhook was given back."""
+        """None: another daemon sweeps it now, or swept it within these seconds; or it is not ours."""
         rows = await self._db.fetch(_CLAIM, instance, self._holder, HOLD_SECONDS, within_seconds)
         if not rows:
             return None
@@ -76,7 +79,7 @@ class Marks:
         return Claimed(mark, row["rests"], row["rests_until"])
 
     async def reach(self, instance: str, mark: Mark) -> bool:
-        """Everything up to the mark was heard. False: another daemon has taken the sweep over, or it was given back."""
+        """Everything up to the mark was heard. False: another daemon sweeps it now, or it is not ours any more."""
         return bool(
             await self._db.value(_REACH, instance, self._holder, mark.floor, mark.until, HOLD_SECONDS)
         )
@@ -90,9 +93,13 @@ class Marks:
         await self._db.fetch(_RELEASE, instance, self._holder, done)
 
     async def ours(self, names: Collection[str]) -> frozenset[str]:
-        """Those of these instances that Majlis may answer; whatever it may not answer rests from now on."""
+        """Those of these instances that Majlis is to answer; whatever it is not to answer rests from now on."""
         await self._db.fetch(_REST_OTHERS)
         return frozenset(row["name"] for row in await self._db.fetch(_OURS, sorted(names)))
+
+    async def note_ours(self, instances: Collection[str]) -> Collection[str]:
+        """Events of these came through our door. Returns those that are ours only now, from now on."""
+        return [row["name"] for row in await self._db.fetch(_NOTE_OURS, [storable(one) for one in instances])]
 
     async def phones(self, instance: str, lids: Collection[str]) -> Mapping[str, str]:
         """The phone numbers of these LIDs, where the ledger knows them."""

@@ -6,7 +6,8 @@ Laws of this file:
 2. A gateway is never pressed: at most `AT_ONCE` sweeps at a time, `PER_SECOND` requests a second, and none of an
    instance sooner than `SELDOM_SECONDS` after the last, whatever webhooks say.
 3. Nothing is compared that was written before the instance's mode began, and nothing at all where its mode lets nobody
-   answer: who is live again is not answered for what was written while others were to answer.
+   answer: who is live again is not answered for what was written while others were to answer. The same holds for an
+   instance whose messages do not come through our own door (`arrivals.py`): somebody else may be answering them.
 4. A sweep that something caused waits until the gateway has delivered by itself what it was about to deliver.
 """
 

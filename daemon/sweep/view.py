@@ -9,7 +9,7 @@ class SweepView(msgspec.Struct, frozen=True, kw_only=True):
     """Counts are of this daemon, since its start."""
 
     instances: int
-    """Whose gateway keeps records that can be compared."""
+    """Whose gateway keeps records that can be compared, and whose messages come through our own door."""
     last_done_seconds: float | None = None
     """Since an instance was compared last; None: none was yet."""
     found: dict[str, int] = {}

@@ -63,6 +63,9 @@ def test_an_outage_loses_nothing_and_answers_nobody_twice(gateway: FakeEvolution
     # By the gateway's clock it is eight hours ago, so that is where the first sweep sets its mark.
     gateway.clock_skew_seconds = -8 * HOUR
     with daemon_under_test(evolution(gateway), openai(model), SETTINGS) as daemon:
+        assert not _sweeps(daemon), "nothing came through our door: whoever has the webhook answers"
+        opened = {"event": "connection.update", "instance": "demo", "data": {"state": "open"}}
+        assert daemon.post(opened).status == 200
         daemon.wait_for(lambda: _mark(daemon), "the first sweep sets its mark")
         records.add(HEARD, "HEARD", 65)
         assert daemon.post(records.posted["HEARD"]).status == 200

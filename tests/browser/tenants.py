@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 from playwright.sync_api import Page, Route
 
-from daemon.operate.connections import ConnectionView, ConnectView, DisconnectView, QrView
+from daemon.operate.connection_views import ConnectionView, ConnectView, DisconnectView, QrView
 from daemon.operate.forwards import ForwardPage, ForwardsRetried
 from daemon.operate.shadow import ShadowReport
 from daemon.operate.tenants import InstanceChanged, InstanceHistory, InstanceList, InstancePage

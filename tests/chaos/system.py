@@ -52,8 +52,8 @@ _HEEDED = "SELECT unnest(message_ids) AS id FROM majlis_takeovers"
 _ENDED = "SELECT unnest(message_ids) AS id FROM majlis_turns WHERE state IN ('done', 'suppressed', 'dead')"
 _SWEPT_AT = "SELECT extract(epoch FROM swept_at)::float8 AS at FROM majlis_sweeps WHERE swept_at IS NOT NULL"
 _FIRST_SWEEP = f"""
-    INSERT INTO majlis_sweeps (instance, swept_from, swept_until)
-    SELECT '{INSTANCE}', moment, moment FROM CAST(extract(epoch FROM now()) AS bigint) moment
+    INSERT INTO majlis_sweeps (instance, swept_from, swept_until, ours_since)
+    SELECT '{INSTANCE}', moment, moment, now() FROM CAST(extract(epoch FROM now()) AS bigint) moment
 """
 """The mark, as the first sweep sets it."""
 _UNFINISHED = "SELECT count(*) FROM majlis_turns WHERE state IN ('started', 'answered')"

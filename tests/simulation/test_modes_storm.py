@@ -53,7 +53,7 @@ class OldSystem(HttpClient):
         self,
         url: str,
         pieces: AsyncGenerator[bytes, None],
-        headers: Mapping[str, str],
+        headers: Mapping[str, bytes],
         deadline_seconds: float,
     ) -> HttpAnswer:
         storm = self._storm

@@ -68,7 +68,8 @@ from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry, Outcome
 from daemon.operate.audit_log import Audit
 from daemon.operate.checks import Check, DoctorReport
-from daemon.operate.connecting import ConnectDoor, Connecting
+from daemon.operate.connect_look import ConnectDoor
+from daemon.operate.connecting import Connecting
 from daemon.operate.connections import ConnectionBoard, Left
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
@@ -99,6 +100,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.tenants import InstanceBook
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
+from daemon.operate.unanswered import Silencing
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
@@ -363,11 +365,17 @@ class Operators:
             settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
         self.flags = FlagBoard(records, self.stored_flags, self.tenants)
+        self.unanswered = Silencing(self.connections, self.live)
         self.in_force = SettingsInForce(
-            self.live, self.stored_settings, self.stored_flags, records, self.tenants
+            self.live, self.stored_settings, self.stored_flags, records, self.tenants, self.unanswered
         )
         self.book = InstanceBook(
-            self.tenants, self.live, self.pauses, self.connections, ForwardStore(self.db, NODE)
+            self.tenants,
+            self.live,
+            self.pauses,
+            self.connections,
+            ForwardStore(self.db, NODE),
+            self.unanswered,
         )
         self.letters = DeadLetters(records, self._append, label, feed)
         self.forwards = ForwardDesk(ForwardStore(self.db, NODE), feed, lambda: None)
@@ -380,7 +388,8 @@ class Operators:
             self.top, self.leases, self.instances, self.shadows, self.control, self.flags, self.letters, self.forwards,
             self.connection_board,
             EventTail(self.feed, self._country), TaskTree(self.feed.label), self.in_force, self.book,
-            SealedSecrets(self.secrets, self.former), DeclaredInstances(self.tenants), Doctor(self._examine),
+            SealedSecrets(self.secrets, self.former),
+            DeclaredInstances(self.tenants, self.unanswered), Doctor(self._examine),
             Audit(self.records), self.drafts, self.kpis, DashboardLogin(self._new_link, self.browsers),
             KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip

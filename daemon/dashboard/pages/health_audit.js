@@ -40,7 +40,7 @@ function line(one) {
 }
 
 function outcome(one) {
-  if (one.outcome === "done") return "";
+  if (one.outcome === "done") return one.reason ? `: ${reason(one.reason)}` : "";
   if (!one.outcome) return h("strong", {}, ", unknown whether it was done");
   return h("strong.audit-refused", {}, `, ${one.outcome}`, one.reason ? `: ${reason(one.reason)}` : "");
 }

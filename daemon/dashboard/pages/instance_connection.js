@@ -125,8 +125,8 @@ export class Connection {
     if (done instanceof Error) return void fill(place, statusLine(false, done.message));
     fill(place, [
       done.done
-        ? statusLine("ok", "Connected.", "The gateway posts to Majlis now.")
-        : statusLine("error", "Not connected."),
+        ? statusLine(done.ended === "proven" ? "ok" : "warn", "Connected.", done.words)
+        : statusLine("error", "Not connected.", done.words),
       checks(done),
       this.#phone(done),
     ]);

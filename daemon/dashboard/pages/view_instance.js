@@ -66,10 +66,23 @@ export function instancePage(root, signal, name) {
     for (const [, , part] of sections) part.update(view);
   });
 
+  /** Post; where nobody would answer the customers then, ask first. Returns whether it was done. */
+  async function sure(what, asked, verb) {
+    try {
+      await post(`${path}/${what}`, asked);
+    } catch (error) {
+      if (error.reason !== "asks_first") throw error;
+      if (!(await confirmAction("Nobody would answer", error.message, verb))) return false;
+      await post(`${path}/${what}`, { ...asked, yes: true });
+    }
+    return true;
+  }
+
   /** Set and unset some keys. Returns the error of a refusal; null: it is in force. */
   async function change(set, unset = [], why = "") {
     try {
-      await post(`${path}/set`, { set, unset, why });
+      if (!(await sure("set", { set, unset, why }, "Change it all the same")))
+        return new ApiError(0, "asks_first", "Nothing was changed.");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return error;
@@ -93,14 +106,15 @@ export function instancePage(root, signal, name) {
   }
 
   async function remove() {
-    const sure = await confirmAction(
+    const isMeant = await confirmAction(
       ["Remove ", bdi(name), "?"],
       "If another system is to answer, give its webhook back first: what comes here later is of an unknown instance.",
       "Remove",
     );
-    if (!sure) return;
-    const refusal = await post(`${path}/remove`, { why: "" }).catch((error) => error);
-    if (refusal instanceof Error) return showToast(refusal.message, "error");
+    if (!isMeant) return;
+    const done = await sure("remove", { why: "" }, "Remove it all the same").catch((error) => error);
+    if (done instanceof Error) return showToast(done.message, "error");
+    if (!done) return;
     await store.renew();
     showToast([bdi(name), " is removed."]);
     go(pageOf("instances"));

@@ -8,13 +8,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import segno
 
 from actors.identity import Conversation
-from daemon.cli import connect
+from daemon.cli import waiting
 from daemon.config import load
+from daemon.ingress.witness import asked_by
+from daemon.operate.call import Caller
 from daemon.operate.qr import QUIET_MODULES, lines
+from daemon.web.http1 import Peer
+from daemon.web.http1 import Request as HttpRequest
 from tests.daemon.cli.conftest import FakeTerminal, Typed, on_a_terminal
 from tests.support.gateway_server import FakeEvolution
 from tests.support.http_faults import Exchange, FaultServer, Request
@@ -29,13 +34,15 @@ class ProvingDoor(FaultServer):
     async def handle(self, request: Request, exchange: Exchange) -> None:
         asked = request.json()
         assert isinstance(asked, dict)
-        question = Conversation(asked["instance"], f"probe {asked['data']['nonce']}")
+        nonce = asked_by(request.headers["apikey"])
+        about = ("", nonce) if nonce else (asked["instance"], asked["data"]["nonce"])
+        question = Conversation(about[0], f"probe {about[1]}")
         await exchange.answer_json(200, {"proof": question.label(INSTALL)})
 
 
 @pytest.fixture
 def gateway(door: DoorInThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEvolution]:
-    monkeypatch.setattr(connect, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     with FakeEvolution().running() as gateway:
         known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
         (tmp_path / "own.yaml").write_text(json.dumps({"gateway": known}))
@@ -92,6 +99,51 @@ def test_what_is_there_is_shown_asked_for_and_given_back(
         and majlis("instance", "rollback", "a", "--all").status == 2
     )
     assert majlis("instance", "connect", "acme", "--api-key", "canary").status == 2
+
+
+def test_silence_for_a_connected_instance_is_asked_about_first(
+    door: DoorInThread, majlis: Typed, gateway: FakeEvolution, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its former system hears nothing: if Majlis falls silent or forgets it, the customers write to nobody."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    former = gateway.webhook
+    majlis("instance", "add", "rose", "mode=live")
+    assert majlis("instance", "set", "rose", "mode=shadow").status == 0, (
+        "not connected: its old system answers"
+    )
+    majlis("instance", "set", "rose", "mode=live")
+    assert majlis("instance", "connect", "rose", "--url", url, "--yes", "--wait", "0").status == 0
+    document = {"instances": {"rose": {"mode": "off"}}}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(document)))
+    planned = majlis("instance", "apply", "-f", "-", "--dry-run")
+    assert "no answer from anyone" in " ".join(planned.out.split())
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    for words in (
+        ("instance", "set", "rose", "mode=shadow"),
+        ("instance", "set", "rose", "active=false"),
+        ("instance", "rollback", "rose", "--to", "2"),
+        ("set", "mode", "off", "--instance", "rose"),
+    ):
+        asked = majlis(*words)
+        assert asked.status == 2 and "no answer from anyone" in asked.err and "--yes" in asked.err, words
+        assert "mode=passthrough" in asked.err and "majlis instance rollback rose" in asked.err
+    assert door.operators.live.terms("rose").mode == "live"
+    assert majlis("instance", "set", "rose", "batching.window_seconds=5").status == 0
+    assert majlis("instance", "set", "rose", "mode=shadow", "--yes").status == 0
+    assert majlis("instance", "set", "rose", "mode=off").status == 0, "nobody answers already"
+
+    answer = door.do(lambda: _post(door, "remove"))
+    assert (answer["reason"], gateway.webhook_of("rose") == former) == ("asks_first", False)
+    removed = majlis("instance", "remove", "rose", "--rollback", "--yes")
+    assert removed.status == 0 and "given back" in removed.out and "is removed" in removed.out
+    assert (gateway.webhook_of("rose") or {})["url"] == (former or {})["url"]
+
+
+async def _post(door: DoorInThread, deed: str) -> dict[str, object]:
+    segments = ("v1", "instances", "rose", deed)
+    request = HttpRequest("POST", "/".join(segments), segments, {}, {}, b"{}", Peer("", uid=0))
+    response = await door.operators.api.answer(request, Caller("admin"))
+    return dict(msgspec.json.decode(response.body))
 
 
 def test_a_code_is_shown_until_the_phone_is_paired(

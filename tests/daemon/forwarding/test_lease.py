@@ -30,7 +30,7 @@ class StandingStill(HttpClient):
         self,
         url: str,
         pieces: AsyncGenerator[bytes, None],
-        headers: Mapping[str, str],
+        headers: Mapping[str, bytes],
         deadline_seconds: float,
     ) -> HttpAnswer:
         async with aclosing(pieces):

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -28,9 +27,12 @@ from daemon.ingress.counters import IngressObservers
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Prove
+from daemon.operate import connections
 from daemon.operate.call import Caller
-from daemon.operate.connecting import ConnectDoor, Connecting, ConnectWish, Looked
-from daemon.operate.connections import ConnectBody, ConnectView, DisconnectBody
+from daemon.operate.connect_look import ConnectDoor
+from daemon.operate.connect_wish import ConnectWish, Looked
+from daemon.operate.connecting import Connecting
+from daemon.operate.connection_views import ConnectBody, ConnectView, DisconnectBody
 from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.tenants.secret_keys import SecretKeys
 from daemon.web.client import HttpClient
@@ -39,7 +41,7 @@ from tests.daemon.web.http1.support import serving
 from tests.support.gateway_server import FakeEvolution, Fault
 from tests.support.operators import SEALING_KEYS, Operators, open_operators
 
-TOKEN, OTHER_TOKEN = "door-token-4711", "door-token-4712"
+TOKEN, OTHER_TOKEN, SHARED_TOKEN = "door-token-4711", "door-token-4712", "door-token-4713"
 HEARD_FIELDS = ("url", "headers", "enabled", "events", "webhookByEvents", "webhookBase64")
 FORMER = {
     "url": "https://old.example/hook/7?key=canary7391",
@@ -65,8 +67,11 @@ async def operators(
     known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
     tree = {
         "gateway": known,
-        "ingress": {"auth": {"token": TOKEN}},
-        "instances": {"other": {"gateway": {"kind": "console"}}},
+        "ingress": {"auth": {"token": SHARED_TOKEN}},
+        "instances": {
+            **{name: {"ingress": {"token": TOKEN}} for name in ("demo", "shop", "new", "gone")},
+            "other": {"gateway": {"kind": "console"}},
+        },
     }
     (tmp_path / "own.yaml").write_text(json.dumps(tree))
     settings = load(tmp_path / "own.yaml", environment={})
@@ -113,11 +118,13 @@ async def connected(operators: Operators, url: str, instance: str = "demo", **mo
     """As the command does it: looked at, then done."""
     body = ConnectBody(url=url, **more)  # type: ignore[arg-type]
     found = await operators.connection_board.look(instance, body)
-    assert not found.done
+    assert not found.done and found.words
     if not (found.may_connect or body.force):
         return found
     body = msgspec.structs.replace(body, confirm=True, seen=found.seen)
-    return await operators.connection_board.connect(instance, body, "uid 0")
+    done = await operators.connection_board.connect(instance, body, "uid 0")
+    assert done.done is (done.ended in ("set", "proven")) and done.words, "no end is without a reason"
+    return done
 
 
 async def given_back(operators: Operators, instance: str = "demo", force: bool = False) -> str:
@@ -275,9 +282,14 @@ async def test_none_at_all_and_one_switched_off_come_back_too(
 
 
 async def test_the_way_is_proven_by_this_very_majlis(operators: Operators, gateway: FakeEvolution) -> None:
-    """Neither a stranger's answer, nor that of another Majlis, nor a refusal proves it; then nothing is changed."""
+    """Neither a stranger's answer, nor that of another Majlis, nor a refusal proves it; then nothing is changed.
+
+    No token goes there either: who sits at a mistyped address gets none.
+    """
+    shown: list[str] = []
 
     async def polite(request: Request) -> Response:
+        shown.append(str(request.headers))
         return json_response(200, {"status": "ignored", "proof": "0123456789"})
 
     async def detail(url: str) -> tuple[str, str]:
@@ -299,11 +311,14 @@ async def test_the_way_is_proven_by_this_very_majlis(operators: Operators, gatew
         ):
             state, said = await detail(url)
             assert state == "problem" and words in said
+        assert shown and not any(token in one for one in shown for token in (TOKEN, SHARED_TOKEN))
         view = await operators.connection_board.look("demo", ConnectBody(url=elsewhere))
         assert states(view)["way"] == "warning" and view.may_connect, (
             "it arrived here, by way of something else"
         )
-        assert (await connected(operators, "http://127.0.0.1:9/webhook/demo", force=True)).done
+        forced = await connected(operators, "http://127.0.0.1:9/webhook/demo", force=True)
+        assert forced.ended == "set" and "the next event proves it" in forced.words
+        assert stands(gateway)["headers"] == {"apikey": TOKEN}, "its own, and never the one for all"
 
 
 async def test_what_the_gateway_does_not_do_is_said(operators: Operators, gateway: FakeEvolution) -> None:
@@ -358,6 +373,50 @@ async def test_what_cannot_be_connected_says_why(operators: Operators) -> None:
         await connected(
             operators, "http://127.0.0.1:9", force=True, gateway="http://127.0.0.1:9", api_key="k"
         )
+
+
+async def test_the_audit_log_says_what_became_of_it(operators: Operators, gateway: FakeEvolution) -> None:
+    """And an end that nobody foresaw is called one that may be half done."""
+
+    async def post(deed: str, **body: object) -> int:
+        segments = ("v1", "instances", "demo", deed)
+        content = msgspec.json.encode({"confirm": True, **body})
+        request = Request("POST", "/".join(segments), segments, {}, {}, content, Peer("", uid=0))
+        return (await operators.api.answer(request, Caller("admin"))).status
+
+    board = operators.connection_board
+    async with majlis(operators) as door:
+        seen = (await board.look("demo", ConnectBody(url=door))).seen
+        await post("connect", url="http://127.0.0.1:9")
+        await post("connect", url=door, seen="another")
+        gateway.order("set_reset_before")
+        await post("connect", url=door, seen=seen)
+        gateway.order("set_other")
+        await post("connect", url=door, seen=seen)
+        await post("disconnect")
+        gateway.webhooks["demo"] = {**FORMER}
+        await post("connect", url=door, seen=seen)
+        await post("disconnect")
+        await post("connect", url="http://127.0.0.1:9", seen=seen, force=True)
+    assert [operators.outcomes[number] for number in sorted(operators.outcomes)] == [
+        ("refused", "asked, not set"),
+        ("refused", "not set"),
+        ("failed", "how it ended is not known"),
+        ("failed", "set, not taken by the gateway"),
+        ("refused", "changed"),
+        ("done", "set, proven"),
+        ("done", "given back"),
+        ("done", "set, not proven"),
+    ]
+
+
+async def test_what_takes_too_long_ends_with_a_reason(
+    operators: Operators, gateway: FakeEvolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.0)
+    with pytest.raises(SetupFailed, match=r"was stopped.*Repeat the command"):
+        await operators.connection_board.connect("demo", ConnectBody(confirm=True), "uid 0")
+    assert stands(gateway) == FORMER
 
 
 async def test_all_are_given_back_and_a_failure_stops_none(
@@ -434,12 +493,12 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
     async with majlis(operators, authorize=authorize) as url:
         wish = msgspec.structs.replace(wish, url=url)
         found = await connecting.look("other", wish)
-        assert not found.proven and connecting.makes_token("other") and stored.changes == []
+        assert found.proven and found.shall.headers == {"apikey": ""} and stored.changes == []
         nowhere = msgspec.structs.replace(wish, url="http://127.0.0.1:9")
-        assert await connecting.connect("other", nowhere, "", "uid 0") == (ANY, False)
+        assert (await connecting.connect("other", nowhere, "", "uid 0")).ended == "not_set"
         assert not token(), "whoever posts for it today has none: the door would refuse all of that"
-        _, stands_now = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
-        assert stands_now
+        done = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
+        assert done.ended == "proven"
     (of_gateway, *_, of_token, _) = stored.changes
     assert of_gateway == (
         "other",
@@ -463,18 +522,18 @@ async def test_whoever_had_the_messages_can_have_them_again(
         operators.live, operators.records, operators.connections, operators.former, door, stored
     )
 
-    async def connect(**wish: Any) -> tuple[Looked, bool]:
+    async def connect(**wish: Any) -> Looked:
         ask = ConnectWish(url=url, **wish)
         found = await connecting.look("demo", ask)
         return await connecting.connect("demo", ask, connecting.fingerprint(found.now), "uid 0")
 
     async with majlis(operators) as url:
         await stored.change("demo", {"mode": "shadow", "ingress.token": TOKEN}, (), "test")
-        found, stands_now = await connect()
-        assert not stands_now and stands(gateway) == FORMER, "nobody would answer"
+        found = await connect()
+        assert found.ended == "not_set" and stands(gateway) == FORMER, "nobody would answer"
         assert {check.name: check.state for check in found.checks}["mode"] == "problem"
         assert "passthrough.url" not in stored.changes[-1][1]
-        assert (await connect(passthrough=True))[1]
+        assert (await connect(passthrough=True)).ended == "proven"
         passed = operators.live.for_instance("demo").passthrough
         assert operators.live.terms("demo").mode == "passthrough"
         assert passed.url is not None and passed.url.get_secret_value() == FORMER["url"]
@@ -483,7 +542,9 @@ async def test_whoever_had_the_messages_can_have_them_again(
         assert passed.by_events and list(passed.events) == FORMER["events"]
         changes = len(stored.changes)
         await stored.change("demo", {"passthrough.url": "https://inside.example"}, (), "test")
-        assert (await connect())[1] and len(stored.changes) == changes + 1, "what somebody set since stays"
+        assert (await connect()).ended == "proven" and len(stored.changes) == changes + 1, (
+            "what somebody set since stays"
+        )
         gateway.webhooks["shop"] = None
         with_nobody = await connecting.look("shop", ConnectWish(url=url, passthrough=True))
         assert not with_nobody.is_answered, "there is nobody to forward to"
@@ -524,8 +585,8 @@ async def connected_at_an_open_door(operators: Operators, gateway: FakeEvolution
         wish = ConnectWish(url=url, gateway=gateway.url, api_key=gateway.api_key)
         found = await connecting.look("demo", wish)
         assert found.proven
-        done, stands_now = await connecting.connect("demo", wish, connecting.fingerprint(found.now), "uid 0")
-    assert stands_now
+        done = await connecting.connect("demo", wish, connecting.fingerprint(found.now), "uid 0")
+    assert done.ended == "proven"
     token = json.loads(json.dumps(stands(gateway)["headers"]))["apikey"]
     assert shown_when_asked_for and all(token in shown for shown in shown_when_asked_for)
     assert (operators.live.for_instance("demo").ingress.token is not None) is arrives
