@@ -35,9 +35,11 @@ types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 # The tests start hundreds of daemons and commands, which share compiled modules, also where the environment says that none
-# are written. Most of these tests wait for a part of their time: six workers keep two cores busy.
+# are written. Most of these tests wait for a part of their time: six workers keep two cores busy. Each of them collects all
+# tests, and would compile all of them: one process does so before.
 unit: $(VENV)/.installed-test browser tools
 	@$(BIN)/python -m compileall -q actors daemon tests/support tests/acceptance
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq --ignore=tests/systemd >/dev/null
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder --ignore=tests/systemd $(ARGS)
 
 # The dashboard's tests drive Chromium: the one that MAJLIS_CHROMIUM names, else one of this machine, else Playwright's.

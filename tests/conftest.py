@@ -17,6 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support.scratch import scratch_dir
 from tests.support.stores import (
     empty_redis_database,
     hasty_postgres_in_a_thread,
@@ -57,26 +58,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
-_ROOMY_BYTES = 8 * 1024**3
-
-
-def _roomy_memory() -> Path:
-    """Where files live in memory, if there is plenty: hundreds of tests make a database of three hundred files each."""
-    memory, disk = Path("/dev/shm"), Path("/tmp")
-    try:
-        room = os.statvfs(memory)
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return disk
-    available = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
-    is_roomy = min(room.f_bavail * room.f_frsize, available) >= _ROOMY_BYTES
-    return memory if is_roomy and os.access(memory, os.W_OK) else disk
-
-
 @pytest.fixture(scope="session")
 def stores_dir() -> Iterator[Path]:
     """A data directory with a short name, for the session's servers, which need not survive a power cut."""
-    with tempfile.TemporaryDirectory(prefix="majlis-", dir=_roomy_memory()) as directory:
+    with tempfile.TemporaryDirectory(prefix="majlis-", dir=scratch_dir()) as directory:
         yield Path(directory)
 
 

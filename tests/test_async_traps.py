@@ -30,6 +30,22 @@ def test_a_yield_inside_a_cancel_scope_is_found_unless_silenced(comment: str, fo
 
 
 @pytest.mark.parametrize(
+    ("imported", "scope"),
+    [
+        ("import trio as t", "t.open_nursery() as nursery"),
+        ("from trio import open_nursery", "open_nursery() as nursery"),
+        ("from trio import fail_after as within", "within(1)"),
+        ("import trio", "trio.CancelScope() as scope, other()"),
+        ("import trio", "other(), trio.fail_at(1)"),
+    ],
+)
+def test_a_scope_is_known_by_whatever_name_it_has_here(imported: str, scope: str) -> None:
+    function = f"{imported}\nasync def some():\n    with {scope}:\n        yield 1\n"
+    assert "ASYNC101" in codes(function)
+    assert "ASYNC101" not in codes(function.replace("yield 1", "other()"))
+
+
+@pytest.mark.parametrize(
     ("comment", "found"), [("", ["ASYNC102"]), ("  # noqa: E501", ["ASYNC102"]), ("  # noqa: ASYNC102", [])]
 )
 def test_a_file_without_yield_is_looked_at_too(comment: str, found: list[str]) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.acceptance import run_daemon
 
-_PRELOADED = ["tests.acceptance.forked", "daemon.run"]
+_PRELOADED = ["tests.acceptance.preloaded"]
 
 
 class Forked:

@@ -28,6 +28,7 @@ from tests.acceptance.ready_cluster import put_cluster
 from tests.acceptance.settings import ROOT, Tree, evolution, merged, openai, quick_settings, shipped_settings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import NOW, upsert
+from tests.support.scratch import scratch_dir
 
 __all__ = [
     "ROOT",
@@ -159,7 +160,7 @@ def daemon_under_test(
       settings: merged over `base`, the later over the earlier.
       base: `quick_settings`, with which it finds a cluster that is made already, or `shipped_settings`.
     """
-    root = Path(tempfile.mkdtemp(prefix="majlis-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="majlis-", dir=scratch_dir()))
     daemon = DaemonUnderTest(root, merged(base(root / "data"), *settings))
     if base is quick_settings and "postgres" not in daemon.settings:
         put_cluster(daemon.data_dir)

@@ -21,6 +21,7 @@ from daemon.stores.embedded_postgres import EmbeddedPostgres
 from daemon.stores.embedded_redis import EmbeddedRedis
 from tests.acceptance.harness import Tree
 from tests.acceptance.ready_cluster import put_cluster
+from tests.support.scratch import scratch_dir
 from tests.support.stores import execute, postgres_in_a_thread, redis_in_a_thread
 
 ServerT = TypeVar("ServerT", EmbeddedRedis, EmbeddedPostgres)
@@ -110,7 +111,7 @@ async def _order(dsn: str, mode: str) -> None:
 @contextmanager
 def own_stores(*, migrated: bool = False) -> Iterator[OwnStores]:
     """Up; removed at the end. `migrated`: the Postgres has Majlis' tables already."""
-    with TemporaryDirectory(prefix="majlis-", dir="/tmp") as directory:
+    with TemporaryDirectory(prefix="majlis-", dir=scratch_dir()) as directory:
         if migrated:
             put_cluster(Path(directory) / "p")
         stores = OwnStores(Path(directory))

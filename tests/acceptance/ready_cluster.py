@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.scratch import scratch_dir
 from tests.support.stores import migrate_in_a_thread, postgres_in_a_thread
 
 _SETTINGS = "recovery_init_sync_method = syncfs\n"
@@ -26,7 +27,7 @@ def put_cluster(data_dir: Path) -> None:
 @cache
 def _made() -> TemporaryDirectory[str]:
     """Removed at the end of the process."""
-    directory = TemporaryDirectory(prefix="majlis-", dir="/tmp")
+    directory = TemporaryDirectory(prefix="majlis-", dir=scratch_dir())
     with postgres_in_a_thread(Path(directory.name)) as server:
         migrate_in_a_thread(server.dsn)
     with (Path(directory.name) / "postgres" / "postgresql.conf").open("a") as settings:

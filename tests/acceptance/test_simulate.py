@@ -19,6 +19,7 @@ from tests.acceptance.harness import DaemonUnderTest, daemon_under_test
 from tests.acceptance.process import clean_environment
 from tests.acceptance.settings import Tree
 from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.scratch import scratch_dir
 
 SECONDS = 3 * PATIENCE_SECONDS
 """A bound for a machine that is busy; a rehearsal takes a few seconds of waiting, and starts a daemon."""
@@ -29,7 +30,9 @@ SMALL = ("--customers", "25", "--messages", "80", "--seed", "1", "--rate", "20")
 @pytest.fixture
 def short_place() -> Iterator[Path]:
     """A directory for a rehearsal. Its name is short because Unix sockets are created below it."""
-    with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(
+        prefix="majlis-", dir=scratch_dir(), ignore_cleanup_errors=True
+    ) as directory:
         yield Path(directory)
 
 

@@ -22,6 +22,7 @@ from tests.chaos.webhooks import INSTANCE, Webhooks
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.scratch import scratch_dir
 
 DAEMONS = 2
 NEVER_GIVE_UP = 100
@@ -145,7 +146,7 @@ def system(clock_skew_seconds: int = 0) -> Iterator[System]:
     """Up and ready; everything is removed at the end. The gateway's clock is so far ahead of WhatsApp's and ours."""
     with ExitStack() as stack:
         stores = stack.enter_context(own_stores(migrated=True))
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="majlis-", dir="/tmp")))
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="majlis-", dir=scratch_dir())))
         gateway = stack.enter_context(FakeEvolution().running())
         gateway.clock_skew_seconds = clock_skew_seconds
         model = stack.enter_context(FakeOpenAI().running())

@@ -22,7 +22,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,12 +36,16 @@ _STEADY_GROWTH = 1.2
 """What grew no more from 8 to 32 KiB is linear up to 128 KiB: a square in it would show here."""
 _DOUBTFUL_GROWTH = 2.5
 """From 8 to 32 KiB; a square grows fourfold."""
+_NEGLIGIBLE_SECONDS = FLOOR_SECONDS / 4**2
+"""At 32 KiB: a square would still be below the floor at 128."""
 _HOPELESS_SECONDS = 0.025
 _DEAR_INPUTS = 12
 """Of something that takes half a millisecond for 8 KiB of plain letters, no more inputs are tried: it goes through them
 character by character, and each is as good as the other."""
 _DEAR_SECONDS = 0.001
 """What takes longer at 32 KiB, and is steady, is not measured at 128: it would cost more than it says."""
+_WHOLE_INPUTS = 4
+"""Of each subject so many are measured at 128 KiB unless they are dear; of the others those that are not steady."""
 _ROUNDS = 5
 
 _parser: Any = importlib.import_module("re._parser")
@@ -117,9 +121,21 @@ def modules() -> list[tuple[str, ast.Module]]:
     return [(name, ast.parse(path.read_text("utf-8"))) for name, path in zip(names, files, strict=True)]
 
 
+@cache
+def _calls(tree: ast.Module) -> tuple[ast.Call, ...]:
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+@cache
+def _attributes(tree: ast.Module) -> tuple[tuple[str, str], ...]:
+    """Each that is taken of something, and of what."""
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return tuple((node.attr, ast.unparse(node.value)) for node in found)
+
+
 def patterns_in(tree: ast.Module) -> Iterator[str]:
     """Where patterns are: the name of the module's variable; a call inside a function is named by its text."""
-    if not any(map(_is_pattern, ast.walk(tree))):
+    if not any(map(_is_pattern, _calls(tree))):
         return
     inside = {
         id(node) for top in tree.body if isinstance(top, ast.Assign | ast.AnnAssign) for node in ast.walk(top)
@@ -128,9 +144,8 @@ def patterns_in(tree: ast.Module) -> Iterator[str]:
         if isinstance(top, ast.Assign | ast.AnnAssign) and any(map(_is_pattern, ast.walk(top))):
             target = top.targets[0] if isinstance(top, ast.Assign) else top.target
             yield ast.unparse(target)
-    for node in ast.walk(tree):
+    for node in _calls(tree):
         if _is_pattern(node) and id(node) not in inside:
-            assert isinstance(node, ast.Call)
             pattern = node.args[0]
             yield str(pattern.value) if isinstance(pattern, ast.Constant) else ast.unparse(pattern)
 
@@ -147,7 +162,7 @@ def _is_pattern(node: ast.AST) -> bool:
 
 def decoders_in(tree: ast.Module) -> Iterator[str]:
     """Every decoder of JSON, by the function it is in, or by its module's variable."""
-    if not any(map(_is_decoder, ast.walk(tree))):
+    if not any(map(_is_decoder, _calls(tree))):
         return
     for top in ast.walk(tree):
         if isinstance(top, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -171,6 +186,7 @@ def _is_decoder(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
+        and any(word.endswith(f".{node.func.attr}") for word in words)
         and ast.unparse(node.func).endswith(words)
     )
 
@@ -209,17 +225,7 @@ def pattern_subject(name: str, pattern: re.Pattern[Any], used: set[str]) -> Subj
 
 def methods_used(tree: ast.Module, name: str) -> set[str]:
     """The methods that a module calls on a variable, or on what comes out of it."""
-    return {
-        node.func.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and ast.unparse(node.func.value).partition("[")[0] == name
-    } | {
-        node.attr  # handed on without being called here
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == name
-    }
+    return {attr for attr, of in _attributes(tree) if of == name or of.startswith(f"{name}[")}
 
 
 def _attacks(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
@@ -364,9 +370,12 @@ def _cost(run: Callable[[str], object], text: str) -> float:
     return time.thread_time() - began
 
 
-def growth(subject: Subject, attack: tuple[str, str, str]) -> float:
-    """By how much the cost per byte grows between the smallest and the largest size; 0 when that does not matter."""
-    texts = [filled(*attack, size) for size in SIZES]
+def growth(subject: Subject, attack: tuple[str, str, str], whole: bool = True) -> float:
+    """By how much the cost per byte grows between the smallest and the largest size; 0 when that does not matter.
+
+    `whole`: the largest size is measured also if the others say enough.
+    """
+    texts = [filled(*attack, size) for size in SIZES[:2]]
     run = subject.run
     small, middle = _cost(run, texts[0]), _cost(run, texts[1])
     share = len(texts[1]) / len(texts[0])
@@ -375,16 +384,19 @@ def growth(subject: Subject, attack: tuple[str, str, str]) -> float:
         grown = middle / share / small
         if middle > _HOPELESS_SECONDS and grown > _DOUBTFUL_GROWTH:
             return grown**2  # a square would show so at the next size, which might take for ever
-    if middle > _DEAR_SECONDS:
+    if middle > _DEAR_SECONDS or not whole:
+        if middle <= _NEGLIGIBLE_SECONDS:
+            return 0.0
         small = min(small, _least(run, texts[0], rounds=2))
         if middle <= _STEADY_GROWTH * share * small:
             return 0.0
-    share = len(texts[2]) / len(texts[0])
-    large = _cost(run, texts[2])
+    text = filled(*attack, SIZES[2])
+    share = len(text) / len(texts[0])
+    large = _cost(run, text)
     if large <= FLOOR_SECONDS:
         return 0.0
     if large > MAX_GROWTH * share * (small := min(small, _least(run, texts[0]))):
-        large = _least(run, texts[2])
+        large = _least(run, text)
     return large / share / small if large > FLOOR_SECONDS else 0.0
 
 
@@ -399,7 +411,7 @@ def faults(subjects: Sequence[Subject]) -> Iterator[str]:
         sys.stdout.flush()
         gc.disable()  # its work depends on what else is in the process
         dear = _cost(subject.run, filled("", "a ", "", SIZES[0])) > 0.0005
-        for attack in subject.inputs[: _DEAR_INPUTS if dear else None]:
-            if (grown := growth(subject, attack)) > MAX_GROWTH:
+        for number, attack in enumerate(subject.inputs[: _DEAR_INPUTS if dear else None]):
+            if (grown := growth(subject, attack, whole=number < _WHOLE_INPUTS)) > MAX_GROWTH:
                 yield f"{subject.name}: {attack!r} costs {grown:.1f} times as much per byte when there is more of it"
                 break

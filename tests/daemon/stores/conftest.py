@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.scratch import scratch_dir
+
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as directory:
+    with tempfile.TemporaryDirectory(prefix="majlis-", dir=scratch_dir()) as directory:
         yield Path(directory)
 
 
