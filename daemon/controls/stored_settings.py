@@ -179,6 +179,12 @@ class StoredSettings:
         await trio.lowlevel.checkpoint()
         opened = self._secrets()
         found = {scope: rows.settings for scope, rows in reading.scopes.items() if rows.settings}
+        for name, secrets in opened.values.items():
+            # What SQL wrote in clear was sealed by now, and is no setting any more.
+            scope, sealed = self._run_time.scope(name), {secret.key for secret in secrets}
+            own = found.get(scope, ())
+            if any(row.key in sealed for row in own):
+                found[scope] = tuple(row for row in own if row.key not in sealed)
         if self._rows is None or found != self._rows or opened != self._opened:
             before, self._opened = self.left_out, opened
             self._in_force = await self._settled(self._values(found, opened.values))
@@ -212,8 +218,10 @@ class StoredSettings:
             if name is None or 0 < len(name) <= MAX_INSTANCE_CHARS:
                 made_of = rows.get(name, ()), () if name is None else secrets.get(name, ())
                 old = before.get(name)
-                if old is None or old.made_of != made_of:
-                    old = _Read(made_of, _together(self._values_of(made_of[0][:MAX_OF_SCOPE]), made_of[1]))
+                if (
+                    old is None or old.made_of != made_of
+                ):  # secrets last: one of an entry of a list needs the list
+                    old = _Read(made_of, (*self._values_of(made_of[0][:MAX_OF_SCOPE]), *made_of[1]))
                 self._read[name] = old
         return {name: read.values for name, read in self._read.items()}
 
@@ -245,12 +253,6 @@ class StoredSettings:
 
 def _by_key(rows: SettingRows) -> dict[str, SettingRow]:
     return {row.key: row for row in rows}
-
-
-def _together(stored: Sequence[RunTimeValue], secrets: Sequence[RunTimeValue]) -> Sequence[RunTimeValue]:
-    """Secrets come last: one of an entry of a list needs the list."""
-    keys = {value.key for value in secrets}
-    return (*(value for value in stored if value.key not in keys), *secrets)
 
 
 class _Unfit:
