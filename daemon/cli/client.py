@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -95,10 +96,14 @@ def settings_of(config: Path | None, assignments: list[str] | None) -> Settings:
     return load(config, assignments or ())
 
 
+def is_stdin(path: Path) -> bool:
+    return str(path) == "-"
+
+
 def file_text(path: Path, max_chars: int) -> str:
-    """A text that an operator has in a file; no more of it is read than that."""
+    """A text that an operator has in a file, or types where that is `-`; no more of it is read than that."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with nullcontext(sys.stdin) if is_stdin(path) else path.open(encoding="utf-8") as file:
             text = file.read(max_chars + 1)
     except OSError as error:
         raise Failure(f"{path}: cannot be read: {error.strerror}", USAGE_ERROR) from None

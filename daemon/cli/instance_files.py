@@ -16,7 +16,6 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +33,8 @@ from daemon.cli.client import (
     JsonOption,
     SetOption,
     client_of,
+    file_text,
+    is_stdin,
     view,
 )
 from daemon.cli.instances import WhyOption, instance_path
@@ -50,7 +51,7 @@ from daemon.operate.declared import (
 )
 from daemon.operate.tenants import InstanceList
 
-MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_FILE_CHARS = 64 * 1024 * 1024
 AT_ONCE = 20
 AT_ONCE_BYTES = 128 * 1024
 """Of one request; one instance alone may be larger."""
@@ -110,7 +111,7 @@ def apply(
         if json:
             print_json({"instances": planned, "removed": gone, "applied": False})
         return
-    reason = why or ("apply" if _is_stdin(file) else f"apply {file.name}")
+    reason = why or ("apply" if is_stdin(file) else f"apply {file.name}")
     done: list[AppliedInstance] = []
     if changing:
         if not yes:
@@ -185,21 +186,9 @@ def variable(instance: str, key: str) -> str:
     return f"INSTANCE_{words}_{_NOT_IN_NAMES.sub('_', key.upper())}"
 
 
-def _is_stdin(file: Path) -> bool:
-    return str(file) == "-"
-
-
 def _read(file: Path, stored: _Stored) -> dict[str, dict[str, Any]]:
     """The trees of a file by instance, with all that they name put in."""
-    try:
-        with nullcontext(sys.stdin) if _is_stdin(file) else file.open(encoding="utf-8") as opened:
-            text = opened.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise Failure(f"{file}: cannot be read: {error.strerror}", USAGE_ERROR) from None
-    except UnicodeDecodeError:
-        raise Failure(f"{file}: is not UTF-8 text", USAGE_ERROR) from None
-    if len(text) > MAX_FILE_BYTES:
-        raise Failure(f"{file}: is larger than {MAX_FILE_BYTES // 1024**2} MiB", USAGE_ERROR)
+    text = file_text(file, MAX_FILE_CHARS)
     try:
         document = read_document(text)
     except ConfigError as error:
@@ -277,16 +266,12 @@ def _from(
     key = f"{name}: {key}"
     path = beside / where
     try:
-        with path.open(encoding="utf-8") as file:
-            found = file.read(MAX_CREDENTIAL_BYTES + 1).rstrip("\r\n")
-    except OSError as error:
-        faults.append(f"{key}: {path} cannot be read: {error.strerror}")
+        found = file_text(path, MAX_CREDENTIAL_BYTES).rstrip("\r\n")
+    except Failure as error:
+        faults.append(f"{key}: {error}")
         return ""
-    except UnicodeDecodeError:
-        faults.append(f"{key}: {path} is not UTF-8 text")
-        return ""
-    if not 0 < len(found) <= MAX_CREDENTIAL_BYTES:
-        faults.append(f"{key}: {path} is empty, or larger than {MAX_CREDENTIAL_BYTES // 1024} KiB")
+    if not found:
+        faults.append(f"{key}: {path} is empty")
     return found
 
 

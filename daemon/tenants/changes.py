@@ -22,7 +22,7 @@ from actors.ports import Feed
 from daemon.controls.run_time import RunTime
 from daemon.ingress.known_instances import MAX_STORED, KnownInstances
 from daemon.mirror.keys import CHANGES
-from daemon.stores.postgres import LedgerError, LedgerMisconfigured
+from daemon.stores.postgres import LedgerError, is_only_away
 from daemon.tenants.rows import RowMarks, Seen, TenantRows
 
 POLL_SECONDS = 1.0
@@ -176,12 +176,12 @@ class Changes:
     async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except (LedgerError, LedgerMisconfigured) as error:
+        except (LedgerError, LedgerUnavailable) as error:
+            if is_only_away(error):
+                return  # law 3
             if self._failure != type(error).__name__:  # it comes once a second
                 self._failure = type(error).__name__
                 self._feed.emit("daemon.problem", part="instances", error=self._failure)
-        except LedgerUnavailable:
-            pass  # law 3; the store watch reports it
         else:
             self._failure = ""
 

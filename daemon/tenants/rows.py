@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -241,7 +241,3 @@ _WORDS = {
 
 def _version(row: Mapping[str, Any]) -> Version:
     return Version(**{**row, "state": msgspec.json.decode(row["state"], type=State)})
-
-
-def names_of(seen: Sequence[Seen]) -> frozenset[str]:
-    return frozenset(one.instance for one in seen if one.there)
