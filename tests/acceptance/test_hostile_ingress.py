@@ -19,7 +19,7 @@ from tests.support.gateway_server import FakeEvolution
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import NOW, upsert
 
-TOKEN, OTHER_TOKEN = "first-token", "second-token"
+TOKEN, OTHER_TOKEN = "the-first-token-of-two", "the-second-token-of-two"
 MAX_BODY_BYTES, MAX_MEDIA_BYTES = 64 * 1024, 1024 * 1024
 ELSEWHERE = "POST /health/live HTTP/1.1"
 SLOWEST_SECONDS = 2.0
