@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from daemon.cli.client import ConfigOption, JsonOption, OnlyInstanceOption, SetOption, client_of, option, view
-from daemon.cli.render import cell, count, display, duration, moment, money, print_json, table
+from daemon.cli.render import byte_size, cell, count, display, duration, moment, money, print_json, table
 from daemon.operate.kpi import KpiQuery, KpiReport, MirrorMemory, TargetRow
 
 _COLOURS = {"reached": "green", "missed": "bold red", "unknown": "dim"}
-_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def kpi(
@@ -67,9 +66,9 @@ def _show_memory(memory: MirrorMemory | None) -> None:
     numbers = ("conversations", "memory")
     shown = table("instance", *numbers, right=numbers, folding=("instance",))
     for row in memory.instances:
-        shown.add_row(cell(row.instance), cell(f"{row.conversations:,}"), cell(_bytes(row.bytes)))
+        shown.add_row(cell(row.instance), cell(f"{row.conversations:,}"), cell(byte_size(row.bytes)))
     display("", *((shown,) if memory.instances else ()))
-    display(cell(f"memory of the mirror: {_bytes(memory.total_bytes)} in all", "dim"))
+    display(cell(f"memory of the mirror: {byte_size(memory.total_bytes)} in all", "dim"))
 
 
 def _amount(row: TargetRow, value: float) -> str:
@@ -82,11 +81,3 @@ def _amount(row: TargetRow, value: float) -> str:
             return money(value)
         case _:
             return f"{value:,.0f}"
-
-
-def _bytes(size: float) -> str:
-    """`512 B`, `1.2 MB`."""
-    unit = 0
-    while size >= 1_000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1_000, unit + 1
-    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"

@@ -49,6 +49,8 @@ _STYLES = {
     "idle": "dim",
 }
 
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
 
 def display(*things: RenderableType) -> None:
     """Print for a person. Into a pipe: without colour, padding or wrapping."""
@@ -142,6 +144,14 @@ def money(amount: float) -> str:
     """`0`, `1.25`, `0.000412`: two to six decimals. The currency is that of the configured prices."""
     whole, _, decimals = f"{amount:,.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}" if amount else "0"
+
+
+def byte_size(size: float) -> str:
+    """`512 B`, `1.2 MB`."""
+    unit = 0
+    while size >= 1_000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1_000, unit + 1
+    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
 def count(number: int, singular: str) -> str:

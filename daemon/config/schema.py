@@ -51,6 +51,7 @@ from daemon.config.sections import (
     RedisSettings,
     ReplySettings,
     ResponderSettings,
+    RetentionSettings,
     SecretsSettings,
     SweepSettings,
     TakeoverSettings,
@@ -238,6 +239,7 @@ class Settings(BaseSettings):
     realtime: Annotated[RealtimeSettings, BeforeValidator(section)] = RealtimeSettings()
     dashboard: Annotated[DashboardSettings, BeforeValidator(section)] = DashboardSettings()
     sweep: Annotated[SweepSettings, BeforeValidator(section)] = SweepSettings()
+    retention: Annotated[RetentionSettings, BeforeValidator(section)] = RetentionSettings()
     drain_seconds: SecondsOrZero = 20.0
     log: Annotated[LogSettings, BeforeValidator(section)] = LogSettings()
     instances: Annotated[

@@ -394,6 +394,23 @@ class SweepSettings(Section):
     settle_seconds: SecondsOrZero = 30.0
 
 
+Days = Annotated[int, BeforeValidator(number), Field(ge=7, le=36_500, strict=True)]
+"""At least a week: messages that are delivered again must be known, and edits and deletions come days later."""
+
+
+class RetentionSettings(Section):
+    turns_days: Days | None = None
+    audit_days: Days | None = None
+    quarantine_days: Days | None = None
+    whatsapp_messages_days: Days | None = None
+    whatsapp_ai_interactions_days: Days | None = None
+
+    @property
+    def kept(self) -> dict[str, int | None]:
+        """By what is kept."""
+        return {name.removesuffix("_days"): getattr(self, name) for name in RetentionSettings.model_fields}
+
+
 class ResponderBatching(Section):
     enabled: Flag = False
     wait_seconds: Seconds = 0.05

@@ -57,6 +57,17 @@ class Quarantine:
         if scope.cancelled_caught:
             self.dropped += 1
 
+    async def forget(self, days: int) -> int:
+        """Delete those stored more than `days` days ago; returns how many. Raises: OSError."""
+        return await trio.to_thread.run_sync(self._forget, days * 86_400, limiter=self._limiter)
+
+    def _forget(self, seconds: float) -> int:
+        oldest = f"{time.time_ns() - int(seconds * 1e9):020d}"
+        old = [path for path in self._directory.glob("*.payload") if path.name < oldest]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
     def _write(self, body: bytes, reason: str) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.chmod(0o700)

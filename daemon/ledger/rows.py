@@ -257,3 +257,15 @@ class Pause(msgspec.Struct, frozen=True):
     """None: until it is resumed."""
     held: str = ""
     """Why Majlis itself holds the instance, and what ends that; empty: an operator paused it."""
+
+
+class TableSize(msgspec.Struct, frozen=True, kw_only=True):
+    """What a table of the database takes."""
+
+    name: str
+    bytes: int
+    """With its indexes."""
+    rows: int
+    """As Postgres estimated last."""
+    bytes_a_day: int | None
+    """How much it grew a day in the last week; None: not known yet, it takes six hours."""

@@ -283,6 +283,12 @@ EVENTS: dict[str, Event] = {
         "debug", "expired answers, old vectors, abandoned loads and old verdicts were deleted"
     ),
     "housekeeping.failed": Event("warning", "they could not be deleted; it is tried again in ten minutes"),
+    "retention.done": Event(
+        "info", "what was older than `retention` says was deleted: how much of each kind"
+    ),
+    "retention.failed": Event(
+        "warning", "it could not be deleted or measured (`kind`, `error`); tried again in an hour", "kind"
+    ),
     "flags.changed": Event("info", "a feature flag was set or cleared, here or by another daemon (`scope`)"),
     "settings.changed": Event(
         "info",

@@ -11,6 +11,7 @@ from daemon.controls.feature_flags import FLAGS, FlagPage, FlagView, InstanceFla
 from daemon.gateways.kind import FeedView
 from daemon.ingress.refusals import RefusedView
 from daemon.ingress.unknown import UnknownView
+from daemon.ledger.rows import TableSize
 from daemon.observe.alerts import AlertView
 from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
@@ -31,5 +32,6 @@ __all__ = [
     "ProviderView",
     "RefusedView",
     "SweepView",
+    "TableSize",
     "UnknownView",
 ]

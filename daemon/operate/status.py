@@ -19,7 +19,7 @@ from daemon.ingress.counters import IngressCounters
 from daemon.ingress.refusals import RefusedView
 from daemon.ingress.unknown import UnknownView
 from daemon.ledger.records import Records
-from daemon.ledger.rows import Pause
+from daemon.ledger.rows import Pause, TableSize
 from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
@@ -99,6 +99,8 @@ class Status(Figures, frozen=True, kw_only=True):
     """None: it is off."""
     dashboard: DashboardView | None = None
     """None: it is off."""
+    tables: Sequence[TableSize] = ()
+    """What the database's tables take, as measured within the last hour, the largest first; empty: not measured yet."""
     pauses: Sequence[InstancePause] = ()
     """Instances that an operator has paused now."""
     alerts: Sequence[AlertView] = ()
@@ -115,6 +117,7 @@ class Watched(NamedTuple):
     providers: Callable[[], Sequence[ProviderView]] = tuple
     alerts: Callable[[], Sequence[AlertView]] = tuple
     sweep: Callable[[], SweepView | None] = lambda: None
+    tables: Callable[[], Sequence[TableSize]] = tuple
 
 
 class Doors(NamedTuple):
@@ -256,6 +259,7 @@ class StatusReport:
             pauses=[instance_pause(pause) for pause in self._watched.pauses()],
             alerts=list(self._watched.alerts()),
             sweep=self._watched.sweep(),
+            tables=list(self._watched.tables()),
             realtime=self._doors.realtime(),
             feeds=list(self._doors.feeds()),
             dashboard=self._doors.dashboard(),

@@ -21,6 +21,7 @@ from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Witness
+from daemon.ledger.retention import Retention
 from daemon.observe.feed import NO_LABEL, EventFeed
 from daemon.observe.readiness import Health
 from daemon.operate.connect_look import ConnectDoor
@@ -94,11 +95,12 @@ class Daemon:
         self._taking = taking(
             settings, self._live, feed, self._inside.part(lambda inside: inside.parts.forwarding)
         )
+        self._quarantine = Quarantine(settings.data_dir / "quarantine", self._quarantine_failed)
         self._ingress = Ingress(
             reader=peers.reader(self._live, self._known),
             inbox=self._inbox,
             readiness=self._health.readiness,
-            quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
+            quarantine=self._quarantine.store,
             authorize=DoorTokens(_to_all(settings), self._live.own_tokens, self._known),
             metrics=self._observing.exposition,
             observers=IngressObservers(
@@ -194,6 +196,8 @@ class Daemon:
         sweeping = Sweeping(
             self._settings, self._feed, self._health, parts, self._inbox, self._witness.take, node_id
         )
+        kept_days, owned = self._settings.retention.kept, parts.ownership.fenced
+        retention = Retention(parts.db, kept_days, owned, self._quarantine.forget, self._feed)
         operators = operating(
             self._settings,
             node_id,
@@ -203,6 +207,7 @@ class Daemon:
             doors=self._doors(),
             alerts=alerts,
             sweep=sweeping.view,
+            tables=retention.sizes,
             latencies=self._observing.latencies,
             targets=targets,
             allowed=self._levels,
@@ -219,6 +224,7 @@ class Daemon:
             sources=self._observing.sources_of(parts, operators.figures, alerts, targets),
             playground=self._dashboard.playground(parts.ownership.owns, self._live.window),
             sweeping=sweeping,
+            retention=retention,
         )
         self._inside.fill(inside)
         return parts
@@ -251,6 +257,7 @@ class Daemon:
         assert inside is not None
         self._observing.start(work, inside.sources)
         work.start_soon(inside.sweeping.run, name="sweep")
+        work.start_soon(inside.retention.run, name="retention")
         settle_memory()
         work.start_soon(tidy_after_floods, lambda: self._bodies.large_bytes, name="memory")
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.dashboard.playground import Playground
+from daemon.ledger.retention import Retention
 from daemon.observe.metrics import Sources
 from daemon.run.engine import Parts
 from daemon.run.operating import Operating
@@ -22,3 +23,4 @@ class Inside:
     """Of the metrics; its monitor is not running yet."""
     playground: Playground
     sweeping: Sweeping
+    retention: Retention

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from actors.messages import Message, Receipt
 from daemon.config import Settings
+from daemon.ledger.rows import TableSize
 from daemon.ledger.shadows import Shadows
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
@@ -85,6 +86,7 @@ def operating(
     doors: Doors,
     alerts: Alerts,
     sweep: Callable[[], SweepView | None],
+    tables: Callable[[], Sequence[TableSize]],
     latencies: Latencies,
     targets: TargetWatch,
     allowed: Levels,
@@ -97,7 +99,7 @@ def operating(
     """One object for each topic; `append` makes a message durable."""
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
-    watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep)
+    watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep, tables)
     live, run_time, forwarding = parts.live, answering.run_time, parts.forwarding
     directory = Directory(live, health, supervisor, records, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)

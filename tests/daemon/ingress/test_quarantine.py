@@ -85,3 +85,21 @@ async def test_many_payloads_at_once_are_stored_or_counted_as_dropped(tmp_path: 
             nursery.start_soon(quarantine.store, b"x", "not_json")
     assert quarantine.stored + quarantine.dropped == 20
     assert quarantine.stored <= count_files(tmp_path) <= 20
+
+
+async def test_old_payloads_go_by_the_day_they_were_stored(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path, lambda error: None)
+    assert await quarantine.forget(30) == 0
+    await quarantine.store(b"{", "not_json")
+    old = with_an_old_one(tmp_path)
+    assert await quarantine.forget(32) == 0
+    assert await quarantine.forget(30) == 1 and not old.exists()
+    assert content_of_the_only_file(tmp_path) == b"{"
+
+
+def with_an_old_one(folder: Path) -> Path:
+    """As it was stored 31 days ago."""
+    [new] = folder.iterdir()
+    old = new.with_name(f"{int(new.name[:20]) - 31 * 86_400 * 10**9:020d}-not_json.payload")
+    old.write_bytes(b"{")
+    return old
