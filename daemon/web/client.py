@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import logging
+import math
 import ssl
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
@@ -139,8 +140,8 @@ class HttpClient:
     """One bounded pool of connections, shared by all callers of one kind.
 
     Args:
-      max_connections: to one server; a caller beyond it waits his turn, within his own deadline.
-      max_in_all: to all servers together; None: four times as many.
+      max_connections: the pool's bound; a caller beyond it waits his turn, within his own deadline.
+      max_to_one: of those to one server; None: three quarters, so that one that hangs keeps nobody else waiting.
       keepalive_seconds: how long an idle connection is kept for the next request. 0, the default, means a fresh
         connection for every request: a peer may close an idle connection in the moment it is used again, and
         then it is unknowable whether it had read the request. A send to WhatsApp cannot be repeated on such
@@ -155,14 +156,13 @@ class HttpClient:
         *,
         max_connections: int = 100,
         keepalive_seconds: float = 0.0,
-        max_in_all: int | None = None,
+        max_to_one: int | None = None,
         tls: ssl.SSLContext | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         verify = tls if tls is not None else tls_context()
-        self._transport = transport or LeanTransport(
-            verify, Pool(max_connections, max_in_all or 4 * max_connections, keepalive_seconds)
-        )
+        to_one = max_to_one or math.ceil(max_connections * 3 / 4)
+        self._transport = transport or LeanTransport(verify, Pool(to_one, max_connections, keepalive_seconds))
         self._telling = Telling()
 
     async def __aenter__(self) -> Self:

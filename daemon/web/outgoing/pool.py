@@ -34,16 +34,15 @@ class Pool:
     """Bounds and keeps connections.
 
     Args:
-      max_connections: to one server.
-      max_in_all: to all servers together.
+      max_to_one: connections to one server.
+      max_connections: to all servers together.
       keep_seconds: how long one is kept that nobody uses; 0: none is kept.
     """
 
-    def __init__(self, max_connections: int, max_in_all: int, keep_seconds: float) -> None:
-        self._max_connections = max_connections
-        self._max_in_all = max_in_all
+    def __init__(self, max_to_one: int, max_connections: int, keep_seconds: float) -> None:
+        self._max_to_one = max_to_one
         self._keep_seconds = keep_seconds
-        self._places = trio.Semaphore(max_in_all)
+        self._places = trio.Semaphore(max_connections)
         self._servers: dict[Origin, _Server] = {}
         self._kept: OrderedDict[Wire, None] = OrderedDict()
         """Of all servers; the oldest first."""
@@ -63,7 +62,7 @@ class Pool:
         """Wait for a place. Whoever got one must `leave`; who is cancelled here has none."""
         server = self._servers.get(origin)
         if server is None:
-            server = self._servers[origin] = _Server(self._max_connections)
+            server = self._servers[origin] = _Server(self._max_to_one)
         server.users += 1
         try:
             await _take(server.places)
@@ -88,7 +87,7 @@ class Pool:
                 self._used.add(wire)
                 return wire
             wire.close()
-        while self._kept and self._max_in_all - self._places.value + len(self._kept) > self._max_in_all:
+        while len(self._kept) > self._places.value:  # they may fill free places, no more
             self._close_oldest()
         return None
 

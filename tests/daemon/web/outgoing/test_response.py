@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.web.outgoing.response import MAX_HEAD_BYTES, Garbled, ResponseReader
-from tests.contract.test_http_contract import ANSWERS, BROKEN, ENDED
+from tests.contract.test_http_contract import ANSWERS, BROKEN, ENDED, ENDLESS
 
 
 def read(pieces: list[bytes], *, ends: bool) -> tuple[object, ...] | str:
@@ -64,3 +64,14 @@ def test_a_head_of_some_size_is_read() -> None:
     for piece in (b"HTTP/1.1 200 OK\r\nA: ", b"b" * (MAX_HEAD_BYTES - 100), b"\r\nContent-Length: 0\r\n\r\n"):
         response.feed(piece)
     assert response.is_whole
+
+
+@pytest.mark.parametrize("name", sorted(ENDLESS.keys() - {"body"}))
+def test_what_never_ends_is_given_up(name: str) -> None:
+    """I8: before much of it came."""
+    begins, goes_on = ENDLESS[name]
+    response = ResponseReader()
+    response.feed(begins)
+    with pytest.raises(Garbled):
+        for _ in range(2_000_000 // len(goes_on)):
+            response.feed(goes_on)
