@@ -1,9 +1,11 @@
-"""`make bench-client`: what a request costs the daemon's HTTP client on the library it uses, and on another.
+"""`make bench-client`: what a request costs the daemon's HTTP client on its own transport, and on others.
 
-The daemon's own client (`daemon/web/client.py`) runs on both: the other library must have the same interface, as httpx
-has. Each is a process of its own; they take turns, and only their processor time counts, not the server's. The
-question has 4 KB like a responder's, the answer 1 KB. Connections are kept, as to responders, or fresh for every
-request, as to gateways. Importing is measured in new processes that have imported what the client needs besides.
+The daemon's own client (`daemon/web/client.py`) runs on each: on its own transport, on that of the library whose
+interface it has, and on that of another library of the same interface, as httpx has. Each is a process of its own; they
+take turns, and only their processor time counts, not the server's. The question has 4 KB like a responder's, the answer
+1 KB. Connections are fresh for every request, as to gateways, or kept, as to responders: then so many lie in the pool
+while one request after another is sent. Importing is measured in new processes that have imported what the client needs
+besides.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -28,9 +30,12 @@ from typing import Any
 
 import trio
 
-OURS = "httpx2"
-KINDS: Mapping[str, float] = {"kept connections": 30.0, "fresh connections": 0.0}
-"""`keepalive_seconds` of the client."""
+OURS = "ours"
+LIBRARY = "httpx2"
+"""The daemon's."""
+KEPT = (1, 50, 100)
+"""Connections in the pool; 0 stands for fresh ones."""
+KEEP_SECONDS = 60.0
 WARM_UP_REQUESTS = 100
 QUESTION = {"model": "m", "messages": [{"role": "user", "content": "What does the sidr honey cost? " * 128}]}
 ANSWER = json.dumps({"choices": [{"message": {"content": "180 SAR a kilo. " * 60}}]}).encode()
@@ -42,9 +47,9 @@ def main() -> int:
     if options.serve:
         _obey(options.serve, options.folder)
         return 0
-    libraries = [OURS, options.other]
+    libraries = [OURS, LIBRARY, options.other]
     if not _is_there(options.other, options.folder):
-        sys.stdout.write(f"{options.other} is not installed, so only {OURS} is measured; see --folder.\n")
+        sys.stdout.write(f"{options.other} is not installed, so it is not measured; see --folder.\n")
         libraries.remove(options.other)
     found = _measure(libraries, options)
     sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else _table(libraries, found))
@@ -82,17 +87,14 @@ def _measure(libraries: list[str], options: argparse.Namespace) -> dict[str, dic
             with _child(library, options.folder) as ask:
                 for what, figure in zip(IMPORT_ROWS, ask({"do": "import"}), strict=True):
                     note(what, library, figure)
-    with (
-        _server() as url,
-        _child(libraries[0], options.folder) as first,
-        _child(libraries[-1], options.folder) as second,
-    ):
+    with _server() as url, ExitStack() as stack:
+        children = {each: stack.enter_context(_child(each, options.folder)) for each in libraries}
         for number in range(options.rounds):
-            pairs = list(zip(libraries, (first, second), strict=False))
-            for library, ask in pairs[:: -1 if number % 2 else 1]:
-                for kind, keepalive_seconds in KINDS.items():
-                    question = {"do": "ask", "url": url, "count": options.requests, "keep": keepalive_seconds}
-                    note(f"{kind}, µs a request", library, ask(question)[0])
+            for library in libraries[:: -1 if number % 2 else 1]:
+                for kept in (0, *KEPT):
+                    question = {"do": "ask", "url": url, "count": options.requests, "kept": kept}
+                    what = f"{kept} kept" if kept else "fresh connections"
+                    note(f"{what}, µs a request", library, children[library](question)[0])
     return found
 
 
@@ -125,23 +127,38 @@ def _obey(library: str, folder: str) -> None:
         if told["do"] == "import":
             figures = _import(library)
         else:
-            sys.modules[OURS] = importlib.import_module(library)
-            figures = [trio.run(partial(_ask, told["url"], told["count"], told["keep"]))]
+            figures = [trio.run(partial(_ask, library, told["url"], told["count"], told["kept"]))]
         sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
 
 
 def _import(library: str) -> list[float]:
     """Milliseconds of processor time, and KiB of memory that stay."""
-    for other in ("daemon.web.tls", "daemon.web.answer", "daemon.web.progress"):
+    tls: Any = importlib.import_module("daemon.web.tls")
+    tls.tls_context()
+    for other in ("daemon.web.answer", "httptools"):
         importlib.import_module(other)
     gc.collect()
     before_kib, began = _resident_kib(), time.process_time()
-    module = importlib.import_module(library)
-    module.AsyncHTTPTransport(verify=False)  # some of it is imported only now
+    _client(library, kept=0)
     spent = time.process_time() - began
     gc.collect()
     return [spent * 1000, _resident_kib() - before_kib]
+
+
+def _client(library: str, kept: int) -> Any:
+    """The daemon's client on a transport. It sees any library under the name of its own."""
+    keep_seconds = KEEP_SECONDS if kept else 0.0
+    module: Any = importlib.import_module(LIBRARY if library == OURS else library)
+    sys.modules[LIBRARY] = module
+    client: Any = importlib.import_module("daemon.web.client")
+    transport = None
+    if library != OURS:
+        limits = module.Limits(
+            max_connections=max(KEPT), max_keepalive_connections=kept, keepalive_expiry=keep_seconds
+        )
+        transport = module.AsyncHTTPTransport(verify=client.tls_context(), trust_env=False, limits=limits)
+    return client.HttpClient(keepalive_seconds=keep_seconds, transport=transport)
 
 
 def _resident_kib() -> float:
@@ -149,16 +166,21 @@ def _resident_kib() -> float:
     return pages * resource.getpagesize() / 1024
 
 
-async def _ask(url: str, count: int, keepalive_seconds: float) -> float:
+async def _ask(library: str, url: str, count: int, kept: int) -> float:
     """Microseconds of this process for a request."""
-    client: Any = importlib.import_module("daemon.web.client")
-    async with client.HttpClient(keepalive_seconds=keepalive_seconds) as http:
-        began = 0.0
-        for number in range(WARM_UP_REQUESTS + count):
-            if number == WARM_UP_REQUESTS:
-                began = time.process_time()
-            answer = await http.post_json(url, QUESTION, {"authorization": "Bearer key"}, 30.0, 100_000)
-            assert len(answer.body) == len(ANSWER)
+    async with _client(library, kept) as http:
+
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                answer = await http.post_json(url, QUESTION, {"authorization": "Bearer key"}, 60.0, 100_000)
+                assert len(answer.body) == len(ANSWER)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(kept):
+                nursery.start_soon(ask, 1)
+        await ask(WARM_UP_REQUESTS)
+        began = time.process_time()
+        await ask(count)
         return (time.process_time() - began) / count * 1e6
 
 
@@ -175,7 +197,7 @@ class _Handler(socketserver.StreamRequestHandler):
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 256
 
 
 @contextmanager
@@ -187,16 +209,15 @@ def _server() -> Iterator[str]:
 
 
 def _table(libraries: list[str], found: Mapping[str, Mapping[str, list[float]]]) -> str:
-    lines = [f"{'medians':<32}" + "".join(f"{name:>12}" for name in libraries) + f"{OURS + ' : other':>18}"]
+    ratios = "".join(f"{f'{OURS} : {name}':>20}" for name in libraries[1:])
+    lines = [f"{'medians':<32}" + "".join(f"{name:>12}" for name in libraries) + ratios]
     for what, by_library in found.items():
-        figures = "".join(f"{median(by_library[name]):>12.1f}" for name in libraries)
-        ratios = (
-            [ours / max(other, 1e-9) for ours, other in zip(*(by_library[n] for n in libraries), strict=True)]
-            if len(libraries) == 2
-            else []
-        )
-        spread = f"{median(ratios):>8.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else ""
-        lines.append(f"{what:<32}{figures}{spread:>18}")
+        line = f"{what:<32}" + "".join(f"{median(by_library[name]):>12.1f}" for name in libraries)
+        for name in libraries[1:]:
+            pairs = zip(by_library[OURS], by_library[name], strict=True)
+            each = [ours / max(other, 1e-9) for ours, other in pairs]
+            line += f"{f'{median(each):.2f} ({min(each):.2f}-{max(each):.2f})':>20}"
+        lines.append(line)
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,7 @@ from daemon.web import answer
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.incoming import IncomingBody
+from daemon.web.outgoing.response import Garbled, ResponseReader
 from tests.support.linear import (
     ROOT,
     Subject,
@@ -97,6 +99,7 @@ OWN = {
     "daemon.web.client.unix_get": "asks our own daemon",
     "daemon.web.client.unix_post": "asks our own daemon",
     "daemon.web.client.unix_lines": "asks our own daemon",
+    "daemon.web.outgoing.request.written": "what we ask ourselves",
     "daemon.forwarding.attempt.address": "the operator's own address",
     "daemon.forwarding.attempt.jwt": "the operator's own key",
     "daemon.forwarding.token.with_values": "copies pieces between places that were found before",
@@ -170,6 +173,7 @@ METHODS: dict[str, Callable[[str], object]] = {
     "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(IncomingBody(2**20)).feed(
         bytearray(text, "latin-1", "replace")
     ),
+    "daemon.web.outgoing.response.ResponseReader.feed": lambda text: _response(_raw(text)),
     "daemon.responders.openai.OpenAi.joined": lambda text: OpenAi(Endpoint("m")).joined(
         b"data: {" + _raw(text)
     ),
@@ -305,6 +309,24 @@ def _token_cut(data: bytes) -> None:
     for start in range(0, len(document), 512):
         cut.feed(document[start : start + 512])
     cut.end()
+
+
+def _response(data: bytes) -> None:
+    """A head, a chunk's extension, trailers and the smallest chunks, as a slow connection brings them."""
+    start = b"HTTP/1.1 200 OK\r\n"
+    chunked = start + b"Transfer-Encoding: chunked\r\n\r\n"
+    tiny = b"1;\r\na\r\n" * (len(data) // 8)
+    for document in (
+        start + data,
+        start + b"A: " + data,
+        chunked + b"1;" + data,
+        chunked + b"0\r\nA: " + data,
+        chunked + tiny,
+    ):
+        response = ResponseReader()
+        with suppress(Garbled):
+            for at in range(0, len(document), 512):
+                response.feed(document[at : at + 512])
 
 
 def _is_own(name: str) -> bool:

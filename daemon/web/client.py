@@ -17,28 +17,32 @@ from __future__ import annotations
 
 import json as jsonlib
 import logging
+import math
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
+from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import httpx2
 import trio
 
 from actors.errors import MajlisError
-from daemon.web.answer import HttpAnswer, readable_json
+from daemon.web.answer import HttpAnswer, fields, readable_json
+from daemon.web.outgoing.pool import Pool
+from daemon.web.outgoing.transport import Failed, FailedStep, OpenAnswer, OutgoingRequest, Transport, Waits
 from daemon.web.progress import Progress, Telling
 from daemon.web.tls import tls_context
 
 _Headers = Mapping[str, str] | Mapping[str, bytes]
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
-_CLOSE_SECONDS = 1.0
 _PASS_OVER_SECONDS = 2.0
 _PASS_OVER_BYTES = 64 * 1024
 MAX_CONNECT_SECONDS = 10.0
+_REMEMBERED_URLS = 512
 
 for _name in ("httpx2", "httpcore2"):  # at DEBUG they write URLs and response headers (law 5)
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -68,17 +72,83 @@ class DeliveryUnknown(HttpFailed):
     """
 
 
+class LeanTransport(httpx2.AsyncBaseTransport):
+    """Our own HTTP/1.1 behind the HTTP library's interface: no proxy, no redirect, nothing from the environment."""
+
+    def __init__(self, tls: ssl.SSLContext, pool: Pool) -> None:
+        self._transport = Transport(tls, pool)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        url = request.url
+        stream = request.stream
+        question = OutgoingRequest(
+            (url.scheme, url.raw_host.decode("ascii"), _PORTS[url.scheme] if url.port is None else url.port),
+            request.method,
+            url.raw_path,
+            request.headers.raw,
+            b"".join(stream)
+            if isinstance(stream, httpx2.ByteStream)
+            else aiter(cast("AsyncIterable[bytes]", stream)),
+            Waits(**request.extensions.get("timeout", {})),
+            request.extensions.get("trace"),
+        )
+        try:
+            answer = await self._transport.ask(question)
+        except Failed as failure:
+            raise _LIBRARYS[failure.kind](str(failure)) from None
+        return httpx2.Response(answer.status, headers=answer.headers, stream=_AnswerBody(answer))
+
+    async def aclose(self) -> None:
+        self._transport.close()
+
+
+class _AnswerBody(httpx2.AsyncByteStream):
+    def __init__(self, answer: OpenAnswer) -> None:
+        self._answer = answer
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await self._answer.next()
+        except Failed as failure:
+            raise _LIBRARYS[failure.kind](str(failure)) from None
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        self._answer.close()
+
+
+_PORTS = {"http": 80, "https": 443}
+_LIBRARYS: Mapping[FailedStep, type[httpx2.TransportError]] = {
+    "pool_timeout": httpx2.PoolTimeout,
+    "connect": httpx2.ConnectError,
+    "connect_timeout": httpx2.ConnectTimeout,
+    "write_timeout": httpx2.WriteTimeout,
+    "read": httpx2.ReadError,
+    "read_timeout": httpx2.ReadTimeout,
+    "garbled": httpx2.RemoteProtocolError,
+    "unwritable": httpx2.LocalProtocolError,
+}
+"""By what it was doing when it failed."""
+
+
 class HttpClient:
     """One bounded pool of connections, shared by all callers of one kind.
 
     Args:
-      max_connections: the pool's bound; a caller beyond it waits, within its own deadline.
+      max_connections: the pool's bound; a caller beyond it waits his turn, within his own deadline.
+      max_to_one: of those to one server; None: three quarters, so that one that hangs keeps nobody else waiting.
       keepalive_seconds: how long an idle connection is kept for the next request. 0, the default, means a fresh
         connection for every request: a peer may close an idle connection in the moment it is used again, and
         then it is unknowable whether it had read the request. A send to WhatsApp cannot be repeated on such
         doubt, and a connection to a gateway next door costs under a millisecond. Responders, where a repeated
         question does no harm and TLS costs much, should keep connections.
       tls: which servers are believed; None: as `tls_context` says without any setting.
+      transport: instead of our own, which then is not made: any of the HTTP library's, if it tells its trace.
     """
 
     def __init__(
@@ -86,15 +156,13 @@ class HttpClient:
         *,
         max_connections: int = 100,
         keepalive_seconds: float = 0.0,
+        max_to_one: int | None = None,
         tls: ssl.SSLContext | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        limits = httpx2.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections if keepalive_seconds > 0 else 0,
-            keepalive_expiry=keepalive_seconds,
-        )
         verify = tls if tls is not None else tls_context()
-        self._transport = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
+        to_one = max_to_one or math.ceil(max_connections * 3 / 4)
+        self._transport = transport or LeanTransport(verify, Pool(to_one, max_connections, keepalive_seconds))
         self._telling = Telling()
 
     async def __aenter__(self) -> Self:
@@ -172,17 +240,16 @@ class HttpClient:
             try:
                 response = await self._transport.handle_async_request(request)
                 progress.answered()
-                async with aclosing(response):
+                try:
                     if max_body_bytes is None:
                         body = await _pass_over(response)
                     else:
                         body = await _read_body(response, max_body_bytes)
-                return HttpAnswer(response.status_code, dict(response.headers), body)
+                finally:
+                    await response.aclose()
+                return HttpAnswer(response.status_code, fields(response.headers.raw), body)
             except Exception as error:  # whatever breaks in there, only the progress decides what it means
                 raise _failure(error, progress) from None
-            finally:
-                with trio.move_on_after(_CLOSE_SECONDS, shield=True):
-                    await progress.close_half_open()
         raise _failure(None, progress)
 
 
@@ -206,16 +273,27 @@ def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
 def _request(
     method: str, url: str, headers: _Headers, content: bytes | AsyncGenerator[bytes, None] | None
 ) -> httpx2.Request:
+    address = _url(url)
     kind = {"content-type": "application/json"} if content is not None else {}
-    fields: dict[str, str | bytes] = {**_HEADERS, **kind, **headers}
+    fields: dict[str, str | bytes] = {"host": address.netloc, **_HEADERS, **kind, **headers}
+    if isinstance(content, bytes):
+        fields.setdefault("content-length", b"%d" % len(content))
     sent = [
         (name.encode("ascii"), value if isinstance(value, bytes) else value.encode("ascii"))
         for name, value in fields.items()
     ]
-    request = httpx2.Request(method, url, headers=sent, content=content)
-    if request.url.scheme not in ("http", "https"):
+    if isinstance(content, AsyncGenerator):
+        return httpx2.Request(method, address, headers=sent, content=content)
+    # A stream is taken as it is: to find out what it is, and what its head lacks, costs a sixth of a request.
+    return httpx2.Request(method, address, headers=sent, stream=httpx2.ByteStream(content or b""))
+
+
+@lru_cache(_REMEMBERED_URLS)
+def _url(url: str) -> httpx2.URL:
+    parsed = httpx2.URL(url)
+    if parsed.scheme not in _PORTS:
         raise httpx2.UnsupportedProtocol("Only http and https.")
-    return request
+    return parsed
 
 
 def _connect_seconds(deadline_seconds: float) -> float:
@@ -238,17 +316,9 @@ async def _pass_over(response: httpx2.Response) -> bytes:
 async def _read_body(response: httpx2.Response, max_body_bytes: int) -> bytes:
     decode = _bounded_decoder(response.headers.get("content-encoding", "identity"))
     body = bytearray()
-    trouble = ""
-    # Leaving the loop early would abandon the library's chain of async generators, to be cleaned up late and
-    # elsewhere. Cancelling what is still to be read unwinds it from within, at once.
-    with trio.CancelScope() as reading:
-        async for chunk in response.aiter_raw():
-            if not trouble:
-                trouble = _append(body, chunk, decode, max_body_bytes)
-            if trouble:
-                reading.cancel()
-    if trouble:
-        raise _BodyError(trouble)
+    async for chunk in cast("AsyncIterable[bytes]", response.stream):
+        if trouble := _append(body, chunk, decode, max_body_bytes):
+            raise _BodyError(trouble)
     return bytes(body)
 
 

@@ -1,8 +1,10 @@
-"""How far one request got, as the HTTP library's trace tells it: whether a failure proves that nothing left.
+"""How far one request got, as the transport's trace tells it: whether a failure proves that nothing left.
+
+The trace is the HTTP library's; our own transport (`daemon/web/outgoing`) tells the same.
 
 Laws of this file:
-1. A request byte leaves after `http11.send_request_headers.started` and never before: that is how the library is made,
-   and `tests/daemon/web/test_client.py` says when it no longer is.
+1. A request byte leaves after `http11.send_request_headers.started` and never before: that is how both are made, and
+   `tests/daemon/web/test_client.py` says when one no longer is.
 2. Only what the trace tells proves anything. An event of a name that is not known here counts as the sending, and so
    does silence once a connection is open. A trace that is silent altogether proves nothing.
 3. What has left does not come back: no later event makes a request unsent.
@@ -10,7 +12,7 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 NOT_ALLOWED = "not_allowed"
@@ -33,11 +35,11 @@ _SAYS_NOTHING = (
     "http11.response_closed.started",
     "http11.response_closed.complete",
 )
-"""What is told too when the library could not write a header."""
+"""What the library tells too when it could not write a header."""
 
 
 class Telling:
-    """Whether the library tells a client what it does. Then its silence means that it does nothing.
+    """Whether the transport tells a client what it does. Then its silence means that it does nothing.
 
     It is not believed before it has told something: the first request of a client does not wait for a connection, so
     its silence is no wait. It is believed no more once an answer came to a request whose sending was not told.
@@ -61,7 +63,7 @@ class Telling:
 
 
 class Progress:
-    """Listens to the library's trace of one request.
+    """Listens to the transport's trace of one request.
 
     Args:
       telling: what the requests of one client have heard together.
@@ -73,10 +75,9 @@ class Progress:
         self._may_send = may_send
         self._phase: _Phase = "pool"
         self._was_refused = False
-        self._close: Callable[[], Awaitable[None]] | None = None
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
-        """The library calls this, and waits for it, as each of its steps begins and ends."""
+        """The transport calls this, and waits for it, as each of its steps begins and ends."""
         self._telling.hear()
         if self._was_refused:
             return
@@ -84,9 +85,6 @@ class Progress:
             self._ask()
         if self._may_have_left():
             self._phase = self._phase if event in _SAYS_NOTHING else "sent"
-        elif event == "connection.connect_tcp.complete":
-            self._phase = "open"
-            self._close = getattr(info.get("return_value"), "aclose", None)
         else:
             self._phase = "sending" if event == _SENDS else _BEFORE.get(event, "sent")
 
@@ -96,17 +94,12 @@ class Progress:
             self._telling.miss()
         self._phase = "sent"
 
-    async def close_half_open(self) -> None:
-        """The library forgets a socket that is cancelled in its TLS handshake: the garbage collector would close it."""
-        if self._phase == "tls" and self._close is not None:
-            await self._close()
-
     def why_nothing_left(self, *, timed_out: bool, unwritable: bool) -> str:
         """The proof that no byte of the request left, as a reason for `NotDelivered`; empty: there is none.
 
         Args:
           timed_out: a limit of time ended it.
-          unwritable: the library refused to write it.
+          unwritable: the transport refused to write it.
         """
         how = "timed_out" if timed_out else "failed"
         match self._phase:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 
 from actors.errors import MajlisError
 from daemon.web import client as client_module
@@ -25,6 +24,7 @@ from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered, unix_ge
 from daemon.web.progress import Progress
 from tests.support.http_faults import Exchange, FaultServer, Request
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.transports import library
 
 DEADLINE_SECONDS = PATIENCE_SECONDS
 SHORT_SECONDS = 0.5
@@ -213,11 +213,17 @@ async def test_a_key_that_fits_no_header_is_proven_undelivered(peer: Peer, key: 
     assert failure.value.reason == "bad_request"
 
 
-async def test_a_body_longer_than_its_header_says_is_not_proven_undelivered(peer: Peer) -> None:
-    """I6: the library refuses to write the rest, but the header has left."""
+async def test_a_body_of_another_length_than_its_header_says_is_proven_undelivered(peer: Peer) -> None:
+    """I6: it is looked at before the first byte leaves."""
+    before = len(peer.requests)
     async with HttpClient() as client:
-        with pytest.raises(DeliveryUnknown):
-            await client.post_json(f"{peer.url}/echo", {}, {"content-length": "1"}, DEADLINE_SECONDS, 1000)
+        for length in ("1", "3", "two"):
+            with pytest.raises(NotDelivered) as failure:
+                await client.post_json(
+                    f"{peer.url}/echo", {}, {"content-length": length}, DEADLINE_SECONDS, 1000
+                )
+            assert failure.value.reason == "bad_request"
+    assert len(peer.requests) == before
 
 
 async def test_the_last_word_before_the_first_byte_is_the_callers(peer: Peer) -> None:
@@ -246,37 +252,24 @@ async def test_the_last_word_before_the_first_byte_is_the_callers(peer: Peer) ->
     assert (asked, len(peer.requests) - before) == (3, 1)
 
 
-async def test_the_library_tells_what_the_proof_stands_on(
-    peer: Peer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["ours", "library"])
+async def test_the_trace_tells_what_the_proof_stands_on(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """I6: with other names nothing would ever be proven, and `may_send` not be asked."""
     told = _hear(monkeypatch)
     connects = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
     sends = "http11.send_request_headers.started"
-    async with HttpClient(keepalive_seconds=30) as client:
+    transport = None if kind == "ours" else library(keep_seconds=30)
+    async with HttpClient(keepalive_seconds=30, transport=transport) as client:
         for before in (connects, []):
             told.clear()
             await ask(f"{peer.url}/echo", client=client)
             assert told[: len(before) + 2] == [*before, sends, "http11.send_request_headers.complete"]
-    told.clear()
-    with pytest.raises(NotDelivered):
-        await ask(f"https://127.0.0.1:{peer.port}/echo")
-    assert told == [*connects, "connection.start_tls.started", "connection.start_tls.failed"]
-
-
-async def test_a_wait_that_is_cancelled_as_it_ends_keeps_no_connection(
-    peer: Peer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """I8: or the pool would shrink for as long as the daemon runs."""
-    waiting = trio.CancelScope()
-    _hear(monkeypatch, {"http11.response_closed.complete": waiting})
-    async with HttpClient(max_connections=1) as client, trio.open_nursery() as nursery:
-        nursery.start_soon(partial(ask, f"{peer.url}/echo", client=client))
-        await trio.testing.wait_all_tasks_blocked()
-        with waiting:
-            await ask(f"{peer.url}/echo", client=client)
-        assert waiting.cancelled_caught
-        assert (await ask(f"{peer.url}/echo", client=client)).status == 200
+        told.clear()
+        with pytest.raises(NotDelivered):
+            await ask(f"https://127.0.0.1:{peer.port}/echo", client=client)
+    assert told[:3] == [*connects, "connection.start_tls.started"]
 
 
 async def test_a_cancelled_handshake_leaves_no_socket_open() -> None:
@@ -302,18 +295,14 @@ def _read_to_the_end(connection: socket.socket) -> None:
         pass
 
 
-def _hear(
-    monkeypatch: pytest.MonkeyPatch, cancels: Mapping[str, trio.CancelScope] | None = None
-) -> list[str]:
-    """All that the library tells from now on; some of it cancels a scope."""
+def _hear(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that the transport tells from now on."""
     told: list[str] = []
 
     class Hearing(Progress):
         async def __call__(self, event: str, info: Mapping[str, object]) -> None:
             told.append(event)
             await super().__call__(event, info)
-            if cancels and event in cancels:
-                cancels[event].cancel()
 
     monkeypatch.setattr(client_module, "Progress", Hearing)
     return told

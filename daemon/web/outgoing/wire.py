@@ -1,0 +1,143 @@
+"""One outgoing connection as bytes, in the clear or over TLS, with no more scheduling than its traffic needs.
+
+Trio's own streams cost about as much as all the rest of a request: TLS on two memory buffers, a checkpoint after each
+write, a nursery for each connection that is opened.
+
+The laws of this file:
+1. `receive` always waits or yields: a peer that sends faster than we read starves nobody.
+2. `send` yields only when the kernel takes no more. It is no checkpoint to rely on.
+3. A connection that was cancelled in any of its steps is of no further use: its owner closes it. Closing never waits.
+4. An end without TLS's own word of goodbye is an end: HTTP says itself whether a body is whole, where it can.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import trio
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
+
+_Waiting = Callable[[socket.socket], Awaitable[None]]
+_RECEIVE_BYTES = 64 * 1024
+_SEND_BYTES = 256 * 1024
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Wire:
+    """Owns `sock`, a connected socket. One task at a time uses it; any may close it."""
+
+    __slots__ = ("_sock", "kept_until", "origin")
+
+    def __init__(self, sock: socket.socket, origin: Origin) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self.origin = origin
+        self.kept_until = 0.0
+        """While nobody uses it: when it is too old to be used again, by Trio's clock."""
+
+    @classmethod
+    async def connect(cls, origin: Origin) -> Self:
+        """A new connection, in the clear so far. Raises: OSError: nobody takes it there."""
+        _, host, port = origin
+        if not _is_address(host):
+            stream = await trio.open_tcp_stream(host, port)
+            return cls(socket.socket(fileno=stream.socket.detach()), origin)
+        # One address: there is nothing to look up and nothing to race, which is two thirds of the work.
+        wire = cls(socket.socket(socket.AF_INET, socket.SOCK_STREAM), origin)
+        try:
+            await wire._connect((host, port))
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+
+    async def _connect(self, address: tuple[str, int]) -> None:
+        try:
+            self._sock.connect(address)
+        except BlockingIOError as wanted:
+            await self._wait(wanted, trio.lowlevel.wait_writable)
+        if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, "cannot connect")
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def secure(self, context: ssl.SSLContext) -> None:
+        """Agree on TLS; `context` says who is believed, and the origin's host must be there.
+
+        Raises:
+          OSError: it is not he, or it does not work out.
+        """
+        secured = context.wrap_socket(
+            self._sock, do_handshake_on_connect=False, server_hostname=self.origin[1]
+        )
+        self._sock = secured
+        while True:
+            try:
+                return secured.do_handshake()
+            except _NOT_NOW as wanted:
+                await self._wait(wanted, trio.lowlevel.wait_readable)
+
+    async def send(self, data: bytes) -> None:
+        """All of `data`. Raises: OSError: the connection broke; some of it may have left."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                # After "not now" TLS wants the same bytes again, and gets them.
+                rest = rest[self._sock.send(rest[:_SEND_BYTES]) :]
+            except _NOT_NOW as wanted:
+                await self._wait(wanted, trio.lowlevel.wait_writable)
+
+    async def receive(self) -> bytes:
+        """What has come; empty at the end. Raises: OSError: the connection broke."""
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            await trio.lowlevel.checkpoint()  # the kernel has given this out already
+        else:
+            await self._wait(None, trio.lowlevel.wait_readable)
+        while True:
+            try:
+                return self._sock.recv(_RECEIVE_BYTES)
+            except _NOT_NOW as wanted:
+                await self._wait(wanted, trio.lowlevel.wait_readable)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that nobody asked for. An end is something too."""
+        try:
+            if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+                return False
+            socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """At once; who waits on it is told. May be repeated."""
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    async def _wait(self, wanted: OSError | None, usual: _Waiting) -> None:
+        match wanted:  # TLS may have to read to send, and the other way about
+            case ssl.SSLWantReadError():
+                usual = trio.lowlevel.wait_readable
+            case ssl.SSLWantWriteError():
+                usual = trio.lowlevel.wait_writable
+        try:
+            if self._sock.fileno() < 0:
+                raise trio.ClosedResourceError
+            await usual(self._sock)
+        except trio.ClosedResourceError:
+            raise OSError("this connection was closed") from None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except OSError:
+        return False
+    return True
