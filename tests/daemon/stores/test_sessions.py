@@ -13,7 +13,8 @@ import trio_asyncio
 
 from actors.errors import LedgerUnavailable
 from daemon.stores import postgres, sessions
-from daemon.stores.postgres import Postgres
+from daemon.stores.lane import Lane
+from daemon.stores.postgres import PoolStatistics, Postgres
 from tests.support.certificates import AUTHORITY, SERVER
 from tests.support.ledgers import open_postgres
 from tests.support.patience import PATIENCE_SECONDS, until
@@ -39,26 +40,22 @@ async def proxied(dsn: str, command_seconds: float) -> AsyncIterator[tuple[Postg
 
 
 async def test_who_waits_is_served_in_order_and_nobody_overtakes(loop: None, fresh_postgres_dsn: str) -> None:
-    """I9: three callers wait for two sessions; one that gives up its wait costs the others nothing."""
+    """I9: one that gives up its wait costs the others nothing."""
     served: list[int] = []
     async with open_postgres(fresh_postgres_dsn, 1) as db, trio.open_nursery() as nursery:
+        scopes = [trio.CancelScope() for _ in range(6)]
 
         async def ask(number: int) -> None:
-            await db.fetch("SELECT pg_sleep(0.05)")
-            served.append(number)
-
-        gives_up = trio.CancelScope()
-
-        async def ask_in_vain() -> None:
-            with gives_up:
-                await ask(-1)
+            with scopes[number]:
+                await db.fetch("SELECT pg_sleep($1)", 0.0 if number else 60.0)
+                served.append(number)
 
         for number in range(6):
-            nursery.start_soon(ask_in_vain) if number == 2 else nursery.start_soon(ask, number)
+            nursery.start_soon(ask, number)
             await until(lambda wanted=number: (db.statistics().size, db.statistics().waiting) == (1, wanted))  # type: ignore[misc]
-        gives_up.cancel()
-    assert served == [0, 1, 3, 4, 5]
-    assert db.statistics().size == 0
+        scopes[2].cancel()
+        scopes[0].cancel()
+    assert served == [1, 3, 4, 5]
 
 
 async def test_the_next_call_gets_no_session_before_the_server_has_given_up_what_was_left(
@@ -177,3 +174,19 @@ async def test_over_tls(loop: None, fresh_postgres_dsn: str, tmp_path: Path, neg
                 await db.fetch("SELECT pg_terminate_backend($1)", pid, repeatable=False)
             assert await db.value("SELECT 1") == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_what_people_look_at_leaves_the_other_connections_alone(
+    loop: None, fresh_postgres_dsn: str
+) -> None:
+    """I9: many slow pages at once hold one connection; a turn's statement waits for none of them."""
+    async with open_postgres(fresh_postgres_dsn, 3) as db, trio.open_nursery() as nursery:
+        desk = Lane(db, most=1, wait_seconds=0.05)
+        nursery.start_soon(desk.fetch, "SELECT pg_sleep(60)")
+        await until(lambda: db.statistics().size == 1)
+        for _ in range(5):
+            await _fails(desk, "postgres_timeout")
+        assert [await db.value("SELECT 1") for _ in range(3)] == [1] * 3
+        assert db.statistics() == PoolStatistics(size=2, idle=1, max_connections=3)
+        nursery.cancel_scope.cancel()
+    assert db.statistics().size == 0
