@@ -62,12 +62,16 @@ from daemon.run.answering import Answering, Surroundings, secret_keys, wall_ms
 from daemon.run.lifecycle import CannotStart
 from daemon.run.passthrough import Forwarding
 from daemon.run.watchdog import Liveness
+from daemon.stores.lane import Lane
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.tenants import Changes, Tenants
 from daemon.tenants.rows import TenantRows
 from daemon.web.client import HttpClient
 from daemon.web.tls import tls_context
+
+DESK_SHARE = 4
+"""One in so many connections of Postgres serves what people look at."""
 
 APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0
@@ -106,9 +110,12 @@ class Parts:
         # The stores, and what is read and written there.
         self._redis = _redis(redis_url)
         self.db = Postgres(dsn, max_connections=settings.postgres.pool_size)
+        # What people look at, and what is counted for them, must not hold up turns: few connections at once.
+        self.desk = desk = Lane(self.db, max(1, settings.postgres.pool_size // DESK_SHARE))
         self.records = Records(self.db)
+        self.desk_records = Records(desk)
         self.connections = Connections(self.db)
-        self.stored_turns = StoredTurns(self.db)
+        self.stored_turns = StoredTurns(desk)
         self.former = FormerWebhooks(self.connections, secret_keys(settings))
         self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
         self.survey = Survey(self._redis, mirror)

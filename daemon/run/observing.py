@@ -77,7 +77,7 @@ class Observing:
         )
         return TargetWatch(
             self._settings.targets,
-            TargetRecords(parts.db),
+            TargetRecords(parts.desk),
             minutes,
             parts.sizes,
             self._feed,

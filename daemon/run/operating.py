@@ -98,11 +98,12 @@ def operating(
 ) -> Operating:
     """One object for each topic; `append` makes a message durable."""
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
+    looks = parts.desk_records  # what only looks: it waits for others of its kind, not they for it
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
     watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep, tables)
     live, run_time, forwarding = parts.live, answering.run_time, parts.forwarding
-    directory = Directory(live, health, supervisor, records, label)
-    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
+    directory = Directory(live, health, supervisor, looks, label)
+    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, looks)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
     unanswered = Silencing(parts.connections, live)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
@@ -113,23 +114,23 @@ def operating(
         OperatorTakeovers(
             live, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
         ),
-        Turns(records, parts.stored_turns, label),
+        Turns(looks, parts.stored_turns, label),
         Drafts(answering.drafts, answering.responder.answer, records, label),
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
-        Costs(records, live.terms),
+        Costs(looks, live.terms),
         EventTail(feed, lambda name: live.for_instance(name).country),
         Kpis(targets),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants, unanswered),
         SealedSecrets(answering.secrets, parts.former),
-        Audit(records),
+        Audit(looks),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
         InstanceBook(parts.tenants, live, pauses, parts.connections, forwarding.store, unanswered),
         DeclaredInstances(parts.tenants, unanswered),
-        ShadowBoard(Shadows(parts.db), records.knows_instance, lambda name: live.terms(name).mode, label),
+        ShadowBoard(Shadows(parts.desk), looks.knows_instance, lambda name: live.terms(name).mode, label),
         ConnectionBoard(
             connecting, parts.connections, connect_door.witness, Left(parts.pending, forwarding.store.waiting)
         ),

@@ -5,21 +5,20 @@ errors, and none of its commands should wait for a driver that it never calls.
 
 Rules of this file:
 
-1. One call is one acquire, one statement, one release, all inside one asyncio function: asyncpg's own shield then
-   returns the connection even if the caller is cancelled. No connection is ever handed to Trio.
-2. No connection carries state between calls (no SET, no session locks, no LISTEN), so nothing needs a reset on release
-   and one call is one round trip. Migrations, which need a session, open a connection of their own.
+1. One call is one session, one statement, one round trip. A call that is cancelled, or takes too long, costs its
+   session: the server is asked to give up the statement, and the next call opens another (`sessions.py`, `border.py`).
+2. No session carries state between calls (no SET, no session locks, no LISTEN), so nothing needs a reset.
+   Migrations, which need a session, open a connection of their own.
 3. Every wait is bounded, by the server (`statement_timeout`, `lock_timeout`) and, a little later, by the client.
 4. Errors are raised as `LedgerUnavailable` (waiting helps), its kind `LedgerMisconfigured` (once somebody changes
    something) or `LedgerError` (it does not), never with data in them: Postgres quotes values in its messages, so only
    codes and names of schema objects are kept. `daemon/stores/sqlstates.py` decides which it is.
-5. A session does not outlive its trouble: after an error that may be a property of the session or of its server, that
-   connection is closed, and the others of the pool are replaced before their next use.
+5. A session does not outlive its trouble: after an error that may be a property of the session or of its server, it
+   is closed, and the others are replaced before their next use.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,6 +29,8 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError, Unavailable
+from daemon.stores.border import ForeignCancelled
+from daemon.stores.sessions import SessionSet
 from daemon.stores.sqlstates import DRIVER_FAILED, DSN_UNUSABLE, UNEXPECTED, Meaning, meaning
 
 Row = dict[str, Any]
@@ -39,9 +40,6 @@ _CLIENT_GRACE_SECONDS = 2.0
 """How much longer the client waits than the server: a timeout in the server keeps the connection usable."""
 
 _MAX_ATTEMPTS = 3
-
-ForeignCancelled: type[BaseException] = asyncio.CancelledError
-"""What asyncpg raises in a call whose connection is torn down. Trio's own cancellation arrives as trio.Cancelled."""
 
 _COLLISIONS = ("40001", "40P01", "23505")
 """Serialization failure, deadlock, and a unique key that another writer inserted first: the retry sees that row."""
@@ -84,10 +82,11 @@ class PoolStatistics(msgspec.Struct, frozen=True):
     size: int
     idle: int
     max_connections: int
+    waiting: int = 0
 
 
 class Postgres:
-    """A bounded pool of connections to one database.
+    """A bounded set of connections to one database.
 
     It connects at the first call, so a daemon can start while the server is still down.
 
@@ -118,26 +117,30 @@ class Postgres:
             "lock_timeout": f"{int(lock_seconds * 1000)}",
             "idle_in_transaction_session_timeout": f"{int(2 * command_seconds * 1000)}",
         }
-        self._pool: Any = None
-        self._generation = 0
-        """Counts how often the sessions were replaced."""
+        self._sessions: SessionSet | None = None
 
     def __repr__(self) -> str:
         return f"<Postgres {self.statistics()}>"
 
     async def open(self) -> None:
-        """Create the pool. Does not connect yet."""
-        await _from_trio(self._open)
+        """Get ready. Does not connect yet. The asyncio loop must run."""
+        self._sessions = SessionSet(
+            self._connect,
+            _is_full,
+            self._max_connections,
+            self._acquire_seconds,
+            self._command_seconds + _CLIENT_GRACE_SECONDS,
+        )
 
     async def close(self, grace_seconds: float = 5.0) -> None:
-        """Close the pool: wait up to `grace_seconds` for running calls, then cut their connections.
+        """Close all connections: wait up to `grace_seconds` for running calls, then cut theirs.
 
         Runs to its end, within that bound, even if the caller is cancelled.
         """
-        if self._pool is not None:
+        if self._sessions is not None:
             with trio.move_on_after(2 * grace_seconds + 1, shield=True):
-                await _from_trio(self._close, grace_seconds)
-            self._pool = None
+                await self._sessions.close(grace_seconds)
+            self._sessions = None
 
     async def fetch(self, sql: str, *args: object, repeatable: bool = True) -> list[Row]:
         """Run one statement in its own transaction and return its rows.
@@ -152,7 +155,18 @@ class Postgres:
           LedgerUnavailable: the server is unreachable, read-only, too slow, or not set up as Majlis needs it.
           LedgerError: the values of the statement were refused.
         """
-        return await _from_trio(self._fetch, sql, args, repeatable)
+        attempt = 1
+        while True:
+            try:
+                return await self._fetch_once(sql, args)
+            except MajlisError:  # there was no session for it
+                raise
+            except (Exception, ForeignCancelled) as error:
+                failure = error
+            if not _may_help(failure, attempt, repeatable):
+                raise _mapped(failure) from None
+            await trio.sleep(random.uniform(0.01, 0.05) * attempt)
+            attempt += 1
 
     async def value(self, sql: str, *args: object, repeatable: bool = True) -> Any:
         """The first column of the first row; None if there is no row."""
@@ -161,86 +175,60 @@ class Postgres:
 
     async def renew(self) -> None:
         """Replace every session before its next use: what the present ones say of the server may be long over."""
-        if self._pool is not None:
-            await _from_trio(self._renew)
+        if self._sessions is not None:
+            self._sessions.renew()
 
     def statistics(self) -> PoolStatistics:
-        if self._pool is None:
+        if (sessions := self._sessions) is None:
             return PoolStatistics(0, 0, self._max_connections)
-        return PoolStatistics(self._pool.get_size(), self._pool.get_idle_size(), self._max_connections)
+        return PoolStatistics(sessions.size, sessions.idle, self._max_connections, sessions.waiting)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[PostgresSession]:
-        """Open a dedicated connection outside the pool, without `statement_timeout`, for migrations."""
-        connection = await _from_trio(self._connect)
+        """Open a dedicated connection, not one of the set, without `statement_timeout`, for migrations."""
+        connection = await _from_trio(self._connect_alone)
         try:
             yield PostgresSession(connection)
         finally:
             with trio.move_on_after(self._acquire_seconds, shield=True):
                 await _from_trio(_hang_up, connection)
 
+    async def _fetch_once(self, sql: str, args: Sequence[object]) -> list[Row]:
+        if (sessions := self._sessions) is None:
+            raise LedgerUnavailable("postgres_closed")
+        session = await sessions.borrow()
+        try:
+            rows = await session.run(session.connection.fetch(sql, *args))
+        except Exception as error:
+            is_good = _meaning(error).keeps_session
+            if not is_good and session.generation == sessions.generation:
+                sessions.renew()  # else the others began after what happened to this one
+            sessions.give_back(session, is_good)
+            raise
+        except BaseException:
+            sessions.give_back(session, is_good=False)
+            raise
+        sessions.give_back(session)
+        return [dict(row) for row in rows]
+
     # --- asyncio from here on ---
 
-    async def _open(self) -> None:
+    async def _connect(self, loop: Any) -> Any:
         import asyncpg
 
-        self._pool = await asyncpg.create_pool(
+        return await asyncpg.connect(
             self._dsn,
-            min_size=0,
-            max_size=self._max_connections,
+            loop=loop,
             timeout=self._acquire_seconds,
-            reset=_no_reset,
             server_settings=self._settings,
+            max_cached_statement_lifetime=0,  # forever, and without a timer for each
         )
 
-    async def _close(self, grace_seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._pool.close(), grace_seconds)
-        except TimeoutError:
-            self._pool.terminate()
-
-    async def _connect(self) -> Any:
+    async def _connect_alone(self) -> Any:
         import asyncpg
 
         settings = self._settings | {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
         return await asyncpg.connect(self._dsn, timeout=self._acquire_seconds, server_settings=settings)
-
-    async def _fetch(self, sql: str, args: Sequence[object], repeatable: bool) -> list[Row]:
-        attempt = 1
-        while True:
-            try:
-                return await self._fetch_once(sql, args)
-            except Exception as error:
-                collided = getattr(error, "sqlstate", None) in _COLLISIONS and attempt < _MAX_ATTEMPTS
-                broke = repeatable and attempt == 1 and _is_broken_connection(error)
-                stale = attempt == 1 and _meaning(error).again
-                if not (collided or broke or stale):
-                    raise
-            await asyncio.sleep(random.uniform(0.01, 0.05) * attempt)
-            attempt += 1
-
-    async def _fetch_once(self, sql: str, args: Sequence[object]) -> list[Row]:
-        import asyncpg
-
-        if self._pool is None:
-            raise asyncpg.InterfaceError("the pool is closed")
-        async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
-            seconds, generation = self._command_seconds + _CLIENT_GRACE_SECONDS, self._generation
-            try:
-                return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
-            except Exception as error:
-                failure = error
-            if not _meaning(failure).keeps_session:
-                # No reset on release (rule 2) would find out that it is broken, so it is closed here.
-                with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
-                    connection.terminate()
-                if generation == self._generation:  # else the others began after what happened to this one
-                    await self._renew()
-            raise failure
-
-    async def _renew(self) -> None:
-        self._generation += 1
-        await self._pool.expire_connections()
 
 
 class PostgresSession:
@@ -267,14 +255,20 @@ async def _from_trio(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
 
     try:
         result: T = await aio_as_trio(operation)(*args)
-    except ForeignCancelled:
-        raise LedgerUnavailable("postgres_connection_lost") from None
-    except Exception as error:
+    except (Exception, ForeignCancelled) as error:
         raise _mapped(error) from None
     return result
 
 
-def _mapped(error: Exception) -> Exception:
+def _may_help(error: BaseException, attempt: int, repeatable: bool) -> bool:
+    """Whether a statement is to be run again after this error."""
+    collided = getattr(error, "sqlstate", None) in _COLLISIONS and attempt < _MAX_ATTEMPTS
+    broke = repeatable and attempt == 1 and _is_broken_connection(error)
+    stale = attempt == 1 and _meaning(error).again
+    return collided or broke or stale
+
+
+def _mapped(error: BaseException) -> Exception:
     """What to raise for an error out of the driver. Only what the statement's values cause is blamed on the work.
 
     asyncpg turns every failure to encode an argument into a `DataError` of its own, so that no other error speaks of
@@ -291,10 +285,10 @@ def _mapped(error: Exception) -> Exception:
         error, asyncpg.ClientConfigurationError
     ):  # also a certificate file that is not there any more
         return LedgerMisconfigured("", f"{DSN_UNUSABLE}: {name}")
-    away: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    away: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
         (TimeoutError, "postgres_timeout"),  # an OSError too, so it comes first
         ((OSError, EOFError), "postgres_unreachable"),
-        (asyncpg.InternalClientError, "postgres_connection_lost"),
+        ((asyncpg.InternalClientError, ForeignCancelled), "postgres_connection_lost"),
         (asyncpg.InterfaceError, "postgres_closed"),
     )
     for kinds, reason in away:
@@ -303,7 +297,7 @@ def _mapped(error: Exception) -> Exception:
     return LedgerUnavailable(f"{DRIVER_FAILED}: {name}")
 
 
-def _is_about_arguments(error: Exception) -> bool:
+def _is_about_arguments(error: BaseException) -> bool:
     import asyncpg
 
     return (
@@ -341,7 +335,7 @@ def _is_about_setup(error: Any) -> bool:
     return meaning(getattr(error, "sqlstate", None) or "").cause == "setup"
 
 
-def _meaning(error: Exception) -> Meaning:
+def _meaning(error: BaseException) -> Meaning:
     """What an error of a call says about the session, where no server says it as well."""
     import asyncpg
 
@@ -350,7 +344,7 @@ def _meaning(error: Exception) -> Meaning:
     return _KEEPS_SESSION if isinstance(error, TimeoutError) or _is_about_arguments(error) else UNEXPECTED
 
 
-def _is_broken_connection(error: Exception) -> bool:
+def _is_broken_connection(error: BaseException) -> bool:
     """Whether the connection broke, so that the statement may or may not have been committed."""
     import asyncpg
 
@@ -364,8 +358,9 @@ def _is_broken_connection(error: Exception) -> bool:
     return isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError)
 
 
-async def _no_reset(connection: Any) -> None:
-    """Replaces asyncpg's reset on release, which costs a round trip: there is nothing to reset (rule 2)."""
+def _is_full(error: Exception) -> bool:
+    """Whether the server has no room for another session."""
+    return getattr(error, "sqlstate", None) == "53300"
 
 
 async def _hang_up(connection: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import trio
+import trio.testing
 
 _COMMAND_COMPLETE = b"C"
 _READY_FOR_QUERY = b"Z"
@@ -19,19 +22,21 @@ class PostgresProxy:
     statements, from now on, are carried out and committed while their answer is lost with the connection; `lose_tag` is
     how the server's word for them begins (`UPDATE`), where the driver asks for things of its own in between.
     `delay_seconds` is how much later everything that a client says arrives, as if the server were far away.
-    `say_goodbye` sends every client what a stopping server sends, and leaves the connection open.
+    `say_goodbye` sends every client what a stopping server sends, and leaves the connection open. With `tls` it is a
+    server that encrypts, in either way of beginning.
     """
 
-    def __init__(self, server_dsn: str) -> None:
+    def __init__(self, server_dsn: str, tls: ssl.SSLContext | None = None) -> None:
         self._url = urlsplit(server_dsn)
         query = parse_qs(self._url.query)
         self._socket_path = f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}"
         self._port = 0
+        self._tls = tls
         self.round_trips = 0
         self.lose_answers = 0
         self.lose_tag = b""
         self.delay_seconds = 0.0
-        self._clients: set[trio.SocketStream] = set()
+        self._clients: set[trio.abc.Stream] = set()
 
     @property
     def dsn(self) -> str:
@@ -45,18 +50,25 @@ class PostgresProxy:
         await trio.serve_listeners(self._carry, listeners)
 
     async def say_goodbye(self) -> None:
+        await trio.testing.wait_all_tasks_blocked()  # of the answer before, all is sent
         words = b"SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
         for client in tuple(self._clients):
             await client.send_all(b"E" + (4 + len(words)).to_bytes(4, "big") + words)
 
-    async def _carry(self, client: trio.SocketStream) -> None:
+    async def _carry(self, plain: trio.SocketStream) -> None:
+        client: trio.abc.Stream = plain
+        if self._tls is not None:
+            if await plain.socket.recv(1, socket.MSG_PEEK) != b"\x16":  # it asks whether we encrypt
+                await plain.receive_some(8)
+                await plain.send_all(b"S")
+            client = trio.SSLStream(plain, self._tls, server_side=True, https_compatible=True)
         self._clients.add(client)
         try:
             await self._carry_both(client)
         finally:
             self._clients.discard(client)
 
-    async def _carry_both(self, client: trio.SocketStream) -> None:
+    async def _carry_both(self, client: trio.abc.Stream) -> None:
         server = await trio.open_unix_socket(self._socket_path)
         async with client, server, trio.open_nursery() as nursery:
             nursery.start_soon(self._carry_up, client, server, nursery.cancel_scope)
@@ -64,7 +76,7 @@ class PostgresProxy:
             nursery.cancel_scope.cancel()
 
     async def _carry_up(
-        self, client: trio.SocketStream, server: trio.SocketStream, both: trio.CancelScope
+        self, client: trio.abc.Stream, server: trio.SocketStream, both: trio.CancelScope
     ) -> None:
         try:
             while data := await client.receive_some():
@@ -75,7 +87,7 @@ class PostgresProxy:
             pass
         both.cancel()
 
-    async def _carry_down(self, server: trio.SocketStream, client: trio.SocketStream) -> None:
+    async def _carry_down(self, server: trio.SocketStream, client: trio.abc.Stream) -> None:
         """Forward frame by frame; returns when the connection is to be cut."""
         frames = bytearray()
         losing = False

@@ -95,7 +95,7 @@ async def test_a_repeatable_statement_survives_its_connection(loop: None, fresh_
 async def test_a_connection_closed_by_the_server_while_idle_is_not_reused(
     loop: None, fresh_postgres_dsn: str
 ) -> None:
-    """I10: the driver fails on the server's goodbye at the next use; that connection must not stay in the pool."""
+    """I10: who asks next has another one, also for what must not be asked twice."""
     proxy = PostgresProxy(fresh_postgres_dsn)
     async with trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
@@ -103,8 +103,6 @@ async def test_a_connection_closed_by_the_server_while_idle_is_not_reused(
             pid = await db.value("SELECT pg_backend_pid()")
             await proxy.say_goodbye()
             await trio.testing.wait_all_tasks_blocked(0.05)
-            with pytest.raises(LedgerUnavailable):
-                await db.value("SELECT pg_backend_pid()", repeatable=False)
             another = await db.value("SELECT pg_backend_pid()", repeatable=False)
             assert another != pid
             await proxy.say_goodbye()
