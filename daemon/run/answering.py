@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,9 +11,11 @@ from typing import NamedTuple
 
 import trio
 
+from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.instance import Mode
+from actors.instance import Mode, Share
 from actors.outbox import Outbox, OutboxPolicy
+from actors.permits import TurnPermits
 from actors.ports import Identities, Ownership
 from actors.turn import TurnAttempt
 from actors.turn_services import Append, TurnServices
@@ -192,6 +195,23 @@ def secret_keys(settings: Settings) -> SecretKeys:
     """A database of its own has a key of its own."""
     file = KeyFile(settings.data_dir) if settings.postgres.is_embedded else None
     return SecretKeys(settings.secrets.read, file)
+
+
+def turn_permits(live: LiveSettings, gate: Callable[[str], None]) -> TurnPermits:
+    """Turns in flight are bounded by what their providers take, as it is set now."""
+    turn, postgres = live.configured.turn, live.configured.postgres
+
+    def share(instance: str) -> Share:
+        return live.terms(instance).share
+
+    def weight(instance: str) -> Share:
+        return Share(share(instance).weight)
+
+    # A Postgres of our own takes the time that the processors give it; one that is far away is waited for.
+    work = turn.work or max(2 * (os.cpu_count() or 1), 0 if postgres.is_embedded else postgres.pool_size)
+    permits = TurnPermits(FairSlots(turn.concurrency, gate, share), FairSlots(work, gate, weight))
+    live.follow(permits.in_flight.look_again)
+    return permits
 
 
 def wall_ms() -> int:

@@ -117,7 +117,7 @@ def operating(
         Costs(records, live.terms),
         EventTail(feed, lambda name: live.for_instance(name).country),
         Kpis(targets),
-        Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
+        Top(live, node_id, health, supervisor, parts.permits, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants, unanswered),
         SealedSecrets(answering.secrets, parts.former),

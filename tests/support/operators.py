@@ -32,6 +32,7 @@ from actors.errors import Conflict, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Answer, Message, Prompt, Receipt
+from actors.permits import TurnPermits
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.config.sections import TakeoverSettings
@@ -261,7 +262,7 @@ class Operators:
         rows = TenantRows(self.db)
         self.changes = Changes(rows, None, self.run_time, self.known, self.lookups_dropped.update, self.feed)
         self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known, self.secrets)
-        self.slots = FairSlots(50)
+        self.permits = TurnPermits(FairSlots(None), FairSlots(4))
         self.providers: list[ProviderView] = []
         self.alerts: list[AlertView] = []
         self.swept: SweepView | None = None
@@ -344,7 +345,7 @@ class Operators:
             lambda: datetime.now(UTC),
         )
         self.kpis = Kpis(self.watch)
-        self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
+        self.top = Top(self.live, NODE, health, supervisor, self.permits, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
         self.shadows = ShadowBoard(

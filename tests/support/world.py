@@ -18,6 +18,7 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, Swept, WindowPolicy
 from actors.modes import heard
 from actors.outbox import Outbox, OutboxPolicy
+from actors.permits import TurnPermits
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from actors.turn import TurnAttempt
@@ -45,6 +46,8 @@ class World:
     policy: WindowPolicy = field(default_factory=WindowPolicy)
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
+    work: int = 8
+    """Turns that are opened or stored at once."""
     term: Terms = field(default_factory=Terms)
     known: bool = True
     """Whether the instances are known in memory."""
@@ -93,7 +96,10 @@ class World:
             attempt=self.recorded(attempt),
             policies=self,
             feed=self.feed,
-            slots=FairSlots(self.concurrency, self.gate),
+            permits=TurnPermits(
+                FairSlots(self.concurrency, self.gate, lambda instance: self.terms(instance).share),
+                FairSlots(self.work, self.gate),
+            ),
             policy=self.turn_policy,
             draw=lambda: 0.5,
             wall_ms=clock_ms,
