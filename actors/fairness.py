@@ -15,7 +15,6 @@ Laws of this file:
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -39,7 +38,7 @@ def equal_shares(_instance: str) -> Share:
 _EQUAL = Share()
 
 
-class _Waiter:
+class Waiter:
     __slots__ = ("granted", "instance", "place")
 
     def __init__(self, instance: str) -> None:
@@ -55,49 +54,102 @@ class _Line:
 
     def __init__(self, credit: float) -> None:
         self.credit = credit
-        self.first: deque[_Waiter] = deque()
-        self.others: deque[_Waiter] = deque()
+        self.first: deque[Waiter] = deque()
+        self.others: deque[Waiter] = deque()
         self.in_a_row = 0
         """How many of the first went since one of the others did."""
 
     def __bool__(self) -> bool:
         return bool(self.first or self.others)
 
-    def pop(self) -> _Waiter:
+    def pop(self) -> Waiter:
         if self.first and (self.in_a_row < FIRST_IN_A_ROW or not self.others):
             self.in_a_row += bool(self.others)
             return self.first.popleft()
         self.in_a_row = 0
         return self.others.popleft()
 
-    def remove(self, waiter: _Waiter) -> None:
-        (self.first if waiter in self.first else self.others).remove(waiter)
+
+class FairOrder:
+    """Who is next of those who wait: laws 2 and 3. Pure but for what the waiters wait on."""
+
+    def __init__(self, weight: Callable[[str], float]) -> None:
+        self._weight = weight
+        # Insertion order is the round-robin order: an instance whose credit is spent goes to the end.
+        self._lines: dict[str, _Line] = {}
+
+    def add(self, waiter: Waiter, first: bool) -> None:
+        line = self._lines.get(waiter.instance)
+        if line is None:
+            line = self._lines[waiter.instance] = _Line(self._weight(waiter.instance))
+        (line.first if first else line.others).append(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        line = self._lines[waiter.instance]
+        (line.first if waiter in line.first else line.others).remove(waiter)
+        if not line:
+            del self._lines[waiter.instance]
+
+    def pop(self, place_for: Callable[[str], str | None]) -> Waiter | None:
+        """The next one for whose instance there is a place; None: there is no such one."""
+        found = self._next(place_for)
+        if found is None:
+            return None
+        line = self._lines[found[0]]
+        waiter = line.pop()
+        waiter.place = found[1]
+        line.credit -= 1
+        if not line:
+            del self._lines[waiter.instance]
+        elif line.credit < 1:
+            self._to_the_end(waiter.instance)
+        return waiter
+
+    def _next(self, place_for: Callable[[str], str | None]) -> tuple[str, str] | None:
+        """The first in order that may have one more, and where. One at its own limit keeps its place."""
+        while True:
+            passed, found = list[str](), None
+            for instance, line in self._lines.items():
+                place = place_for(instance)
+                if place is None:
+                    continue
+                if line.credit >= 1:
+                    found = instance, place
+                    break
+                passed.append(instance)
+            for instance in passed:
+                self._to_the_end(instance)
+            if found is not None or not passed:
+                return found
+
+    def _to_the_end(self, instance: str) -> None:
+        line = self._lines.pop(instance)
+        line.credit += self._weight(instance)
+        self._lines[instance] = line
 
 
 class FairSlots:
     """`async with slots.hold(instance):` waits for a slot and gives it back.
 
     Args:
-      limit: None: the places alone bound how many hold a slot at once.
       gate: asked before the wait and after it; what it raises goes to the caller.
       share: what an instance may have, by the settings in force.
     """
 
     def __init__(
         self,
-        limit: int | None,
+        limit: int,
         gate: Callable[[str], None] = open_to_all,
         share: Callable[[str], Share] = equal_shares,
     ) -> None:
-        self.limit = sys.maxsize if limit is None else limit
+        self.limit = limit
         self._gate = gate
         self._share = share
         self.held = 0
         self._held_by: Counter[str] = Counter()
         self._held_at: Counter[str] = Counter()
-        # Insertion order is the round-robin order: an instance whose credit is spent goes to the end.
-        self._lines: dict[str, _Line] = {}
-        self._returning: deque[_Waiter] = deque()
+        self._order = FairOrder(lambda instance: share(instance).weight)
+        self._returning: deque[Waiter] = deque()
 
     @asynccontextmanager
     async def hold(self, instance: str, first: bool = False) -> AsyncIterator[None]:
@@ -131,7 +183,7 @@ class FairSlots:
         if self.held < self.limit and not self._returning:
             self._take(instance, "")
             return
-        waiter = _Waiter(instance)
+        waiter = Waiter(instance)
         self._returning.append(waiter)
         try:
             await waiter.granted.wait()
@@ -160,10 +212,8 @@ class FairSlots:
         if place is not None and not self._returning:
             self._take(instance, place)
             return place
-        waiter, line = _Waiter(instance), self._lines.get(instance)
-        if line is None:
-            line = self._lines[instance] = _Line(self._share(instance).weight)
-        (line.first if first else line.others).append(waiter)
+        waiter = Waiter(instance)
+        self._order.add(waiter, first)
         try:
             await waiter.granted.wait()
         except BaseException:
@@ -171,15 +221,9 @@ class FairSlots:
                 # Granted and cancelled in the same moment: the slot is ours already, so pass it on.
                 self._release(instance, waiter.place)
             else:
-                self._forget(waiter)
+                self._order.remove(waiter)
             raise
         return waiter.place
-
-    def _forget(self, waiter: _Waiter) -> None:
-        line = self._lines[waiter.instance]
-        line.remove(waiter)
-        if not line:
-            del self._lines[waiter.instance]
 
     def _place_for(self, instance: str) -> str | None:
         """Where the instance may have one slot more; None: nowhere now."""
@@ -210,43 +254,10 @@ class FairSlots:
         """Give a free slot to whoever is next; False: nobody may have one."""
         if self.held >= self.limit:
             return False
-        if self._returning:
-            waiter, place = self._returning.popleft(), ""
-        elif (found := self._next()) is not None:
-            instance, place = found
-            line = self._lines[instance]
-            waiter = line.pop()
-            line.credit -= 1
-            if not line:
-                del self._lines[instance]
-            elif line.credit < 1:
-                self._to_the_end(instance)
-        else:
+        waiter = self._returning.popleft() if self._returning else self._order.pop(self._place_for)
+        if waiter is None:
             return False
         # For the waiter, before it runs, so that no other can take the slot in between.
-        self._take(waiter.instance, place)
-        waiter.place = place
+        self._take(waiter.instance, waiter.place)
         waiter.granted.set()
         return True
-
-    def _next(self) -> tuple[str, str] | None:
-        """The first in the order that may have one more, and where. One at its own limit keeps its place in the order."""
-        while True:
-            passed, found = list[str](), None
-            for instance, line in self._lines.items():
-                place = self._place_for(instance)
-                if place is None:
-                    continue
-                if line.credit >= 1:
-                    found = instance, place
-                    break
-                passed.append(instance)
-            for instance in passed:
-                self._to_the_end(instance)
-            if found is not None or not passed:
-                return found
-
-    def _to_the_end(self, instance: str) -> None:
-        line = self._lines.pop(instance)
-        line.credit += self._share(instance).weight
-        self._lines[instance] = line

@@ -345,7 +345,10 @@ class Parts:
         )
 
     def _goes_first(self, conversation: Conversation) -> bool:
-        return contacts.has_priority(conversation.contact, self.live.terms(conversation.instance))
+        terms = self.live.terms(conversation.instance)
+        if terms.escalated_goes_first and conversation in self.answering.escalated:
+            return True
+        return contacts.has_priority(conversation.contact, terms)
 
     def _ledger_fitness(self) -> LedgerFitness:
         settings = self._settings

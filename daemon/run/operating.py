@@ -100,7 +100,7 @@ def operating(
     watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep)
     live, run_time, forwarding = parts.live, answering.run_time, parts.forwarding
     directory = Directory(live, health, supervisor, records, label)
-    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
+    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records, parts.permits)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
     unanswered = Silencing(parts.connections, live)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)

@@ -11,10 +11,11 @@ from itertools import count
 import trio
 
 from actors.actor import Services, TurnPolicy
+from actors.contacts import has_priority
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots, open_to_all
 from actors.identity import Conversation
-from actors.instance import FeatureFlags, Terms
+from actors.instance import FeatureFlags, Share, Terms
 from actors.messages import Message, Receipt, Swept, WindowPolicy
 from actors.modes import heard
 from actors.outbox import Outbox, OutboxPolicy
@@ -98,13 +99,14 @@ class World:
             feed=self.feed,
             permits=TurnPermits(
                 FairSlots(self.concurrency, self.gate, lambda instance: self.terms(instance).share),
-                FairSlots(self.work, self.gate),
+                FairSlots(self.work, self.gate, lambda instance: Share(self.terms(instance).share.weight)),
             ),
             policy=self.turn_policy,
             draw=lambda: 0.5,
             wall_ms=clock_ms,
             open_turns=lambda conversation: self.ledger.open_turns(conversation),  # noqa: PLW0108  tests replace it
             is_sending=outbox.is_sending,
+            goes_first=lambda one: has_priority(one.contact, self.terms(one.instance)),
         )
 
     def _outbox(self) -> Outbox:

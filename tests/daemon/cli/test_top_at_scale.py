@@ -48,7 +48,7 @@ def top_of(supervisor: Supervisor, feed: EventFeed) -> Top:
         "node-a",
         health,
         supervisor,
-        TurnPermits(FairSlots(None), FairSlots(4)),
+        TurnPermits(FairSlots(1_000), FairSlots(4)),
         Latencies(feed),
         feed,
         Watched(pauses=tuple),
