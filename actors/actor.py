@@ -10,7 +10,8 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
 from typing import Literal
@@ -19,11 +20,12 @@ import msgspec
 import trio
 
 from actors import conversation as core
+from actors.census import Census
 from actors.crash_points import reach
 from actors.errors import EarlierTurnUnfinished, Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
-from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
+from actors.permits import TurnPermits
 from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
 from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST
 
@@ -31,6 +33,11 @@ HOLD_SPREAD = 0.1
 """How much longer than the peer wished a hold may last, by chance, as a share of it."""
 
 Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
+
+ALL_IN_FLIGHT = "as many turns run as its providers take"
+MUCH_AT_WORK = "waits to begin: other turns are being opened and stored"
+"""Why a turn is `queued`, for people."""
+GOES_FIRST = "; goes first within its instance"
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
@@ -47,7 +54,7 @@ class Services(msgspec.Struct, frozen=True):
     attempt: NewAttempt
     policies: Policies
     feed: Feed
-    slots: FairSlots
+    permits: TurnPermits
     policy: TurnPolicy
     draw: Callable[[], float]
     """A uniform random number in [0, 1)."""
@@ -57,6 +64,8 @@ class Services(msgspec.Struct, frozen=True):
     """`Ledger.open_turns`."""
     is_sending: Callable[[Conversation], bool]
     """Whether a send of this conversation is under way: its outcome is a fact, and is waited for."""
+    goes_first: Callable[[Conversation], bool] = lambda _conversation: False
+    """Whether it goes before the others of its instance."""
 
 
 class ActorView(msgspec.Struct, frozen=True):
@@ -75,15 +84,20 @@ class ActorView(msgspec.Struct, frozen=True):
 
 
 class ConversationActor:
-    def __init__(self, conversation: Conversation, services: Services, state: core.ConversationState) -> None:
+    def __init__(
+        self, conversation: Conversation, services: Services, state: core.ConversationState, census: Census
+    ) -> None:
         self.conversation = conversation
-        self.phase: Phase = "idle"
         self.life = trio.CancelScope()
         self._services = services
+        self._census = census
+        self._at: Phase = "idle"
+        self._known = core.emptied(state)
+        self._batch: Batch | None = None
+        census.came(self._at)
         self._state = state
         self._wake = trio.Event()
         self._sleeps_until = -inf
-        self._batch: Batch | None = None
         self._holds = 0
         self._hold_until = -inf
         self._held_until_ms = 0
@@ -96,6 +110,7 @@ class ConversationActor:
     def hear(self, entry: Waiting, receipt: Receipt) -> None:
         """A message of this conversation is durable in the mirror."""
         now, policy = trio.current_time(), self._policy
+        self._census.clock(receipt.now_ms)
         self._state = core.hear(self._state, entry, receipt, now, policy)
         decision = core.decide(self._state, now, policy)
         if not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until:
@@ -131,7 +146,7 @@ class ConversationActor:
 
     def forget(self) -> None:
         """After a crash: trust nothing but the stores."""
-        self._batch = None
+        self._work_on(None)
         # What was heard meanwhile goes too: the mirror had it before we did, and the next decision is to load.
         self._state = core.doubt_ledger(msgspec.structs.replace(core.loading(self._state), unfinished=()))
 
@@ -139,9 +154,11 @@ class ConversationActor:
         """The conversation goes on elsewhere."""
         self.life.cancel()
 
-    @property
-    def has_waiting(self) -> bool:
-        return bool(self._state.waiting)
+    def leave(self) -> None:
+        """It is not counted any more."""
+        self._work_on(None)
+        self._state = core.emptied(self._state)
+        self._census.left(self._at)
 
     def view(self) -> ActorView:
         state, batch = self._state, self._batch
@@ -167,7 +184,8 @@ class ConversationActor:
 
     async def park(self, why: str) -> None:
         """Stay visible and do nothing until `resume`, a flush by an operator, or the daemon stops."""
-        self.phase, self._why, self._parked = "parked", why, True
+        self._enter("parked", why)
+        self._parked = True
         # `frozen`: a flush is ignored where nothing waits and nothing is frozen, and it must end this.
         self._state = msgspec.structs.replace(core.loading(self._state), asked=None, frozen=True)
         while self._parked and self._state.asked is None:
@@ -192,6 +210,43 @@ class ConversationActor:
                 case core.Leave():
                     return
 
+    # What it is at, counted as it changes.
+
+    @property
+    def phase(self) -> Phase:
+        return self._at
+
+    def _enter(self, phase: Phase, why: str) -> None:
+        if phase != self._at:
+            self._census.left(self._at)
+            self._census.came(phase)
+            self._at = phase
+        self._why = why
+
+    @property
+    def _state(self) -> core.ConversationState:
+        return self._known
+
+    @_state.setter
+    def _state(self, state: core.ConversationState) -> None:
+        before, self._known = self._known.waiting, state
+        self._census.messages += len(state.waiting) - len(before)
+        self._census.open_windows += bool(state.waiting) - bool(before)
+        self._note_oldest()
+
+    def _work_on(self, batch: Batch | None) -> None:
+        self._census.messages += _size(batch) - _size(self._batch)
+        self._batch = batch
+        self._note_oldest()
+
+    def _note_oldest(self) -> None:
+        state, batch = self._known, self._batch
+        times = [entries[0].at_ms for entries in (batch.entries if batch else (), state.waiting) if entries]
+        if batch is None and state.frozen and state.batch_number is not None:
+            times.append(state.batch_number)  # not read yet: its number is the time when it was frozen
+        if times or not (state.stale or state.frozen or state.unfinished):  # else what was known last stands
+            self._census.note_oldest(self.conversation, min(times, default=None))
+
     @property
     def _policy(self) -> WindowPolicy:
         return self._services.policies.window(self.conversation.instance)
@@ -202,7 +257,7 @@ class ConversationActor:
 
     async def _sleep(self, until: float) -> None:
         if not (self._state.frozen or self._state.unfinished):
-            self.phase, self._why = ("waiting", "window open") if self._state.waiting else ("idle", "")
+            self._enter(*(("waiting", "window open") if self._state.waiting else ("idle", "")))
         self._wake = trio.Event()
         self._sleeps_until = until
         with trio.move_on_at(until):
@@ -225,7 +280,8 @@ class ConversationActor:
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
         delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
-        self.phase, self._why, self._held_by = "holding", str(away), away.holder
+        self._enter("holding", str(away))
+        self._held_by = away.holder
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
         await self._hold(delay)
 
@@ -249,6 +305,7 @@ class ConversationActor:
         self._take(snapshot)
 
     def _take(self, snapshot: Snapshot) -> None:
+        self._census.clock(snapshot.now_ms)
         self._state = core.loaded(self._state, snapshot, trio.current_time(), self._policy)
 
     async def _ask_ledger(self) -> None:
@@ -256,13 +313,12 @@ class ConversationActor:
 
     async def _resume(self, batch: Batch) -> None:
         """Bring a turn to its end that the mirror does not hold: nothing of it is written there."""
-        self.phase, self._why = "queued", "waits for a turn slot"
-        async with self._services.slots.hold(self.conversation.instance):
-            self.phase, self._why = "answering", "resumes an unfinished turn"
+        async with self._permitted(first=True):
+            self._enter("answering", "resumes an unfinished turn")
             epoch = self._services.ownership.epoch(self.conversation)
             if self._batch is None or self._batch.number != batch.number:
                 self._emit("turn.resumed", batch=batch.number, messages=len(batch.entries))
-            self._batch = batch
+            self._work_on(batch)
             if self._held_too_long(batch):
                 await self._bury(batch, epoch, MIRROR_LOST, "the mirror lost it before it had ended")
             else:
@@ -270,9 +326,12 @@ class ConversationActor:
 
     async def _answer(self, why: CloseReason) -> None:
         # Only a window whose end an actor waited for can be late: one that ended during a turn or a stop is not.
-        awaited, self.phase, self._why = self.phase == "waiting", "queued", "waits for a turn slot"
-        async with self._services.slots.hold(self.conversation.instance):
-            self.phase, self._why = "answering", "turn running"
+        awaited = self.phase == "waiting"
+        # What is frozen has waited before.
+        async with self._permitted(first=self._state.frozen or self._services.goes_first(self.conversation)):
+            if not isinstance(core.decide(self._state, trio.current_time(), self._policy), core.RunTurn):
+                return  # while it was queued something came that is to be seen to first
+            self._enter("answering", "turn running")
             epoch = self._services.ownership.epoch(self.conversation)
             batch = await self._services.mirror.freeze(self.conversation, epoch, why, self._policy)
             reach("frozen")
@@ -282,9 +341,23 @@ class ConversationActor:
             if self._batch is None or self._batch.number != batch.number:
                 self._emit("window.closed", **core.closing(batch, self._policy if awaited else None))
             batch = core.measured(batch, self._policy, self._held_until_ms)
-            self._batch = batch
+            self._work_on(batch)
             self._state = core.froze(self._state, batch)
             await self._run_turn(batch, epoch)
+
+    @asynccontextmanager
+    async def _permitted(self, first: bool) -> AsyncIterator[None]:
+        """Wait until a turn may begin. What comes meanwhile joins: nothing is frozen yet."""
+        permits, instance, goes_first = (
+            self._services.permits,
+            self.conversation.instance,
+            GOES_FIRST if first else "",
+        )
+        self._enter("queued", ALL_IN_FLIGHT + goes_first)
+        async with permits.in_flight.hold(instance, first):
+            self._why = MUCH_AT_WORK + goes_first
+            async with permits.at_work(instance, first):
+                yield
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
         try:
@@ -323,7 +396,7 @@ class ConversationActor:
         else:
             await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
             self._state = core.deferred(self._state, trio.current_time() + delay)
-        self.phase, self._why = "retrying", f"attempt {attempts} failed: {failure.reason}"
+        self._enter("retrying", f"attempt {attempts} failed: {failure.reason}")
         self._emit("turn.failed", reason=failure.reason, tries=attempts, next_try_seconds=round(delay, 2))
 
     def _held_too_long(self, batch: Batch) -> bool:
@@ -344,14 +417,19 @@ class ConversationActor:
 
     async def _commit(self, batch: Batch, epoch: int, outcome: TurnOutcome) -> None:
         if self._state.unfinished:  # one of these was run, and the ledger alone has it
-            self._batch, self._state = None, core.resumed(self._state)
+            self._work_on(None)
+            self._state = core.resumed(self._state)
             return
         # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.
         self._state = core.doubt(self._state)
         snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, outcome)
         reach("committed")
-        self._batch = None
+        self._work_on(None)
         self._take(snapshot)
 
     def _emit(self, event: str, **fields: object) -> None:
         self._services.feed.emit(event, self.conversation, **fields)
+
+
+def _size(batch: Batch | None) -> int:
+    return len(batch.entries) if batch else 0

@@ -50,7 +50,7 @@ def rule(contact: str, terms: Terms) -> str:
     """
     if is_playground(contact):
         return ""
-    forms = number_forms(contact) if terms.contacts.link_numbers else (contact,)
+    forms = _forms(contact, terms)
     if _listed(forms, terms.contacts.ignore):
         return IGNORED
     if not terms.contacts.answer_staff and any(form in terms.notify_numbers for form in forms):
@@ -58,6 +58,16 @@ def rule(contact: str, terms: Terms) -> str:
     if terms.contacts.allow and not _listed(forms, terms.contacts.allow):
         return NOT_ALLOWED
     return ""
+
+
+def has_priority(contact: str, terms: Terms) -> bool:
+    """Whether the settings let `contact` go first within its instance."""
+    listed = terms.contacts.priority
+    return bool(listed) and _listed(_forms(contact, terms), listed)
+
+
+def _forms(contact: str, terms: Terms) -> Sequence[str]:
+    return number_forms(contact) if terms.contacts.link_numbers else (contact,)
 
 
 def _listed(forms: Sequence[str], listed: Sequence[str]) -> bool:

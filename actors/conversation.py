@@ -201,14 +201,14 @@ def loaded(
 def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
     """What the event of a closed window says. `policy` None: no actor waited for its end, a turn or a start came first.
 
-    `late_ms` is how long after its time a window was frozen, by the mirror's clock.
+    `late_ms` is how long after its end a window was frozen, by the mirror's clock: the wait for a turn included.
     """
     fields: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
     # One that waited for an album was closed by its parts, or by their time.
-    if policy is None or batch.why != "timeout" or any(entry.message.album for entry in batch.entries):
+    is_timed = batch.why in ("timeout", "count")
+    if policy is None or not is_timed or any(entry.message.album for entry in batch.entries):
         return fields
-    late_ms = batch.frozen_at_ms - batch.opened_at_ms - round(policy.window_seconds * 1000)
-    return {**fields, "late_ms": max(0, late_ms)}
+    return {**fields, "late_ms": batch.frozen_at_ms - window_ended_ms(batch, policy)}
 
 
 def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int) -> Batch:

@@ -1,11 +1,16 @@
-"""Turn slots: a concurrency limit that is fair between instances.
+"""Slots that are shared fairly between instances: by weight, and within an instance by who goes first.
 
 Laws of this file:
-1. At most `limit` holders at once.
-2. A free slot goes to the instance served longest ago, not to the longest queue: deficit round robin in which
-   every turn costs the same. One tenant's flood waits behind itself.
-3. Within an instance, first come, first served.
-4. One instance holds at most three quarters of the slots: while its responder hangs, others find a free one.
+1. At most `limit` holders at once, and at each place (a provider) no more than it takes. Those who come back are let
+   in before anybody else; one who comes back at once, or is cancelled on the way, is let in over the limit, and then
+   nobody else until it is kept again.
+2. A free slot goes to the instances in turn: deficit round robin in which every turn costs 1 and each round brings an
+   instance its weight. One tenant's flood waits behind itself; one with three times the weight gets three times as
+   many.
+3. Within an instance, first come, first served; those who go first before the others. While others wait, at most
+   `FIRST_IN_A_ROW` of the first go in a row, so that the others have a quarter of the instance's turns, whatever comes.
+4. One instance holds at most three quarters of the slots that it may have: while its responder hangs, others find a
+   free one.
 """
 
 from __future__ import annotations
@@ -16,78 +21,243 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from actors.instance import Share
+
+FIRST_IN_A_ROW = 3
+
 
 def open_to_all(_instance: str) -> None:
     """The gate that lets every instance in."""
 
 
+def equal_shares(_instance: str) -> Share:
+    """All instances have the same weight, and one limit bounds all."""
+    return _EQUAL
+
+
+_EQUAL = Share()
+
+
+class Waiter:
+    __slots__ = ("granted", "instance", "place")
+
+    def __init__(self, instance: str) -> None:
+        self.instance = instance
+        self.granted = trio.Event()
+        self.place = ""
+
+
+class _Line:
+    """Those of one instance who wait."""
+
+    __slots__ = ("credit", "first", "in_a_row", "others")
+
+    def __init__(self, credit: float) -> None:
+        self.credit = credit
+        self.first: deque[Waiter] = deque()
+        self.others: deque[Waiter] = deque()
+        self.in_a_row = 0
+        """How many of the first went since one of the others did."""
+
+    def __bool__(self) -> bool:
+        return bool(self.first or self.others)
+
+    def pop(self) -> Waiter:
+        if self.first and (self.in_a_row < FIRST_IN_A_ROW or not self.others):
+            self.in_a_row += bool(self.others)
+            return self.first.popleft()
+        self.in_a_row = 0
+        return self.others.popleft()
+
+
+class FairOrder:
+    """Who is next of those who wait: laws 2 and 3. Pure but for what the waiters wait on."""
+
+    def __init__(self, weight: Callable[[str], float]) -> None:
+        self._weight = weight
+        # Insertion order is the round-robin order: an instance whose credit is spent goes to the end.
+        self._lines: dict[str, _Line] = {}
+
+    def add(self, waiter: Waiter, first: bool) -> None:
+        line = self._lines.get(waiter.instance)
+        if line is None:
+            line = self._lines[waiter.instance] = _Line(self._weight(waiter.instance))
+        (line.first if first else line.others).append(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        line = self._lines[waiter.instance]
+        (line.first if waiter in line.first else line.others).remove(waiter)
+        if not line:
+            del self._lines[waiter.instance]
+
+    def pop(self, place_for: Callable[[str], str | None]) -> Waiter | None:
+        """The next one for whose instance there is a place; None: there is no such one."""
+        found = self._next(place_for)
+        if found is None:
+            return None
+        line = self._lines[found[0]]
+        waiter = line.pop()
+        waiter.place = found[1]
+        line.credit -= 1
+        if not line:
+            del self._lines[waiter.instance]
+        elif line.credit < 1:
+            self._to_the_end(waiter.instance)
+        return waiter
+
+    def _next(self, place_for: Callable[[str], str | None]) -> tuple[str, str] | None:
+        """The first in order that may have one more, and where. One at its own limit keeps its place."""
+        while True:
+            passed, found = list[str](), None
+            for instance, line in self._lines.items():
+                place = place_for(instance)
+                if place is None:
+                    continue
+                if line.credit >= 1:
+                    found = instance, place
+                    break
+                passed.append(instance)
+            for instance in passed:
+                self._to_the_end(instance)
+            if found is not None or not passed:
+                return found
+
+    def _to_the_end(self, instance: str) -> None:
+        line = self._lines.pop(instance)
+        line.credit += self._weight(instance)
+        self._lines[instance] = line
+
+
 class FairSlots:
     """`async with slots.hold(instance):` waits for a slot and gives it back.
 
-    `gate` is asked before the wait and after it; what it raises goes to the caller.
+    Args:
+      gate: asked before the wait and after it; what it raises goes to the caller.
+      share: what an instance may have, by the settings in force.
     """
 
-    def __init__(self, limit: int, gate: Callable[[str], None] = open_to_all) -> None:
+    def __init__(
+        self,
+        limit: int,
+        gate: Callable[[str], None] = open_to_all,
+        share: Callable[[str], Share] = equal_shares,
+    ) -> None:
         self.limit = limit
         self._gate = gate
-        self.limit_per_instance = limit - limit // 4  # law 4
+        self._share = share
         self.held = 0
         self._held_by: Counter[str] = Counter()
-        # Insertion order is the round-robin order: the served instance goes to the end.
-        self._queues: dict[str, deque[trio.Event]] = {}
+        self._held_at: Counter[str] = Counter()
+        self._order = FairOrder(lambda instance: share(instance).weight)
+        self._returning: deque[Waiter] = deque()
 
     @asynccontextmanager
-    async def hold(self, instance: str) -> AsyncIterator[None]:
-        self._gate(instance)
-        await self._acquire(instance)
+    async def hold(self, instance: str, first: bool = False) -> AsyncIterator[None]:
+        """`first`: it goes before the others of its instance (law 3)."""
+        place = await self._enter(instance, first)
         try:
-            self._gate(instance)
             yield
         finally:
-            self._release(instance)
+            self._release(instance, place)
 
-    async def _acquire(self, instance: str) -> None:
-        if self._may_hold(instance):
-            self._take(instance)
+    def at(self, place: str) -> int:
+        """How many hold a slot at this place."""
+        return self._held_at[place]
+
+    def look_again(self) -> None:
+        """Shares have changed: there may be room."""
+        while self._grant():
+            pass
+
+    # For a holder that steps aside for a while. There are no places then.
+
+    async def enter(self, instance: str, first: bool = False) -> None:
+        """As `hold`; `step_out` gives the slot back."""
+        await self._enter(instance, first)
+
+    def step_out(self, instance: str) -> None:
+        self._release(instance, "")
+
+    async def come_back(self, instance: str) -> None:
+        """Wait for a slot, before all who are new. The slot is held afterwards, also when this is cancelled."""
+        if self.held < self.limit and not self._returning:
+            self._take(instance, "")
             return
-        granted = trio.Event()
-        self._queues.setdefault(instance, deque()).append(granted)
+        waiter = Waiter(instance)
+        self._returning.append(waiter)
         try:
-            await granted.wait()
+            await waiter.granted.wait()
         except BaseException:
-            if granted.is_set():
-                # Granted and cancelled in the same moment: the slot is ours already, so pass it on.
-                self._release(instance)
-            else:
-                self._forget(instance, granted)
+            if not waiter.granted.is_set():
+                self._returning.remove(waiter)
+                self._take(instance, "")
             raise
 
-    def _forget(self, instance: str, waiter: trio.Event) -> None:
-        queue = self._queues[instance]
-        queue.remove(waiter)
-        if not queue:
-            del self._queues[instance]
+    def come_back_at_once(self, instance: str) -> None:
+        self._take(instance, "")
 
-    def _may_hold(self, instance: str) -> bool:
-        return self.held < self.limit and self._held_by[instance] < self.limit_per_instance
+    async def _enter(self, instance: str, first: bool) -> str:
+        """Returns the place."""
+        self._gate(instance)
+        place = await self._acquire(instance, first)
+        try:
+            self._gate(instance)
+        except BaseException:
+            self._release(instance, place)
+            raise
+        return place
 
-    def _take(self, instance: str) -> None:
+    async def _acquire(self, instance: str, first: bool) -> str:
+        place = self._place_for(instance)
+        if place is not None and not self._returning:
+            self._take(instance, place)
+            return place
+        waiter = Waiter(instance)
+        self._order.add(waiter, first)
+        try:
+            await waiter.granted.wait()
+        except BaseException:
+            if waiter.granted.is_set():
+                # Granted and cancelled in the same moment: the slot is ours already, so pass it on.
+                self._release(instance, waiter.place)
+            else:
+                self._order.remove(waiter)
+            raise
+        return waiter.place
+
+    def _place_for(self, instance: str) -> str | None:
+        """Where the instance may have one slot more; None: nowhere now."""
+        if self.held >= self.limit:
+            return None
+        places = self._share(instance).places
+        most = min(self.limit, sum(limit for _, limit in places)) if places else self.limit
+        if self._held_by[instance] >= most - most // 4:  # law 4
+            return None
+        if not places:
+            return ""
+        return next((name for name, limit in places if self._held_at[name] < limit), None)
+
+    def _take(self, instance: str, place: str) -> None:
         self.held += 1
         self._held_by[instance] += 1
+        self._held_at[place] += 1
 
-    def _release(self, instance: str) -> None:
+    def _release(self, instance: str, place: str) -> None:
         self.held -= 1
-        self._held_by[instance] -= 1
-        if not self._held_by[instance]:
-            del self._held_by[instance]
-        # The first in the order that may hold one more: an instance at its own limit keeps its place.
-        waiting = next((other for other in self._queues if self._may_hold(other)), None)
-        if waiting is not None:
-            queue = self._queues.pop(waiting)
-            granted = queue.popleft()
-            if queue:
-                self._queues[waiting] = queue  # to the end: served longest ago comes first
-            self._take(
-                waiting
-            )  # for the waiter, before it runs, so that no other can take the slot in between
-            granted.set()
+        for counted, name in ((self._held_by, instance), (self._held_at, place)):
+            counted[name] -= 1
+            if not counted[name]:
+                del counted[name]
+        self.look_again()
+
+    def _grant(self) -> bool:
+        """Give a free slot to whoever is next; False: nobody may have one."""
+        if self.held >= self.limit:
+            return False
+        waiter = self._returning.popleft() if self._returning else self._order.pop(self._place_for)
+        if waiter is None:
+            return False
+        # For the waiter, before it runs, so that no other can take the slot in between.
+        self._take(waiter.instance, waiter.place)
+        waiter.granted.set()
+        return True

@@ -21,6 +21,7 @@ from actors.instance import FeatureFlags, Terms
 from actors.lookups import RESPONDER, Facts, FailedCall, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt, Spent, spent_in_all
 from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
+from actors.permits import aside
 from actors.ports import Feed, Ledger, Lookups, Question, Reply, Responder, Turn
 
 OPENING_SECONDS = 30.0
@@ -95,7 +96,9 @@ class Inquiry:
         answer = bought.find(turn.id, prompt, started_at)
         if answer is None:
             try:
-                answer = bought.with_earlier(turn.id, await responder.answer(prompt))
+                async with aside():
+                    answer = await responder.answer(prompt)
+                answer = bought.with_earlier(turn.id, answer)
                 answer = msgspec.structs.replace(answer, scope=self._terms.cache_scope)
             except (TurnFailed, TurnRefused, ResponderHeld) as failure:
                 self._note_asked(failure.asked, failure.spent)

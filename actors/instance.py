@@ -64,6 +64,16 @@ class FeatureFlags(msgspec.Struct, frozen=True):
     takeover: bool = True
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What an instance may have of the turns that run at once, see `actors/fairness.py`."""
+
+    weight: float = 1.0
+    """Of its turns among those of all instances, while they wait."""
+    places: tuple[tuple[str, int], ...] = ()
+    """Who answers, by names that only say whether it is the same one, each with how many calls it takes at once. Empty:
+    nothing bounds this instance alone."""
+
+
 class ContactTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Who is a customer of an instance. Numbers are digits with country code; a prefix ends in `*`."""
 
@@ -72,6 +82,8 @@ class ContactTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Empty: everybody else."""
     answer_staff: bool = False
     answer_instances: bool = False
+    priority: tuple[str, ...] = ()
+    """They go first within their instance."""
     link_numbers: bool = True
     """Spellings of one number in Brazil, Mexico and Argentina are one person."""
 
@@ -131,6 +143,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of one instance's turns."""
 
     mode: Mode = "live"
+    share: Share = Share()
+    escalated_goes_first: bool = False
+    """A conversation that is escalated goes first within its instance."""
     escalated_message: str = ""
     """Where the instance's row has none."""
     fallback_message: str = ""

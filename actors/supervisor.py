@@ -20,6 +20,7 @@ import trio
 
 from actors import conversation as core
 from actors.actor import ActorView, ConversationActor, Services
+from actors.census import Census
 from actors.errors import StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot, Waiting
@@ -37,6 +38,7 @@ class Supervisor:
         self._services = services
         self._owns = owns
         self._actors: dict[Conversation, ConversationActor] = {}
+        self._census = Census()
         self._nursery: trio.Nursery | None = None
         self._draining = False
         self._empty = trio.Event()
@@ -171,18 +173,26 @@ class Supervisor:
         actor = self._actors.get(conversation)
         return None if actor is None else actor.view()
 
-    def open_windows(self) -> int:
-        """Conversations in which messages wait to be answered, whatever else goes on there."""
-        return sum(actor.has_waiting for actor in self._actors.values())
-
     def phases(self) -> Counter[str]:
         """How many actors are in each phase."""
-        return Counter(actor.phase for actor in self._actors.values())
+        return self._census.phases()
+
+    def open_windows(self) -> int:
+        """Conversations in which messages wait to be answered, whatever else goes on there."""
+        return self._census.open_windows
+
+    def waiting_messages(self) -> int:
+        """Messages that wait, or are being answered."""
+        return self._census.messages
+
+    def oldest_seconds(self) -> float | None:
+        """Age of the oldest of them; None: there is none."""
+        return self._census.oldest_seconds()
 
     def _start(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
         if self._nursery is None:
             raise RuntimeError("the supervisor is not running")
-        actor = ConversationActor(conversation, self._services, state)
+        actor = ConversationActor(conversation, self._services, state, self._census)
         self._actors[conversation] = actor
         self._nursery.start_soon(self._supervise, actor, name=f"conversation/{conversation.key}")
         self._services.feed.emit("actor.started", conversation)
@@ -206,6 +216,7 @@ class Supervisor:
             # No checkpoint between the actor's decision to leave and this line: a message that comes now finds either
             # the living actor or none, and starts another.
             del self._actors[actor.conversation]
+            actor.leave()
             if self._draining and not self._actors:
                 self._empty.set()
             self._services.feed.emit("actor.left", actor.conversation)

@@ -198,6 +198,8 @@ def _provider(provider: ProviderView) -> Text:
         words += f" ({count(provider.failures, 'failure')}, {provider.last_reason})"
     elif provider.state == "rejecting":
         words += f" ({count(provider.rejections, 'call')} in a row, {provider.last_reason})"
+    if provider.in_flight:
+        words += f", {provider.in_flight:,} of {provider.max_in_flight:,} calls under way"
     return cell(words, "" if provider.state == "closed" else "yellow")
 
 
@@ -242,7 +244,8 @@ def _headline(now: Status) -> Text:
 def _turns(now: Status) -> str:
     later = f"{now.held_turns} holding, {now.deferred_turns} retrying"
     parked = f", {now.parked} parked" if now.parked else ""
-    return f"{now.running_turns} running, {now.queued_turns} queued, {later}{parked}"
+    running = f"{now.running_turns} running ({now.at_work} of {now.at_work_most} at work)"
+    return f"{running}, {now.queued_turns} queued, {later}{parked}"
 
 
 def _waiting(now: Status) -> str:

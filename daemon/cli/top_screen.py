@@ -119,7 +119,8 @@ def _work(page: TopPage) -> list[Text]:
         ("msgs", page.waiting_messages, ""),
     ]
     facts = [_fact(name, f"{number:,}", style if number else "") for name, number, style in counts]
-    return [facts[0], _fact("turns", f"{phases.get('answering', 0):,}/{page.slots:,}", "green"), *facts[1:]]
+    turns = f"{phases.get('answering', 0):,} ({page.at_work}/{page.at_work_most} at work)"
+    return [facts[0], _fact("turns", turns, "green"), *facts[1:]]
 
 
 def _speed(rates: Rates) -> list[Text]:

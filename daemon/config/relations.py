@@ -286,7 +286,8 @@ def _reason_names(at: KeyPath, names: Mapping[str, str]) -> Iterator[Misfit]:
 
 
 def _contacts(at: KeyPath, contacts: ContactsSettings) -> Iterator[Misfit]:
-    for name, listed in (("ignore", contacts.ignore), ("allow", contacts.allow)):
+    lists = (("ignore", contacts.ignore), ("allow", contacts.allow), ("priority", contacts.priority))
+    for name, listed in lists:
         for index, written in enumerate(listed):
             if pattern(written) is None:
                 yield Misfit((*at, "contacts", name, str(index)), written, ALLOWED)

@@ -20,6 +20,7 @@ from actors.instance import (
     Mode,
     OptOutTerms,
     ReplyTerms,
+    Share,
     Terms,
 )
 from actors.messages import WindowPolicy
@@ -59,6 +60,7 @@ from daemon.config.sections import (
     TlsSettings,
     TracingSettings,
     TurnSettings,
+    Weight,
 )
 from daemon.config.sources import Layer
 from daemon.responders.kind import ProviderSettings
@@ -89,6 +91,7 @@ class InstanceOverrides(Section):
     country: Annotated[str | None, meant_by_false("NO")] = None
     timezone: str | None = None
     hours: tuple[str, ...] | None = None
+    weight: Weight | None = None
 
 
 FLAG_OF = {
@@ -126,6 +129,7 @@ class InstanceSettings(Section):
     country: str
     timezone: str
     hours: tuple[str, ...]
+    weight: float = 1.0
     embedding_model: str = ""
 
     def terms(self) -> Terms:
@@ -133,6 +137,8 @@ class InstanceSettings(Section):
         escalation, limits = self.escalation, self.limits
         return Terms(
             mode=self.mode,
+            share=Share(self.weight, _places(self.responder)),
+            escalated_goes_first=escalation.priority,
             escalated_message=escalation.message,
             fallback_message=self.responder.fallback_message or "",
             escalated_repeat_seconds=escalation.repeat_seconds,
@@ -170,7 +176,11 @@ class InstanceSettings(Section):
             reply=ReplyTerms(**self.reply.model_dump()),
             contacts=ContactTerms(
                 **self.contacts.model_dump()
-                | {"ignore": patterns(self.contacts.ignore), "allow": patterns(self.contacts.allow)}
+                | {
+                    name: patterns(listed)
+                    for name, listed in self.contacts
+                    if name in ("ignore", "allow", "priority")
+                }
             ),
             opt_out=OptOutTerms(**self.opt_out.model_dump()),
             machines=MachineTerms(**self.machines.model_dump()),
@@ -225,6 +235,7 @@ class Settings(BaseSettings):
     country: Annotated[str, meant_by_false("NO")] = ""
     timezone: str = "UTC"
     hours: tuple[str, ...] = ()
+    weight: Weight = 1.0
     cache: Annotated[CacheSettings, BeforeValidator(section)] = CacheSettings()
     knowledge: Annotated[KnowledgeSettings, BeforeValidator(section)] = KnowledgeSettings()
     embeddings: Annotated[EmbeddingsSettings, BeforeValidator(section)] = EmbeddingsSettings()
@@ -331,6 +342,7 @@ class Settings(BaseSettings):
             country=self.country if overrides.country is None else overrides.country,
             timezone=self.timezone if overrides.timezone is None else overrides.timezone,
             hours=self.hours if overrides.hours is None else overrides.hours,
+            weight=self.weight if overrides.weight is None else overrides.weight,
             embedding_model=self.embeddings.key,
         )
 
@@ -352,6 +364,14 @@ def _who_answers(responder: ResponderSettings) -> str:
         for provider in responder.providers
     ]
     return hashlib.sha256(repr(deciding).encode()).hexdigest()[:16]
+
+
+def _places(responder: ResponderSettings) -> tuple[tuple[str, int], ...]:
+    """Who may be asked, and how many calls each takes at once. Two entries of one place count as the first."""
+    found: dict[str, int] = {}
+    for provider in responder.providers:
+        found.setdefault(provider.place, provider.max_in_flight)
+    return tuple(found.items())
 
 
 def _own(provider: ProviderSettings) -> tuple[object, ...]:

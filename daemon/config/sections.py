@@ -82,6 +82,8 @@ _FEWEST_UNQUOTED_DIGITS = 11
 Word = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=4_096)]
 Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length=64)]
 """A phone number with country code, or a prefix of numbers that ends in `*`."""
+Weight = Annotated[float, BeforeValidator(number), Field(ge=0.1, le=100, strict=True, allow_inf_nan=False)]
+"""Of an instance, among all."""
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Tokens = Annotated[tuple[DoorToken, ...], Field(min_length=1, max_length=2)]
 Keys = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
@@ -198,7 +200,8 @@ class InstanceTurnSettings(Section):
 
 class TurnSettings(InstanceTurnSettings):
     max_tries: Count = 3
-    concurrency: Count = 50
+    concurrency: Count | None = None
+    work: Count | None = None
     backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
     max_hold_seconds: Seconds = 21_600.0
     history_tokens: CountOrZero = 800
@@ -216,6 +219,7 @@ class EscalationSettings(Section):
     notify_numbers: tuple[str, ...] = ()
     notify_webhook: Secret | None = None
     reason_names: Annotated[dict[Name, Name], BeforeValidator(section)] = Field(default_factory=dict)
+    priority: Flag = False
 
 
 class TakeoverCommands(Section):
@@ -237,6 +241,7 @@ class TakeoverSettings(Section):
 class ContactsSettings(Section):
     ignore: tuple[Number, ...] = ()
     allow: tuple[Number, ...] = ()
+    priority: tuple[Number, ...] = ()
     answer_staff: Flag = False
     answer_instances: Flag = False
     link_numbers: Flag = True

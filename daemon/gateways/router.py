@@ -22,6 +22,7 @@ import trio
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import NotSent, SendEvidence, SendOutcome
+from actors.permits import aside
 from actors.ports import Gateway, MaySend, at_any_time
 from daemon.schema.in_use import InUse, KeyT
 
@@ -131,7 +132,9 @@ class RoutedGateway(Generic[KeyT]):
             await trio.lowlevel.checkpoint()
             return NotSent(NO_GATEWAY, "hold")
         with self._of(settings) as gateway:
-            return await gateway.send(conversation, text, may_send, origin, key)
+            # What became of it is stored at once, whatever else is at work.
+            async with aside(at_once=True):
+                return await gateway.send(conversation, text, may_send, origin, key)
 
     async def find(
         self,
@@ -145,7 +148,8 @@ class RoutedGateway(Generic[KeyT]):
         if settings is None:
             raise GatewayHeld(NO_GATEWAY)
         with self._of(settings) as gateway:
-            return await gateway.find(conversation, text, since_ms, known_ids, origin)
+            async with aside():
+                return await gateway.find(conversation, text, since_ms, known_ids, origin)
 
     @contextmanager
     def _of(self, settings: KeyT) -> Iterator[Gateway]:

@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from actors.errors import Unavailable
+from actors.permits import aside
 from actors.ports import Feed
 from daemon.responders.breaker import BreakerPolicy, BreakerState
 from daemon.web.answer import HttpAnswer
@@ -148,6 +149,10 @@ class EmbeddingsClient:
 
     async def vector(self, text: str) -> Vector:
         """The vector of one question, for a turn. Raises `EmbeddingsUnavailable`, within `TURN_SECONDS`."""
+        async with aside():
+            return await self._shared(text)
+
+    async def _shared(self, text: str) -> Vector:
         while (flight := self._flights.get(text)) is not None:
             await flight.done.wait()
             if flight.vector is not None:

@@ -33,6 +33,9 @@ EVENTS: dict[str, Event] = {
         "a door is open to more than this machine (`door`); `danger` and `advice` say what to write",
         "door",
     ),
+    "setting.outlived": Event(
+        "warning", "a setting is honoured and has a better one; `advice` says what to write"
+    ),
     "daemon.draining": Event(
         "info",
         "a stop was requested: no new work, running turns go on for a while. `why`: `signal`, with its name, or "

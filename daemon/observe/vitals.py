@@ -38,6 +38,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     open_windows: int
     running_turns: int
     queued_turns: int = 0
+    in_flight: int = 0
+    """Turns that may freeze what waits, or have: those that wait for an answer included."""
+    at_work: int = 0
+    """Of these, those that are being opened or stored."""
+    at_work_most: int = 0
     held_turns: int = 0
     """Conversations that wait for a gateway or store that is away."""
     deferred_turns: int = 0

@@ -333,7 +333,7 @@ def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:
         return Verdict("queued", "its window runs while the batch before it is answered")
     verdicts: dict[Phase, Verdict] = {
         "waiting": Verdict("waiting", "its window is open: more may come", left),
-        "queued": Verdict("queued", "its window is closed; it waits for a free turn"),
+        "queued": Verdict("queued", f"its window is closed; {view.why}"),
         "answering": Verdict("answering", "its turn runs"),
         "retrying": Verdict("retrying", f"{view.why}; the next attempt starts by itself", left),
         "holding": Verdict("holding", f"held, which does not count as an attempt: {view.why}", left),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
+from actors.permits import TurnPermits
 from actors.supervisor import Supervisor
 from daemon import package_version
 from daemon.config.open_doors import OpenDoor
@@ -37,7 +38,7 @@ from daemon.sweep.view import SweepView
 from daemon.web.http1 import Response, json_response
 
 if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
-    from daemon.mirror.survey import Pending, Survey
+    from daemon.mirror.survey import Survey
     from daemon.partitions.fencing import FencedOwnership
 
 
@@ -106,7 +107,8 @@ class Status(Figures, frozen=True, kw_only=True):
     alerts: Sequence[AlertView] = ()
     """Alerts raised now, the latest last; `docs/operations.md` says what to do."""
     warnings: Sequence[str] = ()
-    """Doors that are open to more than this machine; each a sentence that says what to write."""
+    """Doors that are open to more than this machine, and settings that have a better one, each a sentence that says
+    what to write."""
     ingress: IngressCounts = IngressCounts()
 
 
@@ -131,6 +133,8 @@ class Doors(NamedTuple):
     dashboard: Callable[[], DashboardView | None] = lambda: None
     open: Callable[[], Sequence[OpenDoor]] = tuple
     """Those that stand open to more than this machine."""
+    outlived: Sequence[str] = ()
+    """Settings that have a better one, each a sentence."""
 
 
 class Gauges:
@@ -144,6 +148,7 @@ class Gauges:
         ownership: FencedOwnership,
         survey: Survey,
         records: Records,
+        permits: TurnPermits,
     ) -> None:
         self._settings = settings
         self._health = health
@@ -151,6 +156,7 @@ class Gauges:
         self._ownership = ownership
         self._survey = survey
         self._records = records
+        self._permits = permits
         self._started_at = time.monotonic()
 
     async def figures(self) -> Figures:
@@ -169,6 +175,9 @@ class Gauges:
             open_windows=self._supervisor.open_windows(),
             running_turns=phases["answering"],
             queued_turns=phases["queued"],
+            in_flight=self._permits.in_flight.held,
+            at_work=self._permits.work.held,
+            at_work_most=self._permits.work.limit,
             held_turns=phases["holding"],
             deferred_turns=phases["retrying"],
             parked=phases["parked"],
@@ -181,7 +190,7 @@ class Gauges:
             return {}
         partitions = list(self._ownership.fenced())
         try:
-            totals, pending = await self._survey.totals(partitions), await self._survey.pending(partitions)
+            totals = await self._survey.totals(partitions)
         except MirrorUnavailable:
             return {}
         return {
@@ -190,7 +199,7 @@ class Gauges:
             "suppressed": totals.suppressed,
             "dead": totals.dead,
             "waiting_messages": totals.pending,
-            "oldest_waiting_seconds": _oldest_seconds(pending),
+            "oldest_waiting_seconds": self._supervisor.oldest_seconds() if totals.pending > 0 else None,
         }
 
     async def _in_ledger(self) -> dict[str, Any]:
@@ -263,7 +272,7 @@ class StatusReport:
             realtime=self._doors.realtime(),
             feeds=list(self._doors.feeds()),
             dashboard=self._doors.dashboard(),
-            warnings=[door.sentence for door in self._doors.open()],
+            warnings=[*(door.sentence for door in self._doors.open()), *self._doors.outlived],
             ingress=_ingress(self._doors.ingress),
         )
 
@@ -281,12 +290,6 @@ def _ingress(counters: IngressCounters) -> IngressCounts:
         unknown=counters.unknown.views(time.monotonic()),
         overruled=dict(counters.overruled),
     )
-
-
-def _oldest_seconds(pending: Pending) -> float | None:
-    if pending.oldest_at_ms is None:
-        return None
-    return max(0.0, (pending.now_ms - pending.oldest_at_ms) / 1000)
 
 
 async def _now(report: StatusReport, call: AdminCall, asked: Parameters) -> Response:

@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from actors.actor import ActorView
-from actors.fairness import FairSlots
+from actors.permits import TurnPermits
 from actors.supervisor import Supervisor
 from daemon import package_version
 from daemon.controls.live_settings import LiveSettings
@@ -58,9 +58,11 @@ class TopPage(msgspec.Struct, frozen=True, kw_only=True):
     waiting_messages: int
     """In this daemon's memory."""
     phases: dict[str, int]
-    slots_held: int
-    slots: int
-    """Turns that may run at once."""
+    in_flight: int
+    """Turns that run now, those that wait for an answer included."""
+    at_work: int
+    """Those of them that are being opened or stored."""
+    at_work_most: int
     counters: dict[str, int]
     """Counts since the start: the difference of two pages gives rates."""
     latencies: list[LatencyView]
@@ -88,7 +90,7 @@ class Top:
         node_id: str,
         health: Health,
         supervisor: Supervisor,
-        slots: FairSlots,
+        permits: TurnPermits,
         latencies: Latencies,
         feed: EventFeed,
         watched: Watched,
@@ -97,7 +99,7 @@ class Top:
         self._node_id = node_id
         self._health = health
         self._supervisor = supervisor
-        self._slots = slots
+        self._permits = permits
         self._latencies = latencies
         self._feed = feed
         self._watched = watched
@@ -123,11 +125,12 @@ class Top:
             reasons=list(readiness.reasons),
             uptime_seconds=time.monotonic() - self._started_at,
             active=len(views),
-            open_windows=sum(bool(view.waiting) for view in views),
-            waiting_messages=sum(len(view.waiting) + view.batch_messages for view in views),
+            open_windows=self._supervisor.open_windows(),
+            waiting_messages=self._supervisor.waiting_messages(),
             phases=dict(phases),
-            slots_held=self._slots.held,
-            slots=self._slots.limit,
+            in_flight=self._permits.in_flight.held,
+            at_work=self._permits.work.held,
+            at_work_most=self._permits.work.limit,
             counters={name: self._feed.counters[name] for name in _COUNTED},
             latencies=self._latencies.views(),
             providers=list(self._watched.providers()),

@@ -127,6 +127,10 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     """How many of the calls were answered, including refusals of the prompt."""
     rejections: int = 0
     """In a row, up to now: calls that were turned down as invalid, or blocked."""
+    in_flight: int = 0
+    """Calls under way now, those of other entries with the same server, key and model included."""
+    max_in_flight: int = 0
+    """How many it takes at once."""
 
 
 class Breaker:

@@ -5,6 +5,7 @@ A kind is a subclass of `ProviderKind` and one line in `kinds.py`.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -48,9 +49,17 @@ class ProviderSettings(Section):
     reasoning_effort: ReasoningEffort | None = None
     extra_body: JsonMembers = Field(default_factory=dict)
     extra_headers: Headers = Field(default_factory=dict)
+    max_in_flight: Count = 2_000
     weight: SecondsOrZero = 1.0
     price_per_million_input_tokens: SecondsOrZero = 0.0
     price_per_million_output_tokens: SecondsOrZero = 0.0
+
+    @property
+    def place(self) -> str:
+        """Says whether two entries mean the same server, key and model, and nothing else: their calls are one count."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        asked = repr((self.kind, self.base_url, self.model, key))
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
     def __hash__(self) -> int:
         """Of those that differ between providers: some of the others cannot be hashed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, Prompt, Spent, spent_in_all
 from actors.ports import Responder
 from daemon.responders.breaker import Breaker, ProviderView
+from daemon.responders.calls import CallsUnderWay
 from daemon.responders.endings import VERDICTS_ON_REQUESTS, Standing, ending
 from daemon.responders.provider import Provider, Together
 from daemon.responders.shorter import shorter
@@ -22,6 +24,9 @@ from daemon.schema.in_use import InUse, KeyT
 T = TypeVar("T")
 AskProvider = Callable[[Provider], Awaitable[T]]
 
+FULL = "full"
+FULL_SECONDS = 1.0
+"""How soon a provider is asked again that had as many calls under way as it may."""
 MAX_DETAIL_CHARS = 1_000
 """Of an error that tells of several providers."""
 
@@ -56,13 +61,21 @@ class Seat(NamedTuple):
     provider: Provider
     breaker: Breaker
     weight: float = 1.0
+    calls: CallsUnderWay | None = None
+    """None: nobody counts them."""
+    max_in_flight: int = 2_000
+
+    @property
+    def is_full(self) -> bool:
+        return self.calls is not None and self.calls.count >= self.max_in_flight
 
 
 class ProviderRouter:
     """Several providers: the first that answers wins. Each is asked at most once; the turn tries again.
 
     `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider: asking
-    another would only look for a laxer one. A provider whose breaker is open is skipped. When none answers,
+    another would only look for a laxer one. A provider whose breaker is open is skipped, and so is one that has as many
+    calls under way as it may; where that was all, the turn is held for a moment. When none answers,
     `endings.py` says what that means; the error says of each that was asked how it failed, and what it cost.
 
     Where all of it was too long for some and none answered, those are asked again, told less (`shorter.py`), within
@@ -127,6 +140,8 @@ class _Call:
     def __init__(self, seats: tuple[Seat, ...], deadline: float) -> None:
         self.seats = seats
         self._deadline = deadline
+        self._full: set[Seat] = set()
+        """Passed over for it."""
         self._failures: dict[Seat, TurnFailed | TurnRefused] = {}
         """The last one of each."""
         self.asked: list[Asked] = []
@@ -153,6 +168,9 @@ class _Call:
         for seat in seats:
             if self.asked and self.is_late:
                 break
+            if seat.is_full:
+                self._full.add(seat)
+                continue
             if not seat.breaker.admit():
                 continue
             started_at = trio.current_time()
@@ -173,7 +191,7 @@ class _Call:
 
     def error(self) -> TurnFailed | TurnRefused | ResponderHeld:
         """What to raise when nobody answered."""
-        end = ending([_standing(seat, self._failures.get(seat)) for seat in self.seats])
+        end = ending([self._standing(seat) for seat in self.seats])
         asked, spent = tuple(self.asked), spent_in_all(self.asked)
         if (
             end.kind == "held"
@@ -184,6 +202,18 @@ class _Call:
         names = ", ".join(seat.breaker.name for seat in self.seats)
         detail = self._detail() or names
         return TurnFailed(end.reason, detail, end.wait_seconds, spent, asked)
+
+    def _standing(self, seat: Seat) -> Standing:
+        """A wait that the provider asked for is kept exactly."""
+        breaker, failure = seat.breaker, self._failures.get(seat)
+        if failure is not None:
+            named = failure.retry_after_seconds if isinstance(failure, TurnFailed) else None
+            return Standing(failure.reason, True, max(named or 0.0, breaker.wait_seconds))
+        if seat in self._full:
+            return Standing(FULL, False, max(FULL_SECONDS, breaker.wait_seconds))
+        reason = breaker.last_reason if breaker.wait_seconds else ""
+        is_tried = breaker.condition == "half_open"
+        return Standing(reason, False, breaker.wait_seconds, breaker.is_down, is_tried)
 
     def _note(self, seat: Seat, started_at: float, failure: TurnFailed | TurnRefused) -> None:
         self._failures[seat] = failure
@@ -220,7 +250,7 @@ def drawn_order(weights: Sequence[float], draw: Callable[[], float]) -> tuple[in
 
 async def _ask(seat: Seat, ask: AskProvider[T], deadline: float, first: bool) -> T:
     """One call, cut at `deadline`; the breaker learns how it went."""
-    with trio.move_on_at(deadline):
+    with trio.move_on_at(deadline), seat.calls.one() if seat.calls else nullcontext():
         try:
             answer = await ask(seat.provider)
         except TurnFailed as failure:
@@ -250,14 +280,3 @@ def _spent(said: object) -> Spent:
     if not isinstance(said, Answer | Together):
         return Spent()
     return Spent(said.input_tokens, said.output_tokens, said.cost_micros)
-
-
-def _standing(seat: Seat, failure: TurnFailed | TurnRefused | None) -> Standing:
-    """A wait that the provider asked for is kept exactly."""
-    breaker = seat.breaker
-    if failure is not None:
-        named = failure.retry_after_seconds if isinstance(failure, TurnFailed) else None
-        return Standing(failure.reason, True, max(named or 0.0, breaker.wait_seconds))
-    reason = breaker.last_reason if breaker.wait_seconds else ""
-    is_tried = breaker.condition == "half_open"
-    return Standing(reason, False, breaker.wait_seconds, breaker.is_down, is_tried)

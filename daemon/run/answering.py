@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -10,14 +12,17 @@ from typing import NamedTuple
 
 import trio
 
+from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.instance import Mode
+from actors.instance import Mode, Share
 from actors.outbox import Outbox, OutboxPolicy
+from actors.permits import TurnPermits
 from actors.ports import Identities, Ownership
 from actors.turn import TurnAttempt
 from actors.turn_services import Append, TurnServices
 from daemon.config import Settings
 from daemon.config.sections import TakeoverSettings
+from daemon.controls.escalated import EscalatedConversations
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.late_failures import LateFailures
 from daemon.controls.live_settings import LiveSettings
@@ -43,6 +48,7 @@ from daemon.observe.feed import EventFeed
 from daemon.proofs.kept import KeptFacts
 from daemon.proofs.sends_log import SendsLog, boot_id
 from daemon.run import peers
+from daemon.run.process import most_open_files
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.tenants.key_file import KeyFile
@@ -90,8 +96,12 @@ class Answering:
         """`settings`: what is wired at the start; `live`: what instances are asked of."""
         self._live = live
         tls = tls_context(settings.tls.ca_file)
-        self._gateway_http = HttpClient(tls=tls)
-        self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls)
+        # Who is called bounds the calls (`ServerPlaces`, `max_in_flight`); here, so that files are left for the doors.
+        files = most_open_files()
+        self._gateway_http = HttpClient(max_connections=files // 4, tls=tls)
+        self._responder_http = HttpClient(
+            max_connections=files // 2, keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls
+        )
         self._notice_http = HttpClient(tls=tls)
 
         # What leaves, and what is known of it.
@@ -123,6 +133,7 @@ class Answering:
             around.hurry,
             self._mode,
         )
+        self.escalated = EscalatedConversations(records, live, feed)
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook, self.pauses.held)
         self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
@@ -169,6 +180,7 @@ class Answering:
         await work.start(self.notifier.run)
         await work.start(self._facts.run)
         work.start_soon(self._housekeeping.run, name="housekeeping")
+        work.start_soon(self.escalated.run, name="escalated conversations")
         if self._calibrator is not None:
             work.start_soon(self._calibrator.run, name="calibration")
 
@@ -192,6 +204,24 @@ def secret_keys(settings: Settings) -> SecretKeys:
     """A database of its own has a key of its own."""
     file = KeyFile(settings.data_dir) if settings.postgres.is_embedded else None
     return SecretKeys(settings.secrets.read, file)
+
+
+def turn_permits(live: LiveSettings, gate: Callable[[str], None]) -> TurnPermits:
+    """Turns in flight are bounded by what their providers take, as it is set now."""
+    turn, postgres = live.configured.turn, live.configured.postgres
+
+    def share(instance: str) -> Share:
+        return live.terms(instance).share
+
+    def weight(instance: str) -> Share:
+        return Share(share(instance).weight)
+
+    # A Postgres of our own takes the time that the processors give it; one that is far away is waited for.
+    work = turn.work or max(2 * (os.cpu_count() or 1), 0 if postgres.is_embedded else postgres.pool_size)
+    most = min(turn.concurrency or sys.maxsize, most_open_files() // 2)
+    permits = TurnPermits(FairSlots(most, gate, share), FairSlots(work, gate, weight))
+    live.follow(permits.in_flight.look_again)
+    return permits
 
 
 def wall_ms() -> int:

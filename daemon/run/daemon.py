@@ -10,6 +10,7 @@ import trio
 from actors.identity import Conversation
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
+from daemon.config.outlived import outlived
 from daemon.controls.live_settings import LiveSettings
 from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
@@ -246,6 +247,7 @@ class Daemon:
             self._feeds.views,
             self._dashboard.site.view,
             self._open_doors,
+            tuple(outlived(self._settings)),
         )
 
     def _open_doors(self) -> tuple[OpenDoor, ...]:
@@ -263,9 +265,11 @@ class Daemon:
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
         greeting = self._dashboard.greeting(with_link=not self._has_manager)
         doors = self._open_doors()
-        banner.show(
-            self._settings, self._live.window, self._addresses[0], greeting, [door.sentence for door in doors]
-        )
+        old = list(outlived(self._settings))
+        warnings = [*(door.sentence for door in doors), *old]
+        banner.show(self._settings, self._live.window, self._addresses[0], greeting, warnings)
+        for advice in old:
+            self._feed.emit("setting.outlived", advice=advice)
         for door in doors:
             self._feed.emit("door.open", door=door.door, danger=door.danger, advice=door.advice)
 

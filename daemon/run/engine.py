@@ -9,9 +9,9 @@ from functools import partial
 
 import trio
 
+from actors import contacts
 from actors.actor import Services, TurnPolicy
 from actors.crash_points import reach
-from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot
 from actors.ports import NewAttempt
@@ -58,7 +58,7 @@ from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
 from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.run import peers
-from daemon.run.answering import Answering, Surroundings, secret_keys, wall_ms
+from daemon.run.answering import Answering, Surroundings, secret_keys, turn_permits, wall_ms
 from daemon.run.lifecycle import CannotStart
 from daemon.run.passthrough import Forwarding
 from daemon.run.watchdog import Liveness
@@ -155,7 +155,7 @@ class Parts:
             ),
         )
         self._attempt = recorded(self.answering.attempt, node_id)
-        self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
+        self.permits = turn_permits(live, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.open_turns = OpenTurnSearch(
             self.answering.ledger, self.ownership, self.supervisor, settings.monitor.unfinished_seconds
@@ -342,13 +342,20 @@ class Parts:
             attempt=self._attempt,
             policies=self.live,
             feed=self._feed,
-            slots=self.slots,
+            permits=self.permits,
             policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),
             draw=random.random,
             wall_ms=wall_ms,
             open_turns=self.answering.ledger.open_turns,
             is_sending=self.answering.outbox.is_sending,
+            goes_first=self._goes_first,
         )
+
+    def _goes_first(self, conversation: Conversation) -> bool:
+        terms = self.live.terms(conversation.instance)
+        if terms.escalated_goes_first and conversation in self.answering.escalated:
+            return True
+        return contacts.has_priority(conversation.contact, terms)
 
     def _ledger_fitness(self) -> LedgerFitness:
         settings = self._settings

@@ -103,7 +103,7 @@ def operating(
     watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep, tables)
     live, run_time, forwarding = parts.live, answering.run_time, parts.forwarding
     directory = Directory(live, health, supervisor, looks, label)
-    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, looks)
+    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, looks, parts.permits)
     connecting = Connecting(live, records, parts.connections, parts.former, connect_door, parts.tenants)
     unanswered = Silencing(parts.connections, live)
     control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
@@ -120,7 +120,7 @@ def operating(
         Costs(looks, live.terms),
         EventTail(feed, lambda name: live.for_instance(name).country),
         Kpis(targets),
-        Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
+        Top(live, node_id, health, supervisor, parts.permits, latencies, feed, watched),
         TaskTree(label),
         SettingsInForce(live, answering.stored_settings, flags, records, parts.tenants, unanswered),
         SealedSecrets(answering.secrets, parts.former),

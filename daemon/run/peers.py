@@ -27,6 +27,7 @@ from daemon.ingress.reading import Reader
 from daemon.knowledge.embeddings import EmbeddingsClient, VectorModel
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.breaker import Breaker, BreakerPolicy, ProviderView
+from daemon.responders.calls import CallsUnderWay
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.responders.lessons import Lessons
@@ -104,6 +105,8 @@ class _Asked(NamedTuple):
 
 class _Shown(NamedTuple):
     breaker: Breaker
+    calls: CallsUnderWay
+    max_in_flight: int
     instance: str
     """Whose own provider it is; empty: one of the defaults."""
 
@@ -123,11 +126,13 @@ def responders(
     breakers = InUse[_Asked, Breaker](
         lambda asked: Breaker(asked.provider.name, asked.policy, feed, now=trio.current_time)
     )
+    calls = InUse[str, CallsUnderWay](lambda _place: CallsUnderWay())
     shown: list[_Shown] = []
 
     def seat(provider: ProviderSettings, responder: ResponderSettings) -> Seat:
         asked = PROVIDERS[provider.kind].provider(provider, http, responder.max_answer_chars, lessons)
-        return Seat(asked, breakers.of(_asked(provider, responder)), provider.weight)
+        breaker, under_way = breakers.of(_asked(provider, responder)), calls.of(provider.place)
+        return Seat(asked, breaker, provider.weight, under_way, provider.max_in_flight)
 
     def make(responder: ResponderSettings) -> Responder:
         router = ProviderRouter(
@@ -149,15 +154,23 @@ def responders(
 
     def changed() -> None:
         users: dict[_Asked, str] = {}
+        limits: dict[_Asked, int] = {}
         wanted = {live.of_others.responder: ""}
         for name in sorted(live.names):
             wanted.setdefault(live.for_instance(name).responder, name)
         for responder, name in wanted.items():
             for provider in responder.providers:
-                users.setdefault(_asked(provider, responder), name)
+                asked = _asked(provider, responder)
+                users.setdefault(asked, name)
+                limits.setdefault(asked, provider.max_in_flight)
         made.keep(wanted)
         breakers.keep(users)
-        shown[:] = [_Shown(breakers.of(asked), name) for asked, name in users.items()]
+        places = [(asked.provider.place, limits[asked]) for asked in users]
+        calls.keep({place for place, _ in places})
+        shown[:] = [
+            _Shown(breakers.of(asked), calls.of(place), most, name)
+            for (asked, name), (place, most) in zip(users.items(), places, strict=True)
+        ]
 
     def settings_of(prompt: Prompt) -> ResponderSettings:
         """Those that the turn began with."""
@@ -174,7 +187,15 @@ def responders(
 
 
 def _views(shown: Iterable[_Shown]) -> tuple[ProviderView, ...]:
-    return tuple(msgspec.structs.replace(breaker.view, instance=name) for breaker, name in shown)
+    return tuple(
+        msgspec.structs.replace(
+            one.breaker.view,
+            instance=one.instance,
+            in_flight=one.calls.count,
+            max_in_flight=one.max_in_flight,
+        )
+        for one in shown
+    )
 
 
 def _asked(provider: ProviderSettings, responder: ResponderSettings) -> _Asked:
@@ -188,6 +209,7 @@ def _asked(provider: ProviderSettings, responder: ResponderSettings) -> _Asked:
 _OF_NO_BREAKER: dict[str, object] = {
     "system_prompt": None,
     "weight": 1.0,
+    "max_in_flight": 2_000,
     "price_per_million_input_tokens": 0.0,
     "price_per_million_output_tokens": 0.0,
 }

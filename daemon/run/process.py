@@ -55,6 +55,12 @@ def settle_process() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
+def most_open_files() -> int:
+    """How many files and connections this process may have open at once."""
+    granted, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MAX_FILES if granted == resource.RLIM_INFINITY else min(granted, _MAX_FILES)
+
+
 def settle_memory() -> None:
     """Tell the garbage collector that the start is over.
 

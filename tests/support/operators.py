@@ -32,6 +32,7 @@ from actors.errors import Conflict, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Answer, Message, Prompt, Receipt
+from actors.permits import TurnPermits
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.config.sections import TakeoverSettings
@@ -56,7 +57,7 @@ from daemon.lookups import PostgresLookups
 from daemon.lookups.drafts import DraftPrompts
 from daemon.mirror.arrivals import Arrival
 from daemon.mirror.sizes import InstanceSize
-from daemon.mirror.survey import Pending, Totals
+from daemon.mirror.survey import Totals
 from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
@@ -128,6 +129,8 @@ class ListedActors:
     def __init__(self) -> None:
         self.active: dict[Conversation, ActorView] = {}
         self.flushed: list[Conversation] = []
+        self.oldest: float | None = None
+        """Seconds for which the first message has waited."""
 
     def show(self, *views: ActorView) -> None:
         """These are in memory now, and no others."""
@@ -144,6 +147,12 @@ class ListedActors:
 
     def open_windows(self) -> int:
         return sum(bool(view.waiting) for view in self.views())
+
+    def waiting_messages(self) -> int:
+        return sum(len(view.waiting) + view.batch_messages for view in self.views())
+
+    def oldest_seconds(self) -> float | None:
+        return self.oldest
 
     def flush(self, conversation: Conversation) -> bool:
         self.flushed.append(conversation)
@@ -162,15 +171,11 @@ class ListedMirror:
 
     def __init__(self) -> None:
         self.counted = Totals()
-        self.waits = Pending()
         self.arrivals: list[Arrival] = []
         self.is_away = False
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
         return await self.answer(self.counted)
-
-    async def pending(self, partitions: Iterable[int]) -> Pending:
-        return await self.answer(self.waits)
 
     async def find(self, message_id: str, instance: str | None) -> list[Arrival]:
         return await self.answer(self.arrivals)
@@ -261,7 +266,7 @@ class Operators:
         rows = TenantRows(self.db)
         self.changes = Changes(rows, None, self.run_time, self.known, self.lookups_dropped.update, self.feed)
         self.tenants = Tenants(rows, self.changes, self.live, self.stored_flags, self.known, self.secrets)
-        self.slots = FairSlots(50)
+        self.permits = TurnPermits(FairSlots(1_000), FairSlots(4))
         self.providers: list[ProviderView] = []
         self.alerts: list[AlertView] = []
         self.swept: SweepView | None = None
@@ -310,7 +315,7 @@ class Operators:
             nothing_waits,
             supervisor.hurry,
         ).take_over
-        self.gauges = Gauges(self.live, health, supervisor, cast(Any, self), mirror, records)
+        self.gauges = Gauges(self.live, health, supervisor, cast(Any, self), mirror, records, self.permits)
         self.status = StatusReport(
             NODE,
             health,
@@ -344,7 +349,7 @@ class Operators:
             lambda: datetime.now(UTC),
         )
         self.kpis = Kpis(self.watch)
-        self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
+        self.top = Top(self.live, NODE, health, supervisor, self.permits, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
         self.shadows = ShadowBoard(

@@ -11,13 +11,15 @@ from itertools import count
 import trio
 
 from actors.actor import Services, TurnPolicy
+from actors.contacts import has_priority
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots, open_to_all
 from actors.identity import Conversation
-from actors.instance import FeatureFlags, Terms
+from actors.instance import FeatureFlags, Share, Terms
 from actors.messages import Message, Receipt, Swept, WindowPolicy
 from actors.modes import heard
 from actors.outbox import Outbox, OutboxPolicy
+from actors.permits import TurnPermits
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from actors.turn import TurnAttempt
@@ -45,6 +47,8 @@ class World:
     policy: WindowPolicy = field(default_factory=WindowPolicy)
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
+    work: int = 8
+    """Turns that are opened or stored at once."""
     term: Terms = field(default_factory=Terms)
     known: bool = True
     """Whether the instances are known in memory."""
@@ -93,12 +97,16 @@ class World:
             attempt=self.recorded(attempt),
             policies=self,
             feed=self.feed,
-            slots=FairSlots(self.concurrency, self.gate),
+            permits=TurnPermits(
+                FairSlots(self.concurrency, self.gate, lambda instance: self.terms(instance).share),
+                FairSlots(self.work, self.gate, lambda instance: Share(self.terms(instance).share.weight)),
+            ),
             policy=self.turn_policy,
             draw=lambda: 0.5,
             wall_ms=clock_ms,
             open_turns=lambda conversation: self.ledger.open_turns(conversation),  # noqa: PLW0108  tests replace it
             is_sending=outbox.is_sending,
+            goes_first=lambda one: has_priority(one.contact, self.terms(one.instance)),
         )
 
     def _outbox(self) -> Outbox:

@@ -109,7 +109,7 @@ export const ALERTS = {
   time_outs: ["Calls time out", "The traces of the latest turns show which step takes too long."],
   queue_depth: [
     "Too many messages are waiting",
-    "Find out for what: a provider or the gateway may be slow, or turn.concurrency too low.",
+    "Find out for what: a provider or the gateway may be slow, or more comes than this machine answers.",
   ],
   oldest_waiting: ["A customer waits too long", "Check the most urgent conversations: holding, parked or retrying."],
   memory: ["Memory is running short", "Give the machine more memory, or run less else on it."],

