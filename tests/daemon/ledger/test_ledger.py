@@ -67,6 +67,11 @@ async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
         yield world
 
 
+async def states(world: LedgerWorld) -> list[str]:
+    """Of all turns."""
+    return [row["state"] for row in await world.rows("SELECT state FROM majlis_turns ORDER BY id")]
+
+
 async def complete(world: LedgerWorld, turn: Turn, *parts: str) -> None:
     turn = await world.ledger.answer(turn, world.epoch, reply_of(ANSWER, *parts))
     for part in turn.parts:
@@ -155,7 +160,7 @@ async def test_a_whole_turn_is_written_once(world: LedgerWorld) -> None:
     )
     assert interaction == {"user_phone": PHONE, "user_message": "hello\nthere", "model": "model"}
     assert await world.ledger.gateway_ids(turn) == {f"g{turn.id}.0", f"g{turn.id}.1"}
-    assert await world.records.counts() == {"done": 1}
+    assert await states(world) == ["done"]
 
 
 async def test_two_daemons_make_one_conversation(world: LedgerWorld) -> None:
@@ -467,7 +472,7 @@ async def test_a_deleted_conversation_does_not_stop_the_turn(world: LedgerWorld)
     await world.rows("DELETE FROM whatsapp_messages")
     await world.rows("DELETE FROM whatsapp_conversations")
     await complete(world, turn, "one")
-    assert await world.records.counts() == {"done": 1}
+    assert await states(world) == ["done"]
     assert await world.messages() == []
 
 
@@ -554,7 +559,7 @@ async def test_operators_see_turns_and_counts(world: LedgerWorld) -> None:
     assert (newest.state, newest.batch_number, newest.parts) == ("started", 2, ())
     assert (oldest.state, oldest.text, oldest.answer) == ("done", "hello", "one two")
     assert [(part.text, part.state) for part in oldest.parts] == [("one", "sent")]
-    assert await world.records.counts() == {"done": 1, "started": 1}
+    assert await states(world) == ["done", "started"]
 
 
 async def test_declared_instances_get_a_row_once(world: LedgerWorld) -> None:
