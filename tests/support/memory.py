@@ -473,7 +473,7 @@ class MemoryLedger:
         )
 
     async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
-        await self._enter("settle_last", self.epoch)
+        await self._enter("settle", self.epoch)
         if not self._prove(proof):
             if epoch < self.epoch:
                 raise StaleEpoch("a higher epoch owns the partition")
