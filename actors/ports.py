@@ -232,7 +232,7 @@ class Ledger(Protocol):
     async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
         """T4 of the last part, which was sent, as a fact, and T5; returns whether the turn has ended.
 
-        The fact is recorded whatever becomes of T5, also under a stale epoch. False: `finish` says why.
+        The fact is recorded whatever becomes of T5, also where this raises `StaleEpoch`. False: `finish` says why.
         """
 
     async def finish(self, turn: Turn, epoch: int) -> None:

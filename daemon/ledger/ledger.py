@@ -117,9 +117,10 @@ class PostgresLedger:
     async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
         sql = "SELECT majlis_settle_last($1, $2, $3, $4, $5)"
         _, message_id, _, _ = _settlement(proof.outcome)
-        return (
-            await self._step(sql, turn.id, epoch, proof.part, proof.token, storable(message_id)) == "finished"
-        )
+        became = await self._step(sql, turn.id, epoch, proof.part, proof.token, storable(message_id))
+        if became == "stale":
+            raise StaleEpoch("another daemon owns this partition")
+        return became == "finished"
 
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)

@@ -551,19 +551,12 @@ async def test_killed_after_a_reply_was_stored_and_claimed(
 async def test_a_claim_made_ahead_is_sent_under_and_the_turn_ends_with_it(
     autojump_clock: MockClock, room: Room
 ) -> None:
-    """Two steps of the ledger after the lookups, not four."""
-    steps: list[str] = []
-
-    async def note(operation: str) -> None:
-        await trio.lowlevel.checkpoint()
-        steps.append(operation)
-
+    """Two steps of the ledger after the lookups, not four: none of the others is asked for."""
     turn = await room.ledger.begin(ONLY, EPOCH)
-    room.ledger.fault = note
+    room.ledger.claim = room.ledger.settle = room.ledger.finish = room.ledger.prove = None  # type: ignore[assignment,method-assign]
     claim = room.outbox.claim_ahead(DEMO, EPOCH)
     turn = await room.ledger.answer(turn, EPOCH, reply_of(Answer("text", "memory"), "one"), claim)
     assert await room.outbox.deliver(turn, DEMO, EPOCH, claim=claim)
-    assert steps == ["answer", "settle"]
     assert room.ledger.states() == ["done"] and room.sends == 1
 
 

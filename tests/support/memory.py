@@ -372,6 +372,7 @@ class MemoryLedger:
                 self._drop(row, "taken_over")
             elif claim and reply.parts and not row.turn.shadow:
                 self._claimed(row, 0, claim, resends=0)
+                await self._committed("claim")
         return self._view(row)
 
     async def spend(
@@ -474,23 +475,19 @@ class MemoryLedger:
 
     async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
         await self._enter("settle", self.epoch)
-        if not self._prove(proof):
-            if epoch < self.epoch:
-                raise StaleEpoch("a higher epoch owns the partition")
-            assert isinstance(proof.outcome, Sent)
-            self._sent(self._row(turn), proof.part, proof.outcome.message_id)
-            return False
+        is_known = self._prove(proof)
+        if epoch < self.epoch:
+            raise StaleEpoch("a higher epoch owns the partition")
         row = self._row(turn)
-        sent = all(part.state == "sent" for part in row.turn.parts)
-        if (
-            epoch != self.epoch
-            or row.turn.dead_reason
-            or row.turn.state not in ("answered", "done")
-            or not sent
-        ):
+        if not is_known:
+            assert isinstance(proof.outcome, Sent)
+            self._sent(row, proof.part, proof.outcome.message_id)
             return False
-        if row.turn.state == "answered":
-            self._end(row, "done")
+        sent = all(part.state == "sent" for part in row.turn.parts)
+        if row.turn.dead_reason or row.turn.state not in ("answered", "done") or not sent:
+            return False
+        self._end(row, "done")
+        await self._committed("finish")
         return True
 
     async def finish(self, turn: Turn, epoch: int) -> None:
@@ -690,6 +687,11 @@ class MemoryLedger:
             for part in row.turn.parts
         )
         return msgspec.structs.replace(row.turn, parts=parts)
+
+    async def _committed(self, operation: str) -> None:
+        """The second half of a joined step: it is done, and its answer may be lost."""
+        if self.fault is not None:
+            await self.fault(operation)
 
     async def _enter(self, operation: str, epoch: int) -> None:
         if self.fault is not None:

@@ -213,8 +213,8 @@ BEGIN
     RETURN majlis_keep_reply(p_turn, p_epoch, p_answer || jsonb_build_object('claim', p_token), p_parts);
 END $$;
 
--- T4 of the last part, as a fact under its claim, with T5: `finished`; or `settled`, then T5 is to be tried by itself. That
--- the message left is stored whatever the tables of the business say to T5, and whatever the epoch is: it is tried whole,
+-- T4 of the last part, as a fact under its claim, with T5: `finished`; or `settled`, then T5 is to be tried by itself; or
+-- `stale`, then the turn is another daemon's. That the message left is stored whatever the tables of the business say to T5, and whatever the epoch is: it is tried whole,
 -- and if it fails the fact alone. (Not the other way round: a row that is locked outside of the inner transaction and
 -- changed in it costs a multixact.)
 CREATE OR REPLACE FUNCTION majlis_settle_last(
@@ -237,7 +237,12 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         v_proven := majlis_prove(p_turn, p_part, p_token, 'sent', p_message_id, '');
     END;
-    IF NOT v_proven THEN  -- of a claim that has no name, or another one by now: as an act
+    IF v_proven AND NOT EXISTS (
+        SELECT FROM majlis_turns t JOIN majlis_partitions p ON p.partition = t.partition AND p.epoch = p_epoch
+        WHERE t.id = p_turn
+    ) THEN
+        RETURN 'stale';
+    ELSIF NOT v_proven THEN  -- of a claim that has no name, or another one by now: as an act
         PERFORM majlis_settle_part(p_turn, p_epoch, p_part, 'sent', p_message_id, '', true);
     END IF;
     RETURN 'settled';
