@@ -15,7 +15,7 @@ from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LeaseUncertain, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
-from actors.outcome import CannotTell, NoRecord, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendOutcome, Sent, Unknown
 from actors.ports import Turn
 from actors.send_facts import Part
 from tests.support.ledgers import DEMO, batch, reply_of
@@ -558,6 +558,22 @@ async def test_a_claim_made_ahead_is_sent_under_and_the_turn_ends_with_it(
     turn = await room.ledger.answer(turn, EPOCH, reply_of(Answer("text", "memory"), "one"), claim)
     assert await room.outbox.deliver(turn, DEMO, EPOCH, claim=claim)
     assert room.ledger.states() == ["done"] and room.sends == 1
+
+
+async def test_a_claim_of_before_is_not_taken_for_the_one_made_ahead(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """I6: another attempt stored the reply and claimed it, and may have sent it."""
+    turn = await room.ledger.begin(ONLY, EPOCH)
+    reply = reply_of(Answer("text", "memory"), "one")
+    turn = await room.ledger.answer(turn, EPOCH, reply, room.outbox.claim_ahead(DEMO, EPOCH))
+    room.facts = MemoryFacts()
+    room.restart()
+    room.gateway.evidence = [RecordFound("of the first one")]
+    claim = room.outbox.claim_ahead(DEMO, EPOCH)
+    turn = await room.ledger.answer(turn, EPOCH, reply, claim)
+    await room.outbox.deliver(turn, DEMO, EPOCH, claim=claim)
+    assert (room.sends, await room.states()) == (0, [("sent", 0)])
 
 
 async def test_nothing_is_claimed_ahead_where_it_may_not_leave_at_once(
