@@ -111,10 +111,10 @@ class Inquiry:
         )
         return msgspec.structs.replace(answer, asked=())
 
-    async def store(self, turn: Turn, reply: Reply, bought: Bought) -> Turn:
+    async def store(self, turn: Turn, reply: Reply, bought: Bought, claim: str, heed_takeover: bool) -> Turn:
         """T2. An answer that was paid for and cannot be stored now is kept for the next attempt."""
         try:
-            stored = await self._ledger.answer(turn, self._epoch, reply)
+            stored = await self._ledger.answer(turn, self._epoch, reply, claim, heed_takeover)
         except LedgerUnavailable:
             if self._prompt is not None:
                 bought.keep(turn.id, self._prompt, reply.answer, trio.current_time())

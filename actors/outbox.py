@@ -23,15 +23,14 @@ from contextlib import suppress
 from typing import Literal
 
 import msgspec
-import trio
 
 from actors.crash_points import reach
 from actors.errors import (
     GatewayHeld,
+    LeaseUncertain,
     MajlisError,
     StaleEpoch,
     SwitchedOff,
-    TurnFailed,
     TurnRefused,
     Unavailable,
 )
@@ -39,11 +38,10 @@ from actors.identity import Conversation
 from actors.outcome import NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Turn
 from actors.send_facts import Part, Proof, SendFacts
+from actors.send_waits import SendWaits, evidence_since_ms, failure
 
 _MADE_FOR = "@"
 """In the token of a claim, before the gateway's name."""
-MANY_WAITS = 1_000
-"""So many sends of unknown outcome are remembered before those that are over are looked for and dropped."""
 
 
 class OutboxPolicy(msgspec.Struct, frozen=True):
@@ -78,7 +76,9 @@ class Outbox:
         self._policy = policy
         self._new_token = new_token
         self._sending: set[Conversation] = set()
-        self._waits = _Waits()
+        self._closed: set[str] = set()
+        """Instances whose gateway did not take the latest send."""
+        self._waits = SendWaits()
 
     async def deliver(
         self,
@@ -87,8 +87,11 @@ class Outbox:
         epoch: int,
         heed_takeover: bool = True,
         is_off: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Bring every part of the turn to `sent`. `is_off` is asked before each of them begins.
+        claim: str = "",
+    ) -> bool:
+        """Bring every part of the turn to `sent`; returns whether the turn has ended with the last of them.
+
+        `is_off` is asked before each of them begins. `claim` was made ahead, for the first part.
 
         Raises:
           TurnFailed: a part was not sent; another attempt may succeed.
@@ -98,15 +101,58 @@ class Outbox:
           TakenOver: a person writes in the chat (unless `heed_takeover` is off); nothing more was sent.
           SwitchedOff: `is_off` said so; nothing more was sent.
         """
-        turn = await self.settle_kept(turn, conversation)
+        if not _is_claimed(turn, claim):
+            turn, claim = await self.settle_kept(turn, conversation), ""
+        ended = False
         for part in turn.parts:
             if part.state in ("sent", "dropped"):
                 continue
             if part.state == "pending" and is_off():
                 raise SwitchedOff("the instance is off")
-            outcome = await _PartDelivery(self, turn, conversation, epoch, part, heed_takeover).run()
+            is_claimed = part.number == 0 and claim != ""
+            delivery = _PartDelivery(self, turn, conversation, epoch, part, heed_takeover, is_claimed)
+            outcome = await delivery.run()
             if isinstance(outcome, NotSent):
-                raise _failure(outcome)
+                raise failure(outcome)
+            ended = delivery.ended
+        return ended
+
+    def claim_ahead(self, conversation: Conversation, epoch: int) -> str:
+        """Names a claim of a reply's first part, to be made as the reply is stored; empty: it may not leave at once.
+
+        A claim that leads to no send looks like one to whoever comes after a crash. So there is none without a certain
+        lease, nor where the gateway did not take the send before.
+        """
+        if conversation.instance in self._closed:
+            return ""
+        try:
+            self._check_lease(conversation, epoch)
+        except (LeaseUncertain, StaleEpoch):
+            return ""
+        return self._new_claim(conversation)
+
+    async def disclaim(self, turn: Turn, part: int, token: str) -> None:
+        """The claim was refused, or its answer was lost: it may have been made all the same.
+
+        Nothing was sent under it: that is a fact, and says nothing about an earlier send. If the ledger cannot take it
+        now, `recall` finds that nothing left.
+        """
+        with suppress(Unavailable):
+            await self._ledger.prove(Proof(turn.id, part, token, NotSent("claim_lost", "hold")))
+
+    def _new_claim(self, conversation: Conversation) -> str:
+        gateway = self._policy(conversation.instance).gateway
+        token = f"{self._new_token()}{_MADE_FOR}{gateway}" if gateway else self._new_token()
+        self._facts.claiming(token)
+        return token
+
+    def _note_gateway(self, instance: str, outcome: SendOutcome) -> None:
+        is_open = isinstance(outcome, Sent) or (isinstance(outcome, NotSent) and outcome.remedy == "refuse")
+        (self._closed.discard if is_open else self._closed.add)(instance)
+
+    def _check_lease(self, conversation: Conversation, epoch: int) -> None:
+        if self._ownership.epoch(conversation) != epoch:
+            raise StaleEpoch("the partition has another epoch by now")
 
     async def settle_kept(self, turn: Turn, conversation: Conversation) -> Turn:
         """Give the ledger what is known of the turn's sends and it does not know; returns the turn as it is then.
@@ -150,7 +196,9 @@ class _PartDelivery:
         epoch: int,
         part: Part,
         heed_takeover: bool,
+        is_claimed: bool,
     ) -> None:
+        """`is_claimed`: it was claimed as it was stored, and nothing of it has left."""
         self._outbox = outbox
         self._ledger = outbox._ledger
         self._gateway = outbox._gateway
@@ -162,13 +210,16 @@ class _PartDelivery:
         self._part = part
         self._token = part.token
         self._heed_takeover = heed_takeover
-        self._since_ms = _evidence_since_ms(part, outbox._wall_ms())
+        self._is_claimed = is_claimed
+        self._since_ms = evidence_since_ms(part, outbox._wall_ms())
         self._resends = part.resends
+        self.ended = False
+        """The turn, with this part."""
 
     async def run(self) -> Sent | NotSent:
         """Bring the part to a proven outcome, whatever its state."""
         part = self._part
-        if part.state != "pending":
+        if part.state != "pending" and not self._is_claimed:
             return await self._reconcile(Unknown("interrupted", may_resend=part.may_resend))
         if part.resends:
             # The resend did not leave, but the send before it may have: its record may have appeared since.
@@ -179,18 +230,19 @@ class _PartDelivery:
         return await self._reconcile(outcome) if isinstance(outcome, Unknown) else outcome
 
     async def _send(self, resend: bool) -> SendOutcome:
-        self._check_lease()
-        self._token = _token(self._outbox._new_token(), self._policy.gateway)
-        self._facts.claiming(self._token)
+        if not self._is_claimed:
+            self._check_lease()
+            self._token = self._outbox._new_claim(self._conversation)
         self._outbox._sending.add(self._conversation)
         try:
+            if not self._is_claimed:
+                await self._claim(resend)
             return await self._send_claimed(resend)
         finally:
             self._outbox._sending.discard(self._conversation)
 
     async def _send_claimed(self, resend: bool) -> SendOutcome:
-        part = self._part
-        await self._claim(resend)
+        part, self._is_claimed = self._part, False
         reach("claimed")
         began_ms = self._wall_ms()
         outcome = await self._gateway.send(
@@ -202,6 +254,7 @@ class _PartDelivery:
         )
         sent_ms = self._wall_ms()
         reach("send_returned")
+        self._outbox._note_gateway(self._conversation.instance, outcome)
         await self._settle(outcome)
         if isinstance(outcome, Sent):
             self._emit("part.sent", resend=resend, took_ms=sent_ms - began_ms)
@@ -216,11 +269,7 @@ class _PartDelivery:
         try:
             await self._ledger.claim(turn, self._epoch, number, resend, self._token, self._heed_takeover)
         except MajlisError:
-            # It may have been made all the same, its answer lost. Nothing was sent under it: that is a fact, and says
-            # nothing about an earlier send. If the ledger cannot take it now, `recall` finds that nothing left.
-            unsent = Proof(turn.id, number, self._token, NotSent("claim_lost", "hold"))
-            with suppress(Unavailable):
-                await self._ledger.prove(unsent)  # noqa: ASYNC120  a cancellation may take over: it is best effort
+            await self._outbox.disclaim(turn, number, self._token)  # noqa: ASYNC120  a cancellation may take over: it is best effort
             raise
         self._resends += resend
 
@@ -229,8 +278,7 @@ class _PartDelivery:
         self._check_lease()  # last: to note the start may take time, on a disk that stalls
 
     def _check_lease(self) -> None:
-        if self._outbox._ownership.epoch(self._conversation) != self._epoch:
-            raise StaleEpoch("the partition has another epoch by now")
+        self._outbox._check_lease(self._conversation, self._epoch)
 
     async def _reconcile(self, outcome: Unknown) -> Sent | NotSent:
         """Find out what became of a send, or settle it by policy. Never two sends on a guess.
@@ -300,8 +348,12 @@ class _PartDelivery:
 
     async def _settle_proven(self, outcome: SendOutcome, proof: Proof) -> None:
         refused: Unavailable | StaleEpoch
+        is_last = self._part is self._turn.parts[-1] and not self._turn.dead_reason
         try:
-            await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)
+            if is_last and isinstance(proof.outcome, Sent):
+                self.ended = await self._ledger.settle_last(self._turn, self._epoch, proof)
+            else:
+                await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)
         except (Unavailable, StaleEpoch) as error:
             refused = error
         else:
@@ -345,45 +397,6 @@ class _PartDelivery:
         )
 
 
-def _token(random: str, gateway: str) -> str:
-    return f"{random}{_MADE_FOR}{gateway}" if gateway else random
-
-
-class _Waits:
-    """Until when the sends of unknown outcome may still be on their way, by a clock that only goes forward."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def begin(self, key: str, seconds: float) -> None:
-        now = trio.current_time()
-        if len(self._until) >= MANY_WAITS:
-            self._until = {other: until for other, until in self._until.items() if until > now}
-        self._until[key] = now + seconds
-
-    def left(self, key: str, seconds: float) -> float:
-        """What is left of the wait; one that was not known begins now and takes `seconds`."""
-        if key not in self._until:
-            self.begin(key, seconds)
-        return self._until[key] - trio.current_time()
-
-    def end(self, key: str) -> None:
-        self._until.pop(key, None)
-
-
-def _evidence_since_ms(part: Part, wall_ms: int) -> int:
-    """From when on the gateway's records are evidence: the first claim that may have sent the part, by our own clock.
-
-    Two clocks that disagree give two moments; the earlier one is the safe one, for records are also told apart by id.
-    """
-    if part.claimed_at_ms is None:
-        return wall_ms
-    return min(part.claimed_at_ms, wall_ms - (part.first_claim_ago_ms or 0))
-
-
-def _failure(outcome: NotSent) -> GatewayHeld | TurnFailed | TurnRefused:
-    if outcome.remedy == "hold":
-        return GatewayHeld(outcome.reason, outcome.retry_after_seconds)
-    if outcome.remedy == "refuse":
-        return TurnRefused(outcome.reason)
-    return TurnFailed(outcome.reason, retry_after_seconds=outcome.retry_after_seconds)
+def _is_claimed(turn: Turn, claim: str) -> bool:
+    """Whether the first part is claimed by this very claim, and not by an earlier one, or not at all."""
+    return bool(claim and turn.parts) and (turn.parts[0].state, turn.parts[0].token) == ("sending", claim)

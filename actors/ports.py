@@ -191,11 +191,15 @@ class Ledger(Protocol):
     async def unfinished(self, partitions: Collection[int], after: int, limit: int) -> tuple[OpenTurn, ...]:
         """Unfinished turns of these partitions that come after turn `after`, in order."""
 
-    async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
+    async def answer(
+        self, turn: Turn, epoch: int, reply: Reply, claim: str = "", heed_takeover: bool = True
+    ) -> Turn:
         """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept.
 
         A reply by rule `model_silence` or `shadow` ends the turn `suppressed`; its answer's tokens and cost are kept
-        and counted.
+        and counted. `claim`: T3 of the first part in the same step, under this token; empty: nothing is claimed. Where
+        a person of the business writes in the chat (unless `heed_takeover` is off) it ends the turn likewise, by rule
+        `taken_over`: nothing is claimed, nobody is told. Called again with the same `claim`, it finds that claim.
         """
 
     async def spend(
@@ -223,6 +227,12 @@ class Ledger(Protocol):
 
         `Sent` stands against everything; `NotSent` ends only the very claim it names. Returns whether the part is now
         as the proof says; False: it is about a claim that the ledger does not know (any more). Idempotent.
+        """
+
+    async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
+        """T4 of the last part, which was sent, as a fact, and T5; returns whether the turn has ended.
+
+        The fact is recorded whatever becomes of T5, also where this raises `StaleEpoch`. False: `finish` says why.
         """
 
     async def finish(self, turn: Turn, epoch: int) -> None:

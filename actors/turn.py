@@ -73,6 +73,8 @@ class TurnAttempt:
         self._instance = instance
         self._flags = flags
         self._terms = terms
+        self._claim = ""
+        """Of the first part of the reply, made as that was stored."""
 
     async def run(self) -> TurnOutcome:
         await self._share_link()
@@ -226,12 +228,32 @@ class TurnAttempt:
         )
         if found.question.turn.shadow:
             to_send, escalation, stored = (), "", self._unsaid(found.question.turn, stored)
-        turn = await self._inquiry.store(found.question.turn, stored, self._services.bought)
-        reach("answer_stored")
+        turn = await self._store(found.question.turn, stored)
+        if turn.state == "suppressed":  # and nobody was told
+            escalation = ""
         if to_send:
             self._services.nudge()
         self._tell_answered(turn, stored, escalation)
         return turn
+
+    async def _store(self, turn: Turn, stored: Reply) -> Turn:
+        """T2, and T3 of the first part where that leaves at once."""
+        outbox = self._services.outbox
+        leaves = bool(stored.parts) and not (turn.shadow or self._is_off())
+        self._claim = outbox.claim_ahead(self._conversation, self._epoch) if leaves else ""
+        try:
+            turn = await self._inquiry.store(
+                turn, stored, self._services.bought, self._claim, self._heeds_takeover(stored.rule)
+            )
+        except MajlisError:
+            if self._claim:
+                await outbox.disclaim(turn, 0, self._claim)  # noqa: ASYNC120  best effort, as in the outbox
+            raise
+        reach("answer_stored")
+        return turn
+
+    def _heeds_takeover(self, rule: str) -> bool:
+        return self._flags.takeover and rule not in triage.SAID_TO_ANYBODY
 
     def _unsaid(self, turn: Turn, stored: Reply) -> Reply:
         """The reply of a shadow turn: the answer is kept with what it cost; nothing leaves, and of the customer nothing
@@ -318,13 +340,15 @@ class TurnAttempt:
             if (ended := await self._ended_already(turn)) is not None:
                 return ended
         try:
-            heeds = self._flags.takeover and turn.rule not in triage.SAID_TO_ANYBODY
-            await self._services.outbox.deliver(turn, self._conversation, self._epoch, heeds, self._is_off)
+            heeds = self._heeds_takeover(turn.rule)
+            is_done = await self._services.outbox.deliver(
+                turn, self._conversation, self._epoch, heeds, self._is_off, self._claim
+            )
         except TakenOver:
             return await self._end.dropped(turn, "taken_over")
         except SwitchedOff:
             return await self._end.dropped(turn, modes.OFF)
-        return await self._end.answered(turn)
+        return await self._end.answered(turn, is_done)
 
     def _is_off(self) -> bool:
         """Now, not when the attempt began."""

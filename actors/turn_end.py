@@ -38,9 +38,10 @@ class TurnEnd:
         self._terms = terms
         self._inquiry = inquiry
 
-    async def answered(self, turn: Turn) -> TurnOutcome:
-        """All of its reply has left."""
-        await self._ledger.finish(turn, self._epoch)
+    async def answered(self, turn: Turn, is_done: bool = False) -> TurnOutcome:
+        """All of its reply has left. `is_done`: the ledger has ended it with that."""
+        if not is_done:
+            await self._ledger.finish(turn, self._epoch)
         reach("finished")
         # A rule: it was said by Majlis itself (escalated, a limit, a stop word).
         by = {"rule": turn.rule} if turn.rule else {}

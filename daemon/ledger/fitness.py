@@ -91,6 +91,6 @@ class LedgerFitness:
     async def has_turns(self) -> bool:
         """Whether any turn was ever stored. True also while Postgres cannot say."""
         try:
-            return bool(await self._records.counts())
+            return await self._records.has_turns()
         except LedgerUnavailable:
             return True

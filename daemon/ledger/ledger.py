@@ -20,7 +20,7 @@ from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice, OpenTurn, Reply, Turn
 from actors.send_facts import Proof
 from actors.triage import MACHINE
-from daemon.ledger.wire import encoded, storable, wire_batch
+from daemon.ledger.wire import encoded, storable, wire_batch, wire_reply, wire_spans
 from daemon.stores.postgres import LedgerError, Postgres, PostgresSession, Row
 
 _STALE_EPOCH = "MJ001"
@@ -73,9 +73,12 @@ class PostgresLedger:
             OpenTurn(row["turn_id"], _conversation(row), row["number"], row["age_seconds"]) for row in rows
         )
 
-    async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
-        sql = "SELECT majlis_keep_reply($1, $2, $3, $4)"
-        return _turn(await self._step(sql, turn.id, epoch, encoded(reply), encoded(reply.parts)))
+    async def answer(
+        self, turn: Turn, epoch: int, reply: Reply, claim: str = "", heed_takeover: bool = True
+    ) -> Turn:
+        sql = "SELECT majlis_answer($1, $2, $3, $4, $5, $6)"
+        said = encoded(wire_reply(reply))
+        return _turn(await self._step(sql, turn.id, epoch, said, encoded(reply.parts), claim, heed_takeover))
 
     async def spend(
         self, turn: Turn, epoch: int, token: str, spent: Spent, failures: tuple[FailedCall, ...]
@@ -111,19 +114,27 @@ class PostgresLedger:
         args = (proof.turn_id, proof.part, proof.token, word, storable(message_id), storable(reason))
         return bool(await self._db.value(sql, *args))
 
+    async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
+        sql = "SELECT majlis_settle_last($1, $2, $3, $4, $5)"
+        _, message_id, _, _ = _settlement(proof.outcome)
+        became = await self._step(sql, turn.id, epoch, proof.part, proof.token, storable(message_id))
+        if became == "stale":
+            raise StaleEpoch("another daemon owns this partition")
+        return became == "finished"
+
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)
 
     async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         sql = "SELECT majlis_suppress_turn($1, $2, $3, $4)"
-        await self._step(sql, turn.id, epoch, rule, encoded(spans))
+        await self._step(sql, turn.id, epoch, rule, encoded(wire_spans(spans)))
 
     async def silence_machine(
         self, turn: Turn, epoch: int, pace: Pace, notices: tuple[Notice, ...], spans: tuple[Span, ...] = ()
     ) -> None:
         sql = "SELECT majlis_suppress_machine($1, $2, $3, $4, $5, $6, $7, $8)"
         silence = (pace.silence_seconds, pace.times, list(pace.signs))
-        await self._step(sql, turn.id, epoch, MACHINE, encoded(spans), *silence, encoded(notices))
+        await self._step(sql, turn.id, epoch, MACHINE, encoded(wire_spans(spans)), *silence, encoded(notices))
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         return _turn(await self._step("SELECT majlis_drop_rest($1, $2, $3)", turn.id, epoch, rule))

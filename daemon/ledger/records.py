@@ -81,9 +81,9 @@ class Records:
         sql = _SQL["turn"] + _SQL["of_conversation"]
         return tuple(map(_turn, await self._db.fetch(sql, storable(conversation.key), limit)))
 
-    async def counts(self) -> dict[str, int]:
-        """The number of turns in each state, of all time."""
-        return {row["state"]: row["turns"] for row in await self._db.fetch(_SQL["counts"])}
+    async def has_turns(self) -> bool:
+        """Whether any turn was ever stored."""
+        return bool(await self._db.value(_SQL["has_turns"]))
 
     async def attention(self, hand_back_seconds: float) -> Attention:
         """Count what may need a person. Escalations older than `hand_back_seconds` have ended and are not counted."""

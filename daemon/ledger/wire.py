@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from actors.lookups import Span
 from actors.messages import Batch
+from actors.ports import Reply
 from actors.repeats import once_text
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -52,6 +55,29 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "text": about.text,
         "text_hash": text_hash(once_text(about)),
     }
+
+
+def wire_reply(reply: Reply) -> dict[str, Any]:
+    """A reply as `majlis_answer` expects it. The parts go by themselves."""
+    said: dict[str, Any] = msgspec.to_builtins(reply)
+    del said["parts"]
+    return {**said, "waterfall": wire_spans(reply.spans)}
+
+
+def wire_spans(spans: Sequence[Span]) -> list[dict[str, Any]]:
+    """A trace without what says nothing: lookups that were not made, errors that did not happen, microseconds."""
+    return [
+        {name: value for name, value in _rounded(span).items() if value != ""}
+        for span in spans
+        if span.outcome != "skipped"
+    ]
+
+
+def _rounded(span: Span) -> dict[str, Any]:
+    short = msgspec.structs.replace(
+        span, started_ms=round(span.started_ms, 1), took_ms=round(span.took_ms, 1)
+    )
+    return dict(msgspec.to_builtins(short))
 
 
 def _cleaned(value: Any) -> Any:

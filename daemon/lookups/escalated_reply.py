@@ -6,13 +6,7 @@ from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means, escalation_is_off
 
-_SQL = """
-    SELECT EXISTS (
-        SELECT FROM majlis_turns
-        WHERE conversation_key = $1 AND answered_at > now() - make_interval(secs => least($2::float8, 1e9))
-          AND provider = 'escalation' AND state IN ('answered', 'done')
-    )
-"""
+_SQL = "SELECT majlis_said_since($1, now() - make_interval(secs => least($2::float8, 1e9)), 'escalation')"
 
 
 async def _run(means: Means, question: Question) -> bool:

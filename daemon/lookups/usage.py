@@ -24,9 +24,7 @@ _SQL = """
            coalesce(used.cost_micros, 0) AS cost_micros_today,
            coalesce(used.answers, 0) AS answers_today,
            extract(epoch FROM date_trunc('day', utc) + interval '1 day' - utc)::float8 AS day_wait_seconds,
-           EXISTS (SELECT FROM majlis_turns t
-                   WHERE t.conversation_key = $3 AND t.provider = 'fallback' AND t.state IN ('answered', 'done')
-                     AND t.answered_at > now() - make_interval(secs => least($6::float8, 1e9))) AS fallback_said
+           majlis_said_since($3, now() - make_interval(secs => least($6::float8, 1e9)), 'fallback') AS fallback_said
     FROM at
     LEFT JOIN LATERAL majlis_take_place($1, $2, $3, $4, $5) p ON $4::bigint IS NOT NULL OR $5::bigint IS NOT NULL
     LEFT JOIN majlis_usage used ON used.instance = $2 AND used.day = utc::date

@@ -32,7 +32,7 @@ LATE_SECONDS = 600
 """How long after its last claim a message may still leave: a gateway that is slow to wake up works off its queue."""
 
 MAX_TURNS = 50
-"""So many of a conversation's latest turns are looked at."""
+"""So many of a conversation's latest turns are looked at, of those that were answered; of all, four times as many."""
 
 MAX_KEYS = 500
 """So many conversations are asked for at once."""
@@ -50,9 +50,12 @@ _UNSETTLED = """
            extract(epoch FROM clock_timestamp())::float8 AS now
     FROM unnest($1::text[]) AS asked (key)
     CROSS JOIN LATERAL (
-        SELECT id, conversation_key FROM majlis_turns
-        WHERE conversation_key = asked.key AND answered_at IS NOT NULL
-        ORDER BY answered_at DESC LIMIT $2) t
+        SELECT newest.id, newest.conversation_key
+        -- With a range of one the index of the conversation is the only one in this order.
+        FROM (SELECT n.id, n.conversation_key, n.answered_at FROM majlis_turns n
+              WHERE n.conversation_key >= asked.key AND n.conversation_key <= asked.key
+              ORDER BY n.conversation_key DESC, n.batch_number DESC, n.revision DESC LIMIT 4 * $2::bigint) newest
+        WHERE newest.answered_at IS NOT NULL LIMIT $2::bigint) t
     CROSS JOIN LATERAL (SELECT * FROM majlis_outbox WHERE turn_id = t.id OFFSET 0) o
     WHERE o.claimed_at IS NOT NULL AND o.last_claimed_at IS NOT NULL AND o.last_token <> ''
       AND (o.state IN ('sending', 'unknown') OR o.state = 'pending' AND o.resends > 0

@@ -15,7 +15,7 @@ from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LeaseUncertain, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
-from actors.outcome import CannotTell, NoRecord, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendOutcome, Sent, Unknown
 from actors.ports import Turn
 from actors.send_facts import Part
 from tests.support.ledgers import DEMO, batch, reply_of
@@ -529,6 +529,88 @@ async def test_a_crash_loop_before_the_first_byte_spends_no_resend(
     await room.deliver()
     assert (room.sends, await room.states()) == (1, [("sent", 0)])
     assert trio.current_time() - began < 0.1, "what never left needs no wait"
+
+
+@pytest.mark.parametrize("log", ["kept", "lost"])
+async def test_killed_after_a_reply_was_stored_and_claimed(
+    autojump_clock: MockClock, room: Room, log: str
+) -> None:
+    """I6 (crash point `answer_stored`): the log shows that nothing left. Without it, it is as after any claim."""
+    turn = await room.ledger.begin(ONLY, EPOCH)
+    claim = room.outbox.claim_ahead(DEMO, EPOCH)
+    await room.ledger.answer(turn, EPOCH, reply_of(Answer("text", "memory"), "one", "two"), claim)
+    assert await room.states() == [("sending", 0), ("pending", 0)]
+    if log == "lost":
+        room.facts = MemoryFacts()
+    room.restart()
+    await room.until_delivered()
+    assert await room.states() == [("sent", int(log == "lost")), ("sent", 0)]
+    assert room.sends == 2
+
+
+async def test_a_claim_made_ahead_is_sent_under_and_the_turn_ends_with_it(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """Two steps of the ledger after the lookups, not four: none of the others is asked for."""
+    turn = await room.ledger.begin(ONLY, EPOCH)
+    room.ledger.claim = room.ledger.settle = room.ledger.finish = room.ledger.prove = None  # type: ignore[assignment,method-assign]
+    claim = room.outbox.claim_ahead(DEMO, EPOCH)
+    turn = await room.ledger.answer(turn, EPOCH, reply_of(Answer("text", "memory"), "one"), claim)
+    assert await room.outbox.deliver(turn, DEMO, EPOCH, claim=claim)
+    assert room.ledger.states() == ["done"] and room.sends == 1
+
+
+async def test_a_claim_of_before_is_not_taken_for_the_one_made_ahead(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """I6: another attempt stored the reply and claimed it, and may have sent it."""
+    turn = await room.ledger.begin(ONLY, EPOCH)
+    reply = reply_of(Answer("text", "memory"), "one")
+    turn = await room.ledger.answer(turn, EPOCH, reply, room.outbox.claim_ahead(DEMO, EPOCH))
+    room.facts = MemoryFacts()
+    room.restart()
+    room.gateway.evidence = [RecordFound("of the first one")]
+    claim = room.outbox.claim_ahead(DEMO, EPOCH)
+    turn = await room.ledger.answer(turn, EPOCH, reply, claim)
+    await room.outbox.deliver(turn, DEMO, EPOCH, claim=claim)
+    assert (room.sends, await room.states()) == (0, [("sent", 0)])
+
+
+async def test_nothing_is_claimed_ahead_where_it_may_not_leave_at_once(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """I6: a kill between the claim and the send leaves a claim in doubt, so there are no idle ones."""
+    turn = await room.answered("one")
+    room.gateway.script = [(False, NotSent("connection_closed", "hold"))]
+    with pytest.raises(GatewayHeld):
+        await room.deliver()
+    assert room.outbox.claim_ahead(DEMO, EPOCH) == "", "the gateway did not take the last one"
+    await room.deliver()
+    assert (await room.states(), turn.state) == ([("sent", 0)], "answered")
+    assert room.outbox.claim_ahead(DEMO, EPOCH) != ""
+    room.ownership.uncertain = True
+    assert room.outbox.claim_ahead(DEMO, EPOCH) == ""
+
+
+async def test_a_reply_whose_storing_has_no_answer_is_no_claim_in_doubt(autojump_clock: MockClock) -> None:
+    """I6: T2 committed, its answer was lost: nothing left under its claim, and no resend is spent."""
+    world = World()
+    answer = world.ledger.answer
+
+    async def commits_and_is_silent(*args: Any, **named: Any) -> Turn:
+        world.ledger.answer = answer  # type: ignore[method-assign]
+        await answer(*args, **named)
+        raise LedgerUnavailable(AWAY)
+
+    world.ledger.answer = commits_and_is_silent  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        await world.start(nursery)
+        await world.say("x")
+        await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert world.replies == ["Heard 1: x"]
+    assert [part.resends for row in world.ledger.rows.values() for part in row.turn.parts] == [0]
+    assert world.ledger.states() == ["done"]
 
 
 async def test_a_claim_whose_first_byte_may_have_left_is_not_taken_back(

@@ -71,7 +71,8 @@ async def test_a_mirror_without_its_tail_costs_no_reply_and_doubles_none(
     assert world.replies == ["Heard 1: x"]
     assert world.ledger.states() == ["done", "suppressed"]
     assert {row.turn.rule for row in world.ledger.rows.values()} == {"", "duplicate"}
-    assert world.feed.names().count("turn.resumed") == 1
+    # The last step was done whole, only its answer was lost.
+    assert world.feed.names().count("turn.resumed") == (step != "finish")
 
 
 async def test_it_ends_before_what_came_later(autojump_clock: MockClock) -> None:

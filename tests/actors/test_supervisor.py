@@ -571,7 +571,7 @@ async def test_a_lease_that_ends_between_claim_and_send_is_not_an_unknown_send(
 
     async def lease_ends_with_the_claim(operation: str) -> None:
         nonlocal asked
-        if operation == "claim" and not asked:
+        if operation == "answer" and not asked:
             asked += 1
             world.ownership.uncertain = True
 

@@ -168,6 +168,65 @@ async def test_an_ended_turn_keeps_its_state(subject: Subject) -> None:
         assert (await subject.ledger.begin(batch("hello", number=number), subject.epoch)).state == state
 
 
+async def test_a_reply_that_leaves_at_once_is_claimed_as_it_is_stored(subject: Subject) -> None:
+    """I4, I6: a claim of the first part alone, like any other; a repetition under its name finds it."""
+    turn = await subject.ledger.begin(batch("hello"), subject.epoch)
+    reply, token = reply_of(ANSWER, "one", "two"), new_token()
+    turn = await subject.ledger.answer(turn, subject.epoch, reply, token)
+    assert [(part.state, part.token, part.first_token) for part in turn.parts] == [
+        ("sending", token, token),
+        ("pending", "", ""),
+    ]
+    assert turn.parts[0].claimed_at_ms is not None
+    for again in (token, new_token(), ""):
+        stored = await subject.ledger.answer(turn, subject.epoch, reply, again)
+        assert [part.token for part in stored.parts] == [token, ""]
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
+    unsent = Proof(turn.id, 0, token, NotSent("claim_lost", "hold"))
+    assert await subject.ledger.prove(unsent)
+    assert (await subject.again()).parts[0].state == "pending"
+    await subject.send(turn, 0)
+
+
+async def test_the_last_part_ends_its_turn(subject: Subject) -> None:
+    """I6: once, however often it is said; a part before the last one ends nothing."""
+    turn, first, last = await subject.answered("one", "two"), new_token(), new_token()
+    await subject.ledger.claim(turn, subject.epoch, 0, False, first)
+    assert not await subject.ledger.settle_last(turn, subject.epoch, Proof(turn.id, 0, first, Sent("g0")))
+    assert [part.state for part in (await subject.again()).parts] == ["sent", "pending"]
+    await subject.ledger.claim(turn, subject.epoch, 1, False, last)
+    for _ in range(2):
+        assert await subject.ledger.settle_last(turn, subject.epoch, Proof(turn.id, 1, last, Sent("g1")))
+    again = await subject.again()
+    assert (again.state, [part.state for part in again.parts]) == ("done", ["sent", "sent"])
+    assert await subject.ledger.gateway_ids(turn) == {"g0", "g1"}
+    assert await subject.ledger.open_turns(DEMO) == ()
+
+
+async def test_the_last_part_is_a_fact_also_for_a_former_owner(subject: Subject) -> None:
+    """I5, I6: it is recorded, and the turn is not his to end."""
+    turn, token = await subject.answered("one"), new_token()
+    await subject.ledger.claim(turn, subject.epoch, 0, False, token)
+    old = subject.epoch
+    await subject.take_over()
+    with pytest.raises(StaleEpoch):
+        await subject.ledger.settle_last(turn, old, Proof(turn.id, 0, token, Sent("g")))
+    subject.epoch = old + 1
+    again = await subject.again()
+    assert (again.state, again.parts[0].state) == ("answered", "sent")
+
+
+async def test_a_fallback_is_not_ended_with_its_last_part(subject: Subject) -> None:
+    """I2: its turn becomes a dead letter, which `bury` writes."""
+    turn, token = await subject.ledger.begin(batch("hello"), subject.epoch), new_token()
+    doomed = msgspec.structs.replace(reply_of(ANSWER, "sorry"), rule="fallback", dead_reason="garbage")
+    turn = await subject.ledger.answer(turn, subject.epoch, doomed)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, token)
+    assert not await subject.ledger.settle_last(turn, subject.epoch, Proof(turn.id, 0, token, Sent("g")))
+    assert (await subject.again()).state == "answered"
+
+
 @pytest.mark.parametrize("step", ["begin", "answer", "claim", "settle", "finish", "suppress", "bury"])
 async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
     """I5: after another daemon took the partition, the old owner changes nothing, at any step."""

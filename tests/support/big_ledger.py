@@ -113,6 +113,8 @@ _OURS = """
         FROM whatsapp_conversations c JOIN whatsapp_instances i ON i.id = c.instance_id,
              generate_series(1, CASE WHEN c.id = pg_temp.id('conversation', 1) THEN 1000 ELSE 1 END) n,
              LATERAL (SELECT c.last_activity - n * interval '1 hour' AS at) finished;
+    INSERT INTO majlis_heard (message_id, conversation_key, turn_id)
+        SELECT unnest(message_ids), conversation_key, id FROM majlis_turns;
     INSERT INTO majlis_outbox (turn_id, part, text, state, gateway_message_id)
         SELECT id, 0, 'Answer', 'sent', 'G' || id FROM majlis_turns;
     INSERT INTO majlis_identities (instance, lid, phone)

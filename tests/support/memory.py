@@ -330,10 +330,15 @@ class MemoryLedger:
         ]
         return tuple(found[:limit])
 
-    async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
+    async def answer(
+        self, turn: Turn, epoch: int, reply: Reply, claim: str = "", heed_takeover: bool = True
+    ) -> Turn:
         await self._enter("answer", epoch)
         row = self._row(turn)
         if row.turn.state == "started":
+            taken_over = bool(claim) and heed_takeover and row.batch.conversation in self.taken_over
+            if taken_over:
+                reply = msgspec.structs.replace(reply, notices=(), escalation="")
             outbox = tuple(Part(number, text, "pending") for number, text in enumerate(reply.parts))
             row.reply, row.answered_at_ms = reply, clock_ms()
             if row.turn.shadow:
@@ -363,6 +368,11 @@ class MemoryLedger:
                 self._pay(row, Spent(answer.input_tokens, answer.output_tokens, answer.cost_micros))
             if reply.rule in ("model_silence", "shadow"):
                 self._end(row, "suppressed")
+            elif taken_over:
+                self._drop(row, "taken_over")
+            elif claim and reply.parts and not row.turn.shadow:
+                self._claimed(row, 0, claim, resends=0)
+                await self._committed("claim")
         return self._view(row)
 
     async def spend(
@@ -397,7 +407,10 @@ class MemoryLedger:
         earlier = row.turn.parts[:part]
         if row.turn.state != "answered" or not allowed or any(each.state != "sent" for each in earlier):
             raise TurnFailed("claim_conflict")
-        resends = current.resends or int(repeats)
+        self._claimed(row, part, token, current.resends or int(repeats))
+
+    def _claimed(self, row: _Row, part: int, token: str, resends: int) -> None:
+        current = row.turn.parts[part]
         keeps_first = resends and current.claimed_at_ms is not None
         row.claims[part] = token
         self._set(
@@ -429,6 +442,9 @@ class MemoryLedger:
 
     async def prove(self, proof: Proof) -> bool:
         await self._enter("prove", self.epoch)
+        return self._prove(proof)
+
+    def _prove(self, proof: Proof) -> bool:
         row = next((row for row in self.rows.values() if row.turn.id == proof.turn_id), None)
         if row is None or proof.part >= len(row.turn.parts):
             return False
@@ -456,6 +472,23 @@ class MemoryLedger:
         self._set(
             row, part, state="pending", claimed_at_ms=current.claimed_at_ms if current.resends else None
         )
+
+    async def settle_last(self, turn: Turn, epoch: int, proof: Proof) -> bool:
+        await self._enter("settle", self.epoch)
+        is_known = self._prove(proof)
+        if epoch < self.epoch:
+            raise StaleEpoch("a higher epoch owns the partition")
+        row = self._row(turn)
+        if not is_known:
+            assert isinstance(proof.outcome, Sent)
+            self._sent(row, proof.part, proof.outcome.message_id)
+            return False
+        sent = all(part.state == "sent" for part in row.turn.parts)
+        if row.turn.dead_reason or row.turn.state not in ("answered", "done") or not sent:
+            return False
+        self._end(row, "done")
+        await self._committed("finish")
+        return True
 
     async def finish(self, turn: Turn, epoch: int) -> None:
         row = await self._find("finish", turn, epoch)
@@ -491,13 +524,16 @@ class MemoryLedger:
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         row = await self._find("drop_rest", turn, epoch)
-        left = any(part.state not in ("pending", "dropped") for part in row.turn.parts)
         if row.turn.state in ("started", "answered"):
-            for part in row.turn.parts:
-                if part.state in ("pending", "sending", "unknown"):
-                    self._set(row, part.number, state="dropped" if part.state == "pending" else "unknown")
-            self._end(row, "done" if left else "suppressed", rule=rule)
+            self._drop(row, rule)
         return self._view(row)
+
+    def _drop(self, row: _Row, rule: str) -> None:
+        left = any(part.state not in ("pending", "dropped") for part in row.turn.parts)
+        for part in row.turn.parts:
+            if part.state in ("pending", "sending", "unknown"):
+                self._set(row, part.number, state="dropped" if part.state == "pending" else "unknown")
+        self._end(row, "done" if left else "suppressed", rule=rule)
 
     def hand_back(self, conversation: Conversation) -> None:
         """An operator, or the time, ends the escalation."""
@@ -651,6 +687,11 @@ class MemoryLedger:
             for part in row.turn.parts
         )
         return msgspec.structs.replace(row.turn, parts=parts)
+
+    async def _committed(self, operation: str) -> None:
+        """The second half of a joined step: it is done, and its answer may be lost."""
+        if self.fault is not None:
+            await self.fault(operation)
 
     async def _enter(self, operation: str, epoch: int) -> None:
         if self.fault is not None:

@@ -29,7 +29,8 @@ RETURNING true
 
 -- bury_unfinished --
 WITH buried AS (
-    UPDATE majlis_turns SET state = 'dead', finished_at = now() WHERE state IN ('started', 'answered') RETURNING id
+    UPDATE majlis_turns SET state = 'dead', finished_at = now()
+    WHERE id = ANY (ARRAY(SELECT turn_id FROM majlis_open_turns)) AND state IN ('started', 'answered') RETURNING id
 )
 INSERT INTO majlis_dead_letters (turn_id, reason, detail)
 SELECT id, 'mirror_lost', 'the mirror was lost before the turn ended' FROM buried
@@ -55,8 +56,8 @@ WHERE t.id = $1
 -- The newest ones.
 WHERE t.conversation_key = $1 ORDER BY t.batch_number DESC, t.revision DESC LIMIT $2
 
--- counts --
-SELECT state, count(*) AS turns FROM majlis_turns GROUP BY state
+-- has_turns --
+SELECT EXISTS (SELECT FROM majlis_turns)
 
 -- stored_instances --
 -- Instances that may be answered and are not in $1, by name; `total` counts all of them.

@@ -14,7 +14,7 @@ SELECT t.id, t.conversation_key, t.instance, t.batch_number, t.why, t.state, t.r
                                   'retried_at', d.retried_at, 'dropped_at', d.dropped_at)
         FROM majlis_dead_letters d WHERE d.turn_id = t.id) AS dead_letter
 FROM majlis_turns t
-WHERE t.message_ids && $1::text[] AND ($2::text IS NULL OR t.instance = $2)
+WHERE t.id = ANY (ARRAY(SELECT majlis_turns_of_messages($1::text[]))) AND ($2::text IS NULL OR t.instance = $2)
 ORDER BY t.id LIMIT $3
 
 -- own_message --

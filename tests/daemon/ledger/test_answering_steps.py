@@ -152,6 +152,29 @@ async def test_no_part_is_claimed_while_a_person_writes(world: LedgerWorld) -> N
     await world.ledger.claim(turn, 1, 1, False, new_token())
 
 
+async def test_a_reply_is_not_claimed_as_it_is_stored_while_a_person_writes(world: LedgerWorld) -> None:
+    """I6: what it cost is counted; nothing leaves, nobody is told, and the turn has its end."""
+    await taken_over(world)
+    notice = Notice("whatsapp", "demo", "5511", "come")
+    reply = Reply(ANSWER, ("one", "two"), escalation="asks_for_human", notices=(notice,))
+    turn = await begun(world)
+    for _ in range(2):
+        stored = await world.ledger.answer(turn, 1, reply, new_token())
+        assert (stored.state, stored.rule) == ("suppressed", "taken_over")
+        assert [part.state for part in stored.parts] == ["dropped", "dropped"]
+    [row] = await world.rows("SELECT answer FROM majlis_turns")
+    assert row["answer"] == ANSWER.text
+    [used] = await world.rows("SELECT answers, input_tokens FROM majlis_usage")
+    assert used == {"answers": 1, "input_tokens": ANSWER.input_tokens}
+    assert not await world.rows(
+        "SELECT FROM majlis_notices UNION ALL SELECT FROM whatsapp_escalated_conversations"
+    )
+    told_anyway = batch("stop", number=2)
+    turn = await world.ledger.begin(told_anyway, 1)
+    stored = await world.ledger.answer(turn, 1, Reply(ANSWER, ("bye",)), new_token(), heed_takeover=False)
+    assert stored.parts[0].state == "sending"
+
+
 async def test_a_take_over_under_the_lid_silences_the_phone(world: LedgerWorld) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
     await taken_over(world, "1685@lid")

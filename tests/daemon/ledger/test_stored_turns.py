@@ -70,16 +70,15 @@ async def test_the_same_id_in_two_instances_is_distinguished(world: LedgerWorld)
     assert {turn.instance for turn in await StoredTurns(world.db).turns_of("M0", "shop")} == {"shop"}
 
 
-async def test_turns_are_found_by_message_id_through_an_index(world: LedgerWorld) -> None:
-    await world.db.fetch(
-        "INSERT INTO majlis_turns (conversation_key, partition, batch_number, lo, hi, why, instance, contact, messages,"
-        " message_ids, text, text_hash, epoch, opened_at)"
-        " SELECT 'demo/' || n, 0, 1, 1, 1, 'timeout', 'demo', n::text, '[]', ARRAY['id-' || n], '', '', 1, now()"
-        " FROM generate_series(1, 20000) n"
-    )
-    await world.db.fetch("ANALYZE majlis_turns")
-    plan = await world.rows("EXPLAIN SELECT id FROM majlis_turns t WHERE t.message_ids && ARRAY['id-77']")
-    assert "majlis_turns_message_ids_idx" in "\n".join(row["QUERY PLAN"] for row in plan)
+async def test_a_message_that_came_again_leads_to_all_its_turns(world: LedgerWorld) -> None:
+    """I2: to the repetition that was suppressed, and to a turn of before that another took its place."""
+    first = await world.ledger.begin(batch("one", id_prefix="M"), 1)
+    await world.ledger.suppress(first, 1, "taken_over")
+    again = await world.ledger.begin(batch("one", number=2, id_prefix="M"), 1)
+    assert again.rule == "duplicate"
+    assert [turn.id for turn in await StoredTurns(world.db).turns_of("M0")] == [first.id, again.id]
+    await world.rows("UPDATE majlis_heard SET turn_id = $1 WHERE message_id = 'M0'", again.id)
+    assert [turn.id for turn in await StoredTurns(world.db).turns_of("M0")] == [first.id, again.id]
 
 
 async def test_every_partition_is_listed_with_its_owner(world: LedgerWorld) -> None:

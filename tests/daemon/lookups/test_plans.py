@@ -16,12 +16,15 @@ import pytest
 import trio
 import trio_asyncio
 
+from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Answer, Batch, Context
 from actors.outcome import Sent
 from actors.ports import Notice, Question, Reply, Turn
+from actors.send_facts import Proof
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import PostgresLedger
+from daemon.ledger.stored_turns import StoredTurns
 from daemon.ledger.target_records import TargetRecords
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.stores.postgres import Postgres, Row
@@ -58,6 +61,8 @@ def filled_dsn(request: pytest.FixtureRequest, postgres_dsn: str) -> Iterator[st
 class Scans(msgspec.Struct, frozen=True):
     """How the tables were read."""
 
+    blocks: int
+    """Of tables and indexes."""
     whole: frozenset[str]
     """The big tables that were read by sequential scan."""
     indexes: frozenset[str]
@@ -95,10 +100,14 @@ class Watcher:
         await until(self.db, gone)
         tables = await self.db.fetch("SELECT relname FROM pg_stat_user_tables WHERE seq_scan > 0")
         indexes = await self.db.fetch("SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan > 0")
+        [read] = await self.db.fetch(
+            "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint AS blocks"
+            " FROM pg_statio_user_tables"
+        )
         planned = [node for plan in observed.plans for node in _nodes(plan["Plan"])]
         explained = {node["Relation Name"] for node in planned if node["Node Type"] == "Seq Scan"}
         whole = self._big & ({row["relname"] for row in tables} | explained)
-        return Scans(frozenset(whole), frozenset(row["indexrelname"] for row in indexes))
+        return Scans(read["blocks"], frozenset(whole), frozenset(row["indexrelname"] for row in indexes))
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -149,17 +158,17 @@ LOOKED_UP_BY = {
         "majlis_escalated_contact_idx",
         "majlis_opt_outs_pkey",
         "majlis_takeovers_pkey",
-        "majlis_turns_contact_idx",
+        "majlis_turns_conversation_key_batch_number_revision_key",
     },
     "pace": {
         "majlis_machines_pkey",
         "majlis_turns_conversation_key_batch_number_revision_key",
         "majlis_outbox_pkey",
     },
-    "escalated_reply": {"majlis_turns_contact_idx"},
+    "escalated_reply": {"majlis_turns_conversation_key_batch_number_revision_key"},
     "interactions": {"majlis_ai_interactions_contact_idx", "majlis_turns_pkey"},
     "quoted": {"majlis_messages_id_idx", "majlis_outbox_gateway_id_idx", "majlis_turns_pkey"},
-    "usage": {"majlis_turns_contact_idx", "majlis_usage_pkey"},
+    "usage": {"majlis_turns_conversation_key_batch_number_revision_key", "majlis_usage_pkey"},
     "knowledge": {"majlis_knowledge_chunks_instance_idx"},
     "cached_answer": {"majlis_answer_cache_instance_scope_question_hash_key"},
 }
@@ -203,6 +212,27 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
         assert found["webhook"] == f"https://gateway.example/{FIRST.instance}"
 
 
+async def test_a_turn_of_a_long_conversation_reads_no_more_than_one_of_a_short_one(filled_dsn: str) -> None:
+    """Neither its steps nor its lookups: that one has 1,000 turns and the fiftieth part of all messages."""
+    read: list[int] = []
+    async with watching(filled_dsn) as watcher:
+        for conversation in (Conversation("shop-2", "5511000000002"), FIRST):
+
+            async def whole_turn(db: Postgres, conversation: Conversation = conversation) -> None:
+                ledger, token = PostgresLedger(db, PARTITIONS), new_token()
+                asked = batch("hello", "there", "you", conversation=conversation, number=7000)
+                turn = await ledger.begin(asked, 1)
+                lookups = PostgresLookups(db).about(Question(turn, asked, RECORD, FeatureFlags(), TERMS))
+                for name in ("duplicate", "takeover", "escalated_reply", "usage", "interactions"):
+                    await lookups[name].call()
+                turn = await ledger.answer(turn, 1, Reply(Answer("one", "rehearsal"), ("one",)), token)
+                assert await ledger.settle_last(turn, 1, Proof(turn.id, 0, token, Sent(token)))
+
+            read.append((await watcher.scans(whole_turn)).blocks)
+    short, long = read
+    assert long < short + 150, "blocks: up to 100 turns of a day are counted, by index"
+
+
 async def test_the_settings_of_an_instance_are_found_by_index(filled_dsn: str) -> None:
     async with watching(filled_dsn) as watcher:
         found: list[InstanceRecord] = []
@@ -236,6 +266,11 @@ def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
     def ledger(db: Postgres) -> PostgresLedger:
         return PostgresLedger(db, PARTITIONS)
 
+    async def at_once(db: Postgres, number: int) -> None:
+        turn, token = await ledger(db).begin(asked(number), 1), new_token()
+        turn = await ledger(db).answer(turn, 1, Reply(Answer("one", "rehearsal"), ("one",)), token)
+        assert await ledger(db).settle_last(turn, 1, Proof(turn.id, 0, token, Sent(f"G-{number}")))
+
     def asked(number: int) -> Batch:
         return batch("hello", "there", conversation=FIRST, number=number, lid=LINKED)
 
@@ -261,6 +296,9 @@ def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
         "link": lambda db: ledger(db).link(FIRST.instance, "778@lid", FIRST.contact),
         "what was heard": lambda db: Heard(db).heard(FIRST.instance, ["5511-2001-0", "unknown"]),
         "what our replies answer": lambda db: Heard(db).answers(FIRST.instance, ["G-2001", "unknown"]),
+        "every turn of a message": lambda db: StoredTurns(db).turns_of("5511-2001-0"),
+        "what is unfinished": lambda db: ledger(db).open_turns(FIRST),
+        "a reply that leaves at once": lambda db: at_once(db, 2004),
         "our own sends": lambda db: OwnSends(db, ledger(db).prove, print, MemoryFeed()).settle(
             [OwnMessage(*FIRST, "", "unknown", "one", 1_000)], None
         ),

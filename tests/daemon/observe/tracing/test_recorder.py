@@ -275,12 +275,12 @@ async def test_after_a_restart_the_turn_continues_in_the_same_trace(autojump_clo
     watched = Watched()
     claimed = trio.Event()
 
-    async def die_at_the_claim(operation: str) -> None:
-        if operation == "claim" and not claimed.is_set():
+    async def die_before_the_send(operation: str) -> None:
+        if operation == "send" and not claimed.is_set():
             claimed.set()
             await trio.sleep_forever()
 
-    watched.world.ledger.fault = die_at_the_claim
+    watched.world.gateway.fault = die_before_the_send
     async with trio.open_nursery() as first:
         await watched.world.start(first)
         await watched.world.say(TEXT)
@@ -325,14 +325,16 @@ async def test_an_end_that_is_found_after_a_lost_answer_is_exported(
 ) -> None:
     """Postgres did the last step and its answer was lost: the next attempt finds the end, and the trace is whole."""
     watched = Watched()
-    finish = watched.world.ledger.finish
+    lost = 2
 
-    async def finish_and_lose(*arguments: object) -> None:
-        watched.world.ledger.finish = finish  # type: ignore[method-assign]
-        await finish(*arguments)  # type: ignore[arg-type]
-        raise LedgerUnavailable("connection_lost")
+    async def lose_the_answer(operation: str) -> None:
+        nonlocal lost
+        await trio.lowlevel.checkpoint()
+        if operation == "finish" and lost:  # with the last part, and by itself
+            lost -= 1
+            raise LedgerUnavailable("connection_lost")
 
-    watched.world.ledger.finish = finish_and_lose  # type: ignore[assignment]
+    watched.world.ledger.fault = lose_the_answer
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
     trace = await watched.until_exported()

@@ -1,0 +1,239 @@
+"""`make bench-writes`: what a turn writes: Postgres' statements, transactions, WAL and HOT updates.
+
+Whole turns of the ledger's side, bursts of three messages, over a real Postgres with its lookups; the model and the
+gateway answer at once, the mirror takes no part. Full-page images are counted apart: they depend on how often the
+server makes a checkpoint, not on the turn. `--turns-before` fills one conversation first, `--rows-before` the database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import trio
+import trio_asyncio
+
+from actors.errors import LeaseUncertain
+from actors.identity import Conversation
+from actors.instance import FeatureFlags, Terms
+from actors.messages import Answer, Batch, Message, Prompt, Waiting, WindowPolicy
+from actors.outbox import Outbox, OutboxPolicy
+from actors.outcome import NoRecord, SendOutcome, Sent
+from actors.turn import TurnAttempt
+from actors.turn_services import TurnServices
+from daemon.ledger import PostgresLedger
+from daemon.lookups import PostgresLookups
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.postgres import Postgres, Row
+from tests.support.ledgers import PARTITIONS, open_postgres, prepare
+from tests.support.memory import MemoryFacts, MemoryFeed
+
+WARM_UP = 40
+
+_COUNTS = """
+    SELECT (SELECT wal_bytes::bigint FROM pg_stat_wal) AS wal_bytes, (SELECT wal_fpi FROM pg_stat_wal) AS images,
+           pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS lsn,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xids,
+           (SELECT jsonb_object_agg(relname, jsonb_build_array(n_tup_upd, n_tup_hot_upd)) FROM pg_stat_user_tables
+            WHERE n_tup_upd > 0) AS updates
+"""
+
+
+class Counting(Postgres):
+    """Counts the statements, by their function or table."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn, max_connections=16)
+        self.statements: Counter[str] = Counter()
+
+    async def fetch(self, sql: str, *args: object, repeatable: bool = True) -> list[Row]:
+        self.statements[" ".join(sql.split())[:48]] += 1
+        return await super().fetch(sql, *args, repeatable=repeatable)
+
+
+class World:
+    """Everything around a turn that is no store; answers at once."""
+
+    def __init__(self) -> None:
+        self.ids = count(1)
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        await trio.lowlevel.checkpoint()
+        text = f"Answer {next(self.ids)}: a kilo of sidr honey is 180, and we are there every day."
+        return Answer(text, "main", "model", 120, 24)
+
+    async def send(self, *_args: object, **_named: object) -> SendOutcome:
+        may_send = _args[2]
+        assert callable(may_send)
+        may_send()
+        await trio.lowlevel.checkpoint()
+        return Sent(f"3EB0{next(self.ids):018X}")
+
+    async def find(self, *_args: object) -> NoRecord:
+        await trio.lowlevel.checkpoint()
+        return NoRecord()
+
+    def epoch(self, _conversation: Conversation) -> int:
+        return 1
+
+    def window(self, _instance: str) -> WindowPolicy:
+        return WindowPolicy()
+
+    def terms(self, _instance: str) -> Terms:
+        return Terms()
+
+    def of(self, _instance: str) -> FeatureFlags:
+        return FeatureFlags()
+
+    def phone_of(self, _instance: str, _lid: str) -> str | None:
+        return None
+
+    async def append(self, *_args: object) -> None:
+        raise LeaseUncertain("nothing is moved here")
+
+
+def _services(db: Postgres, world: World) -> TurnServices:
+    ledger, feed = PostgresLedger(db, PARTITIONS), MemoryFeed()
+    outbox = Outbox(
+        ledger,
+        world,
+        world,
+        feed,
+        MemoryFacts(),
+        lambda: 1_785_000_000_000,
+        lambda _instance: OutboxPolicy(gateway="a1b2c3d4"),
+        partial(secrets.token_hex, 8),
+    )
+    return TurnServices(
+        append=world.append,
+        ledger=ledger,
+        lookups=PostgresLookups(db),
+        responder=world,
+        outbox=outbox,
+        identities=world,
+        policies=world,
+        flags=world,
+        feed=feed,
+        wall_ms=lambda: 1_785_000_000_000,
+        nudge=lambda: None,
+        label=lambda conversation: conversation.contact,
+    )
+
+
+def _batch(conversation: Conversation, number: int) -> Batch:
+    entries = tuple(
+        Waiting(
+            3 * number + place,
+            1_785_000_000_000 + number,
+            Message(
+                *conversation,
+                f"3A{number:014X}{number * 2654435761 % 2**40:010X}{place:04X}",
+                f"what does a kilo of honey cost {number} {place}?",
+                1_785_000_000,
+                push_name="Guest",
+            ),
+        )
+        for place in range(3)
+    )
+    at = 1_785_000_000_000 + number
+    return Batch(conversation, at, 3 * number, 3 * number + 2, "timeout", 0, at, at + 1000, entries)
+
+
+async def _turns(services: TurnServices, conversations: int, turns: int, first: int, at_once: int) -> None:
+    left = iter(range(first, first + turns))
+
+    async def run() -> None:
+        for number in left:
+            conversation = Conversation("demo", f"9665{number % conversations:08}")
+            outcome = await TurnAttempt(services, _batch(conversation, number), 1).run()
+            if outcome != "answered":
+                raise SystemExit(f"a turn is {outcome}")
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(at_once):
+            nursery.start_soon(run)
+
+
+async def _bench(options: argparse.Namespace, dsn: str) -> list[str]:
+    async with open_postgres(dsn) as db:
+        await prepare(db)
+    db = Counting(dsn)
+    await db.open()
+    services, first = _services(db, World()), time.time_ns() // 1_000_000
+    if options.rows_before:
+        await _turns(
+            services, options.conversations, options.conversations, first - 1_000_000, options.at_once
+        )
+        await db.value("SELECT 1")
+    await _turns(services, options.conversations, WARM_UP, first, options.at_once)
+    await _turns(services, options.conversations, WARM_UP, first + 1_000_000, options.at_once)
+    db.statements.clear()
+    before = await _counts(dsn)
+    await _turns(services, options.conversations, options.turns, first + 2_000_000, options.at_once)
+    statements = dict(db.statements)
+    await db.close()  # which publishes its counts
+    after = await _counts(dsn)
+    return _report(options.turns, statements, before, after)
+
+
+async def _counts(dsn: str) -> Row:
+    async with open_postgres(dsn, 1) as db:
+        await trio.sleep(1.2)  # the server gives out its counts once a second
+        [row] = await db.fetch(_COUNTS)
+        return row
+
+
+def _report(turns: int, statements: dict[str, int], before: Row, after: Row) -> list[str]:
+    images = after["images"] - before["images"]
+    lines = [
+        f"statements {sum(statements.values()) / turns:.2f} a turn",
+        *(
+            f"  {number / turns:.2f} {sql}"
+            for sql, number in sorted(statements.items(), key=lambda one: -one[1])
+        ),
+        f"transaction ids {(after['xids'] - before['xids']) / turns:.2f} a turn",
+        f"WAL {(after['wal_bytes'] - before['wal_bytes']) / turns:,.0f} bytes a turn, {images} full-page images in all",
+    ]
+    old, new = json.loads(before["updates"] or "{}"), json.loads(after["updates"] or "{}")
+    for table, (updates, hot) in sorted(new.items()):
+        was, was_hot = old.get(table, (0, 0))
+        if updates > was:
+            share = 100 * (hot - was_hot) / (updates - was)
+            lines.append(f"  {table}: {(updates - was) / turns:.2f} updates a turn, {share:.0f} % HOT")
+    return lines
+
+
+async def _main(options: argparse.Namespace) -> list[str]:
+    async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
+        if options.dsn:
+            return await _bench(options, options.dsn)
+        with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as home:
+            server = await nursery.start(
+                partial(run_embedded_postgres, Path(home), on_event=lambda *_args: None)
+            )
+            lines = await _bench(options, server.dsn)
+            nursery.cancel_scope.cancel()
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-writes", description=__doc__)
+    parser.add_argument("--turns", type=int, default=400)
+    parser.add_argument("--conversations", type=int, default=40)
+    parser.add_argument("--at-once", type=int, default=16)
+    parser.add_argument("--rows-before", type=int, default=0)
+    parser.add_argument("--dsn", default="")
+    sys.stdout.write("\n".join(trio.run(_main, parser.parse_args())) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
