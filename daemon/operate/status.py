@@ -105,6 +105,8 @@ class Status(Figures, frozen=True, kw_only=True):
     """Alerts raised now, the latest last; `docs/operations.md` says what to do."""
     warnings: Sequence[str] = ()
     """Doors that are open to more than this machine; each a sentence that says what to write."""
+    credentials: str = ""
+    """What a webhook may show to be let in, by the keys of the settings."""
     ingress: IngressCounts = IngressCounts()
 
 
@@ -128,6 +130,8 @@ class Doors(NamedTuple):
     dashboard: Callable[[], DashboardView | None] = lambda: None
     open: Callable[[], Sequence[OpenDoor]] = tuple
     """Those that stand open to more than this machine."""
+    credentials: Callable[[], str] = str
+    """What a webhook may show."""
 
 
 class Gauges:
@@ -260,6 +264,7 @@ class StatusReport:
             feeds=list(self._doors.feeds()),
             dashboard=self._doors.dashboard(),
             warnings=[door.sentence for door in self._doors.open()],
+            credentials=self._doors.credentials(),
             ingress=_ingress(self._doors.ingress),
         )
 
