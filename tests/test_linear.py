@@ -30,7 +30,7 @@ from daemon.controls import own_words
 from daemon.forwarding import taking, token
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
-from daemon.ingress import inline_media
+from daemon.ingress import inline_media, jwt
 from daemon.knowledge import embeddings, readers, tables
 from daemon.observe import logs
 from daemon.operate.routes import ROUTES
@@ -40,7 +40,7 @@ from daemon.responders import tables as answer_tables
 from daemon.responders.dialect import Endpoint
 from daemon.responders.extraction import extract
 from daemon.responders.openai import OpenAi
-from daemon.web import answer
+from daemon.web import answer, standard_webhooks
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.incoming import IncomingBody
@@ -101,7 +101,7 @@ OWN = {
     "daemon.web.client.unix_lines": "asks our own daemon",
     "daemon.web.outgoing.request.written": "what we ask ourselves",
     "daemon.forwarding.attempt.address": "the operator's own address",
-    "daemon.forwarding.attempt.jwt": "the operator's own key",
+    "daemon.ingress.jwt.made": "the operator's own key",
     "daemon.forwarding.token.with_values": "copies pieces between places that were found before",
     "daemon.responders.openai_address.address_of": "settings are the operator's own words",
     "daemon.knowledge.reading.read": "what our own child process wrote, bounded by its limits",
@@ -148,6 +148,8 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.gateways.evolution.placeholders.named": lambda text: placeholders.named(text, text, text),
     "daemon.gateways.evolution.trade.money": lambda text: trade.money(text, text, text),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
+    "daemon.ingress.jwt.is_signed": lambda text: jwt.is_signed(_raw(f"a.b.{text}"), b"key"),
+    "daemon.ingress.jwt.is_in_force": lambda text: jwt.is_in_force(_jwt(text), 0.0),
     "daemon.ingress.inline_media.without_media": lambda document: inline_media.without_media(document, 0),
     "daemon.knowledge.tables.sections": lambda text: list(
         tables.sections("", [row.split(",") for row in text.split("|")])
@@ -168,6 +170,12 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.web.http1.head.parse_head": lambda raw: head.parse_head(raw, 100),
 }
 METHODS: dict[str, Callable[[str], object]] = {
+    "daemon.web.standard_webhooks.signature_in": lambda text: [
+        standard_webhooks.signature_in({**_SIGNED, name: text}, 0.0) for name in _SIGNED
+    ],
+    "daemon.web.standard_webhooks.Signature.is_of": lambda text: standard_webhooks.Signature(
+        b"", (b"",)
+    ).is_of(_raw(text), b"key"),
     "daemon.forwarding.token.TokenCut.feed": lambda text: _token_cut(_raw(text)),
     "daemon.ingress.inline_media.InlineMedia.feed": lambda text: _cut_in_pieces(_raw(text)),
     "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(IncomingBody(2**20)).feed(
@@ -223,6 +231,7 @@ SAID = (
 )
 """What models say, over and over."""
 DECODERS = {
+    "daemon.ingress.jwt.(_HEADER, _CLAIMS)": "daemon.ingress.jwt.is_in_force",
     "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
     "daemon.controls.stored_settings._STORED": "what our own encoder wrote, or the operator's own SQL",
     "daemon.controls.takeovers.begin": "what our own functions in Postgres wrote",
@@ -288,6 +297,18 @@ def _item(text: str) -> dict[str, object]:
             "conversation": text,
         },
     }
+
+
+_SIGNED: dict[str, str] = {
+    standard_webhooks.ID: "a",
+    standard_webhooks.TIMESTAMP: "0",
+    standard_webhooks.SIGNATURE: f"v1,{'a' * 44}",
+}
+
+
+def _jwt(text: str) -> bytes:
+    parts = (b'{"alg":"HS256","a":%b' % _raw(text), b'{"exp":1,"a":%b' % _raw(text), b"")
+    return b".".join(map(jwt.encoded, parts))
 
 
 def _raw(text: str) -> bytes:

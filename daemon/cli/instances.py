@@ -142,6 +142,10 @@ def _values_table(values: Sequence[InstanceValue], full: bool) -> Table:
 def _show_state(page: InstancePage) -> None:
     """Where its webhook leads, what waits to be forwarded, and why it is held."""
     connection, forwards = page.connection, page.forwards
+    accepted = ", ".join(page.credentials)
+    display(
+        cell(f"a webhook for it may show: {accepted}" if accepted else "its webhooks need no token", "dim")
+    )
     if connection.connected:
         words = f"its webhook was set to {connection.url}, {moment(connection.set_at)} UTC, by {connection.set_by}"
         display(cell(words, "dim"))

@@ -66,6 +66,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
             "listening",
             f"{now.listen}, up {duration(now.uptime_seconds)}, pid {now.pid}, node {now.node_id or '-'}",
         ),
+        ("credentials", now.credentials),
         *((name, cell(state, "" if state == "ok" else "bold red")) for name, state in now.stores.items()),
         ("partitions", _partitions(now)),
         ("now", f"{count(now.active, 'active conversation')}, {count(now.open_windows, 'open window')}"),

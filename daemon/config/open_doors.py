@@ -92,7 +92,7 @@ def _found(settings: Settings, listening: Listening) -> Iterator[OpenDoor]:
             f"a token of fewer than {LEAST_CHARS} characters can be guessed: {', '.join(short)}",
             "set a longer one (`openssl rand -hex 24` makes one); a list of two accepts both while it is being changed",
         )
-    if auth.mode == "none" and auth.tokens:
+    if auth.mode == "none" and auth.is_set:
         yield OpenDoor(
             "token",
             "a token is asked for, because one is set, although ingress.auth.mode is none",

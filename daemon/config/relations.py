@@ -106,13 +106,16 @@ def _ingress(settings: Settings) -> Iterator[Misfit]:
     except ValueError:
         allowed = "must be host:port, e.g. 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
         yield Misfit(("ingress", "listen"), ingress.listen, allowed)
-    has_own = any(overrides.ingress.token for overrides in settings.instances.values())
-    if ingress.auth.mode == "token" and not ingress.auth.tokens and not has_own:
+    has_own = any(overrides.ingress.is_guarded for overrides in settings.instances.values())
+    if ingress.auth.mode == "token" and not ingress.auth.is_set and not has_own:
         allowed = "must be set when ingress.auth.mode is token, or ingress.token of an instance"
         yield Misfit(("ingress", "auth", "token"), None, allowed)
     if ingress.max_bytes_in_flight < ingress.max_body_bytes:
         allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
         yield Misfit(("ingress", "max_bytes_in_flight"), ingress.max_bytes_in_flight, allowed)
+    if ingress.max_unproven_bytes < ingress.max_body_bytes:
+        allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
+        yield Misfit(("ingress", "max_unproven_bytes"), ingress.max_unproven_bytes, allowed)
     if ingress.max_media_bytes < ingress.max_body_bytes:
         allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
         yield Misfit(("ingress", "max_media_bytes"), ingress.max_media_bytes, allowed)

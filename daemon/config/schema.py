@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -25,6 +25,7 @@ from actors.instance import (
 )
 from actors.messages import WindowPolicy
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
+from daemon.config.credentials import signing_keys
 from daemon.config.sections import (
     AdminSettings,
     AlertsSettings,
@@ -102,6 +103,13 @@ FLAG_OF = {
     "escalation.enabled": "escalation",
 }
 """The feature flag that switches each of these settings while the daemon runs."""
+
+
+class NoticeWebhook(NamedTuple):
+    """Where notices go, and what they are signed with: once for each key."""
+
+    url: str
+    signing_keys: tuple[bytes, ...] = ()
 
 
 class InstanceSettings(Section):
@@ -187,13 +195,13 @@ class InstanceSettings(Section):
             context=ContextTerms(**self.context.model_dump(), timezone=self.timezone, hours=self.hours),
         )
 
-    def webhook(self, reference: str) -> str | None:
-        """The address that a notice's reference stands for; None: none is set, or the reference is unknown."""
-        address = {
-            ESCALATION_WEBHOOK: self.escalation.notify_webhook,
-            ALERT_WEBHOOK: self.alerts.webhook,
-        }.get(reference)
-        return None if address is None else address.get_secret_value()
+    def webhook(self, reference: str) -> NoticeWebhook | None:
+        """What a notice's reference stands for; None: none is set, or the reference is unknown."""
+        address, secrets = {
+            ESCALATION_WEBHOOK: (self.escalation.notify_webhook, self.escalation.signing_secret),
+            ALERT_WEBHOOK: (self.alerts.webhook, self.alerts.signing_secret),
+        }.get(reference, (None, None))
+        return None if address is None else NoticeWebhook(address.get_secret_value(), signing_keys(secrets))
 
     def flags(self, parallel: bool) -> FeatureFlags:
         """The features that are on as configured; `majlis flags` may change them while the daemon runs."""

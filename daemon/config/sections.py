@@ -25,6 +25,7 @@ from actors.instance import (
 )
 from actors.machines import MAX_REPLIES
 from actors.messages import WindowPolicy
+from daemon.config.credentials import AuthSettings, Keys, SigningSecrets, TokenHashes, Tokens, one_or_two
 from daemon.config.embedding_models import Prefixes, prefixes, vector_key
 from daemon.config.secret_keys import read_key
 from daemon.gateways.kind import GatewaySettings
@@ -67,10 +68,6 @@ def _spelled(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _one_or_two(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 def _number(value: object) -> object:
     """A number may be given without quotes, but one that is dialled at home begins with a 0, and YAML reads that as
     another number, of fewer digits: what may have been one is no number with a country code."""
@@ -85,8 +82,6 @@ Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length
 Weight = Annotated[float, BeforeValidator(number), Field(ge=0.1, le=100, strict=True, allow_inf_nan=False)]
 """Of an instance, among all."""
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
-Tokens = Annotated[tuple[DoorToken, ...], Field(min_length=1, max_length=2)]
-Keys = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
 
 class RedisSettings(Section):
@@ -109,21 +104,6 @@ class PostgresSettings(Section):
         return self.dsn.get_secret_value() == EMBEDDED
 
 
-class AuthSettings(Section):
-    mode: Literal["auto", "token", "none"] = "auto"
-    token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
-
-    @property
-    def mode_in_force(self) -> Literal["token", "none"]:
-        """A token that is set is asked for, whatever `mode` says: a forgotten word must not open a door."""
-        return "token" if self.token or self.mode == "token" else "none"
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """Every token that opens the door now: one, or two while they are being rotated."""
-        return tuple(token.get_secret_value() for token in self.token or ())
-
-
 class InstanceIngressSettings(Section):
     """The keys that an instance may have for itself."""
 
@@ -131,9 +111,17 @@ class InstanceIngressSettings(Section):
 
 
 class OwnIngressSettings(InstanceIngressSettings):
-    """And the key that only an instance has: the token that opens the door for it alone."""
+    """And the keys that only an instance has: what opens the door for it alone."""
 
-    token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+    token: Annotated[Tokens | None, BeforeValidator(one_or_two)] = None
+    tokens_sha256: Annotated[TokenHashes | None, BeforeValidator(one_or_two)] = None
+    jwt_key: Annotated[Tokens | None, BeforeValidator(one_or_two)] = None
+    signing_secret: Annotated[SigningSecrets | None, BeforeValidator(one_or_two)] = None
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the instance has any of them."""
+        return bool(self.token or self.tokens_sha256 or self.jwt_key or self.signing_secret)
 
 
 class IngressSettings(InstanceIngressSettings):
@@ -145,6 +133,7 @@ class IngressSettings(InstanceIngressSettings):
     max_media_bytes: Count = 144 * 1024 * 1024
     body_seconds: Seconds = 10.0
     max_bytes_in_flight: Count = 64 * 1024 * 1024
+    max_unproven_bytes: Count = 8 * 1024 * 1024
     max_forwards_bytes: Count = 8 * 1024 * 1024 * 1024
     max_connections: Count = 512
     max_connections_per_address: Count = 64
@@ -218,6 +207,7 @@ class EscalationSettings(Section):
     hand_back_seconds: Seconds = 86_400.0
     notify_numbers: tuple[str, ...] = ()
     notify_webhook: Secret | None = None
+    signing_secret: Annotated[SigningSecrets | None, BeforeValidator(one_or_two)] = None
     reason_names: Annotated[dict[Name, Name], BeforeValidator(section)] = Field(default_factory=dict)
     priority: Flag = False
 
@@ -341,6 +331,7 @@ class LimitsSettings(Section):
 
 class AlertsSettings(Section):
     webhook: Secret | None = None
+    signing_secret: Annotated[SigningSecrets | None, BeforeValidator(one_or_two)] = None
 
 
 class PassthroughSettings(Section):
@@ -355,7 +346,7 @@ class PassthroughSettings(Section):
 
 
 class SecretsSettings(Section):
-    keys: Annotated[Keys | None, BeforeValidator(_one_or_two)] = None
+    keys: Annotated[Keys | None, BeforeValidator(one_or_two)] = None
 
     @property
     def read(self) -> tuple[bytes, ...]:
@@ -437,7 +428,7 @@ class ResponderSettings(Section):
 
 class RealtimeClient(Section):
     name: Name
-    token: Annotated[Tokens, BeforeValidator(_one_or_two)]
+    token: Annotated[Tokens, BeforeValidator(one_or_two)]
     instances: Literal["all"] | tuple[Name, ...] = ()
     may_push: Flag = False
     may_watch: Flag = False

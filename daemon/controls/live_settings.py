@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from actors.instance import Terms
 from actors.messages import WindowPolicy
 from daemon.config import InstanceSettings, Settings
+from daemon.config.credentials import plain, signing_keys
 from daemon.config.run_time import (
     ForDaemon,
     ForInstance,
@@ -23,10 +24,13 @@ from daemon.config.run_time import (
     for_daemon,
     for_instance,
 )
+from daemon.config.schema import NoticeWebhook
 from daemon.config.sections import AnyGatewaySettings
-from daemon.ingress.access import OwnTokens
+from daemon.ingress.credentials import OwnCredentials
 
-TOKEN = "ingress.token"
+CREDENTIALS = frozenset(
+    {"ingress.token", "ingress.tokens_sha256", "ingress.jwt_key", "ingress.signing_secret"}
+)
 _ANY_INSTANCE = ""
 """No instance has this name: its settings are those of every instance without settings of its own."""
 
@@ -60,7 +64,7 @@ class LiveSettings:
         """
         self._shut = shut
         self._are_read = are_read
-        self._own_tokens: OwnTokens | None = None
+        self._own_credentials: OwnCredentials | None = None
         windows, terms = self._made_before(for_all, apart)
         self._for_all = for_all
         self._apart = apart
@@ -95,16 +99,27 @@ class LiveSettings:
         """The instances with settings of their own, of the start or since."""
         return frozenset(self._windows)
 
-    def own_tokens(self) -> OwnTokens:
-        """The tokens that open the door for one instance; the same object until something changes."""
-        if self._own_tokens is None:
-            found = {name: self.for_instance(name).ingress.token for name in self._windows}
-            tokens = {
-                name: tuple(token.get_secret_value() for token in own) for name, own in found.items() if own
-            }
-            shut = frozenset(name for name, keys in self._shut.items() if TOKEN in keys)
-            self._own_tokens = OwnTokens(tokens, shut, self._are_read)
-        return self._own_tokens
+    def own_credentials(self) -> OwnCredentials:
+        """What opens the door for one instance; the same object until something changes.
+
+        One that does not fit is as one that cannot be opened: the door must not stand open for want of it.
+        """
+        if self._own_credentials is None:
+            found = {name: self.for_instance(name).ingress for name in self._windows}
+            own = {name: ingress for name, ingress in found.items() if ingress.is_guarded}
+            shut = {name for name, keys in self._shut.items() if not CREDENTIALS.isdisjoint(keys)}
+            for name, one in self._apart.items():
+                if any(left.key in CREDENTIALS for left in one.left_out):
+                    shut.add(name)
+            self._own_credentials = OwnCredentials(
+                {name: plain(ingress.token) for name, ingress in own.items()},
+                {name: ingress.tokens_sha256 or () for name, ingress in own.items()},
+                {name: tuple(map(str.encode, plain(ingress.jwt_key))) for name, ingress in own.items()},
+                {name: signing_keys(ingress.signing_secret) for name, ingress in own.items()},
+                frozenset(shut),
+                self._are_read,
+            )
+        return self._own_credentials
 
     def for_instance(self, name: str) -> InstanceSettings:
         own = self._apart.get(name)
@@ -136,8 +151,8 @@ class LiveSettings:
         """Those of every instance without settings of its own."""
         return self.for_instance(_ANY_INSTANCE)
 
-    def webhook(self, instance: str, reference: str) -> str | None:
-        """The address that a notice's reference stands for; None: none is set, or the reference is unknown."""
+    def webhook(self, instance: str, reference: str) -> NoticeWebhook | None:
+        """What a notice's reference stands for; None: none is set, or the reference is unknown."""
         return self.for_instance(instance).webhook(reference)
 
     def window(self, instance: str) -> WindowPolicy:

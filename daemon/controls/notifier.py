@@ -10,15 +10,18 @@ Laws of this file:
    the `MAX_CONCURRENT` places for one call now and then. WhatsApp and webhooks have places of their own.
 4. Any daemon on the database may send a notice: it is claimed under a lease that is longer than any call.
 5. Neither a target nor a body is ever in an event.
-6. The address of a webhook is not in the ledger, because it may carry a key: a notice says which setting has it. Where
+6. What goes to a webhook with a secret is signed (`daemon/web/standard_webhooks.py`), anew at each attempt, with the
+   notice's id, once for each of its secrets.
+7. The address of a webhook is not in the ledger, because it may carry a key: a notice says which setting has it. Where
    that setting is empty the notice counts as away, for another daemon may be configured to send it.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal, NamedTuple
 
 import trio
@@ -29,10 +32,12 @@ from actors.identity import Conversation, canonical_contact
 from actors.notices import REFERENCE
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
+from daemon.config.schema import NoticeWebhook
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres, Row, is_only_away
-from daemon.web.answer import HttpAnswer, readable_json
+from daemon.web.answer import HttpAnswer
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
+from daemon.web.standard_webhooks import signed_headers
 
 NoticeKind = Literal["whatsapp", "webhook"]
 KINDS: tuple[NoticeKind, ...] = ("whatsapp", "webhook")
@@ -46,7 +51,6 @@ FORGET_ROWS = 500
 WEBHOOK_SECONDS = 10.0
 WHATSAPP_SECONDS = 60.0
 LEASE_SECONDS = 90.0
-MAX_ANSWER_BYTES = 64 * 1024
 
 FIRST_DELAY_SECONDS = 5.0
 MAX_DELAY_SECONDS = 600.0
@@ -89,7 +93,7 @@ class Notifier:
 
     Args:
       http: a client for nothing else: a webhook that answers slowly keeps its connections.
-      webhook: the address of an instance's webhook by its reference; None where it is not configured.
+      webhook: an instance's webhook by its reference; None where it is not configured.
       held: why Majlis holds an instance; empty: it does not. One that is held sends nothing.
     """
 
@@ -99,7 +103,7 @@ class Notifier:
         gateway: Gateway,
         http: HttpClient,
         feed: Feed,
-        webhook: Callable[[str, str], str | None],
+        webhook: Callable[[str, str], NoticeWebhook | None],
         held: Callable[[str], str] = lambda _: "",
         *,
         poll_seconds: float = POLL_SECONDS,
@@ -109,7 +113,7 @@ class Notifier:
         self._gateway = gateway
         self._http = http
         self._feed = feed
-        self._address = webhook
+        self._at = webhook
         self._held = held
         self._poll_seconds = poll_seconds
         self._draw = draw
@@ -213,13 +217,16 @@ class Notifier:
     async def _webhook(self, notice: Row) -> NoticeResult:
         target = notice["target"]
         # A daemon of the previous version stores the address itself.
-        address = self._address(notice["instance"], target) if target.startswith(REFERENCE) else target
-        if address is None:
+        is_reference = target.startswith(REFERENCE)
+        at = self._at(notice["instance"], target) if is_reference else NoticeWebhook(target)
+        if at is None:
             return NoticeResult("away", "not_configured")
-        headers = {ID_HEADER: str(notice["id"])}
-        document = readable_json(notice["body"].encode())
+        identity, body = str(notice["id"]), notice["body"].encode()
+        headers = {ID_HEADER: identity, "content-length": str(len(body))}
+        headers |= signed_headers(at.signing_keys, identity, time.time(), body)
+        sent = {name: value.encode() for name, value in headers.items()}
         try:
-            answer = await self._http.post_json(address, document, headers, WEBHOOK_SECONDS, MAX_ANSWER_BYTES)
+            answer = await self._http.post_pieces(at.url, _whole(body), sent, WEBHOOK_SECONDS)
         except NotDelivered as failure:
             return NoticeResult("refused" if failure.reason == "bad_request" else "away", failure.reason)
         except DeliveryUnknown as failure:
@@ -239,6 +246,11 @@ class Notifier:
         if not is_only_away(error):
             # Only the class: the error's text may quote a target.
             self._feed.emit("daemon.problem", part="notices", error=type(error).__name__)
+
+
+async def _whole(body: bytes) -> AsyncGenerator[bytes, None]:
+    """A signature holds for these bytes alone."""
+    yield body
 
 
 def _webhook_answered(answer: HttpAnswer) -> NoticeResult:

@@ -5,12 +5,11 @@ As the gateway itself does it: ten attempts, waits of 5 s that double up to 300 
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from daemon.ingress import jwt
 from daemon.ingress.forwards import HOPS_HEADER
 
 MAX_TRIES = 10
@@ -22,7 +21,6 @@ FINAL_STATUSES = frozenset((400, 401, 403, 404, 422, 508))
 """The gateway's own, and what a Majlis answers to a webhook that it has forwarded already."""
 SECONDS = 30.0
 SECONDS_PER_MIB = 1.0
-JWT_SECONDS = 600
 JWT_KEY = "jwt_key"
 """Among the headers of a webhook: not sent, but signed with, as the gateway does."""
 
@@ -78,29 +76,13 @@ def headers_of(
     set_here = {name.lower(): value for name, value in own.items() if name.lower() != JWT_KEY}
     key = next((value for name, value in own.items() if name.lower() == JWT_KEY), None)
     if key is not None:
-        set_here["authorization"] = f"Bearer {jwt(key, now)}"
+        set_here["authorization"] = f"Bearer {jwt.made(key, now)}"
     before = kept.get(HOPS_HEADER, "")
     hops = f"{before}, {hop}" if before else hop
     fields = {**kept, **set_here, HOPS_HEADER: hops, "content-length": str(size)}
     return {name: value.encode("latin-1") for name, value in fields.items()}
 
 
-def jwt(key: str, now: float) -> str:
-    """As the gateway signs its webhooks: HS256."""
-    issued = int(now)
-    claims = {"iat": issued, "exp": issued + JWT_SECONDS, "app": "evolution", "action": "webhook"}
-    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
-    return f"{signed}.{_encoded(hmac.digest(key.encode(), signed.encode(), 'sha256'))}"
-
-
 def value_of(api_key: str | None) -> bytes:
     """What stands at the token's place."""
     return b"null" if api_key is None else json.dumps(api_key, ensure_ascii=False).encode()
-
-
-def _part(document: object) -> str:
-    return _encoded(json.dumps(document, separators=(",", ":")).encode())
-
-
-def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

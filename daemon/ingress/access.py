@@ -1,49 +1,70 @@
-"""Who may post webhooks, by what the head of a request says.
+"""Who may post webhooks: by what the head of a request says, and where the body is signed by that.
 
 Laws of this file:
-1. A token of an instance opens the door for that instance alone; the shared one opens it for all. Where several have
-   the same token, it opens for these.
-2. An instance with a token of its own is guarded: whoever has neither that token nor the shared one posts nothing for
+1. A credential of an instance opens the door for that instance alone; a shared one opens it for all. Where several have
+   the same one, it opens for these. There are tokens, keys of JWTs (`jwt.py`) and secrets of signatures
+   (`daemon/web/standard_webhooks.py`); any of them will do.
+2. An instance with a credential of its own is guarded: whoever shows neither that nor a shared one posts nothing for
    it. For the others the door stays as it was, open or closed: a first token that is set while the daemon runs must
    not turn away all other tenants' webhooks, whose gateways would never send them again.
-3. While it is not known which token is right (not read yet, or sealed with a key that is not there), nobody is told
-   that his is wrong: `TokensUnknown`, and the gateway sends again.
+3. While it is not known which one is right (not read yet, or sealed with a key that is not there), nobody is told that
+   his is wrong: `TokensUnknown`, and the gateway sends again.
 4. What is asked with every request costs the same for one instance and for a thousand, and its time tells nothing
    about a token.
+5. Whoever shows nothing by which he may post is refused by the head. A signature shows it only at the end of the body:
+   of one that is in time and for which there is a secret, the body is read, within the bounds of strangers.
+6. Nothing in a token or a signature says whose key it was made with: those of the instance in the path are tried, and
+   those for all.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from daemon.ingress import jwt
+from daemon.ingress.credentials import (
+    NO_KEYS,
+    AllowingKey,
+    Allows,
+    KeyIndex,
+    OwnCredentials,
+    SharedKeys,
+    TokenIndex,
+)
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.paths import after_webhook
 from daemon.web.http1 import Request
+from daemon.web.standard_webhooks import Signature, signature_in
 
-Allows = Callable[[str], bool]
-"""Whether a sender may post for an instance."""
-Authorize = Callable[[Request], Allows | None]
+BEARER = 1
+"""Its place in `_given`."""
+
+
+class SignedBody(NamedTuple):
+    """What the head cannot show: the body is signed."""
+
+    signature: Signature
+    keys: Sequence[AllowingKey]
+    otherwise: Callable[[], Allows | None]
+    """What holds if none of the keys signed it. Raises: TokensUnknown."""
+
+    def allows(self, body: bytes) -> Allows | None:
+        """For which instances whoever signed this may post; None: for none at all. Raises: TokensUnknown."""
+        for key, allows in self.keys:
+            if self.signature.is_of(body, key):
+                return allows
+        return self.otherwise()
+
+
+Authorize = Callable[[Request], Allows | SignedBody | None]
 """Reads the head of a webhook: for which instances its sender may post; None: for none at all."""
 
 
 class TokensUnknown(Exception):
     """Whether the sender may post cannot be said now; it is to come again."""
-
-
-class OwnTokens(NamedTuple):
-    """The tokens that instances have for themselves, as they are in force now."""
-
-    tokens: Mapping[str, Sequence[str]] = {}
-    """By instance: one, or two while they are being changed."""
-    shut: Collection[str] = ()
-    """Instances whose tokens are stored and cannot be opened."""
-    are_read: bool = True
-    """False: there may be more, which were not read yet."""
 
 
 def any_instance(_instance: str) -> bool:
@@ -113,28 +134,36 @@ def is_stranger(allows: Allows) -> bool:
 
 
 class DoorTokens:
-    """Access by the tokens of instances, beside that for all.
+    """Access by the credentials of instances, beside those for all.
 
     Args:
       to_all: who else may post: `SharedToken`, `open_door` or `closed_door`.
-      own: the tokens in force; another object when they changed.
+      own: the credentials in force; another object when they changed.
       known: what a name in a path means.
+      shared: keys that open the door for all.
+      now: Unix seconds.
     """
 
-    def __init__(self, to_all: Authorize, own: Callable[[], OwnTokens], known: KnownInstances) -> None:
+    def __init__(
+        self,
+        to_all: Callable[[Request], Allows | None],
+        own: Callable[[], OwnCredentials],
+        known: KnownInstances,
+        shared: SharedKeys = NO_KEYS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._to_all = to_all
         self._own = own
         self._known = known
-        self._secret = secrets.token_bytes(32)
-        self._read: OwnTokens | None = None
-        self._allows: dict[bytes, Allows] = {}
-        self._guarded: Collection[str] = ()
+        self._shared = shared
+        self._now = now
         self._unguarded: dict[Allows, Allows] = {
             somebody_here: _Unguarded(self._is_unguarded, by_stranger=False),
             anybody: _Unguarded(self._is_unguarded, by_stranger=True),
         }
+        self._learn(own())
 
-    def __call__(self, request: Request) -> Allows | None:
+    def __call__(self, request: Request) -> Allows | SignedBody | None:
         """Raises: TokensUnknown."""
         allows = self._to_all(request)
         if allows is any_instance:
@@ -142,39 +171,63 @@ class DoorTokens:
         own = self._own()
         if own is not self._read:
             self._learn(own)
-        if self._allows:
-            for presented in _given(request):
-                # By a digest that nobody can foresee: how long a search takes says nothing about what is searched for.
-                if (allowed := self._allows.get(self._digest(presented))) is not None:
+        given = _given(request)
+        if self._tokens:
+            for presented in given:
+                if (allowed := self._tokens.find(presented)) is not None:
                     return allowed
+        if self._jwt_keys and (allowed := self._by_jwt(request, given[BEARER])) is not None:
+            return allowed
+        if self._signing_keys and (signed := self._signed(request, allows)) is not None:
+            return signed
+        return self._otherwise(request, allows)
+
+    def _learn(self, own: OwnCredentials) -> None:
+        self._read = own
+        self._tokens = TokenIndex(own)
+        self._jwt_keys = KeyIndex(own.jwt_keys, self._shared.jwt, any_instance)
+        self._signing_keys = KeyIndex(own.signing_keys, self._shared.signing, any_instance)
+        self._guarded: Collection[str] = own.holders
+
+    def _by_jwt(self, request: Request, shown: bytes) -> Allows | None:
+        if not jwt.is_shaped(shown):
+            return None
+        for key, allows in self._jwt_keys.of(self._meant(request)):
+            if jwt.is_signed(shown, key):
+                return allows if jwt.is_in_force(shown, self._now()) else None
+        return None
+
+    def _signed(self, request: Request, allows: Allows | None) -> SignedBody | None:
+        keys = self._signing_keys.of(self._meant(request))
+        signature = signature_in(request.headers, self._now()) if keys else None
+        if signature is None:
+            return None
+        return SignedBody(signature, keys, lambda: self._otherwise(request, allows))
+
+    def _otherwise(self, request: Request, allows: Allows | None) -> Allows | None:
+        """For which instances he may post who has shown nothing that is right. Raises: TokensUnknown."""
+        own = self._read
         if not own.are_read or (own.shut and self._may_be_for(request, own.shut)):
             raise TokensUnknown
         if allows is not None and (self._guarded or own.shut):
             return self._unguarded.get(allows, allows)
         return allows
 
-    def _learn(self, own: OwnTokens) -> None:
-        names = defaultdict[bytes, set[str]](set)
-        for instance, tokens in own.tokens.items():
-            for token in tokens:
-                names[self._digest(token.encode())].add(instance)
-        self._allows = {digest: frozenset(found).__contains__ for digest, found in names.items()}
-        self._guarded = frozenset(name for name, tokens in own.tokens.items() if tokens)
-        self._read = own
-
     def _may_be_for(self, request: Request, instances: Collection[str]) -> bool:
         """Where the path names no instance, the body does, and it is not read yet."""
+        meant = self._meant(request)
+        return meant is None or meant in instances
+
+    def _meant(self, request: Request) -> str | None:
+        """The instance that the path names."""
         names = after_webhook(request.segments)
-        return not names or self._known.meant(names[0].strip()) in instances
+        return self._known.meant(names[0].strip()) if names else None
 
     def _is_unguarded(self, instance: str) -> bool:
         """Raises: TokensUnknown."""
-        if self._read is not None and instance in self._read.shut:
+        if instance in self._read.shut:
             raise TokensUnknown
         return instance not in self._guarded
-
-    def _digest(self, token: bytes) -> bytes:
-        return hashlib.blake2b(token, digest_size=16, key=self._secret).digest()
 
 
 def _given(request: Request) -> list[bytes]:

@@ -21,9 +21,10 @@ import msgspec
 import trio
 
 from actors.errors import Overloaded, Unavailable
-from daemon.ingress.access import UNBOUNDED, Allows, any_instance, is_stranger
+from daemon.ingress.access import UNBOUNDED, any_instance, is_stranger
 from daemon.ingress.answers import Answers
 from daemon.ingress.counters import IngressCounters, IngressObservers
+from daemon.ingress.credentials import Allows
 from daemon.ingress.forwards import HOPS_HEADER, Came, Forwards, Parcel
 from daemon.ingress.inbound import Inbound, UnreadablePayload
 from daemon.ingress.reading import Reader, WebhookReading

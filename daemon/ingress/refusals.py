@@ -29,8 +29,9 @@ LossReason = Literal[
 
 ADVICE: dict[LossReason, str] = {
     "wrong_or_missing_token": (
-        'the gateway sends no token or a wrong one: set "headers": {"apikey": "<ingress.auth.token>"} in its webhook '
-        "(POST /webhook/set/<instance>); its global webhook sends no headers"
+        "the gateway sends no token, a wrong one, or one that has expired: set "
+        '"headers": {"apikey": "<ingress.auth.token>"} in its webhook (POST /webhook/set/<instance>); '
+        "its global webhook sends no headers"
     ),
     "instance_not_allowed": (
         "a gateway shows the ingress.token of another instance, or none for an instance that has one: mend the headers "

@@ -7,7 +7,8 @@ The laws of this file:
 1. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
    and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
    are written: a proxy in front may keep strangers from them by their path.
-2. Whether the sender may post is known from the head of the request, before anything of its body is read.
+2. Whether the sender may post is known from the head of the request, before anything of its body is read. Where the
+   body is signed it is known at its end, before anything of it is parsed.
 3. A request that may have been a webhook and came to no route is counted as a message that was lost.
 4. A question of Majlis itself (`witness.py`) that stands in the place of the token needs none.
 """
@@ -19,9 +20,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from actors.messages import Message
-from daemon.ingress.access import Allows, Authorize, TokensUnknown
+from daemon.ingress.access import Authorize, SignedBody, TokensUnknown
 from daemon.ingress.answers import Answers, Readiness
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
+from daemon.ingress.credentials import Allows
 from daemon.ingress.forwards import Came, Forwards
 from daemon.ingress.inbound import Inbound
 from daemon.ingress.paths import after_webhook
@@ -30,7 +32,7 @@ from daemon.ingress.reading import Reader
 from daemon.ingress.refusals import looks_like_a_payload, refusal_of
 from daemon.ingress.storing import Inbox, Storing
 from daemon.ingress.witness import asked_by
-from daemon.web.http1 import Request, Response, error_response, json_response
+from daemon.web.http1 import UNPROVEN, Request, Response, Unproven, error_response, json_response
 
 MAX_LOOKED_AT = 8
 """Of the names in a wrong path, which may have thousands, so many are looked up."""
@@ -70,15 +72,15 @@ class Ingress:
         self._asked = observers.asked
         known.follow(lambda: counters.unknown.forget(known.names))
 
-    def gate(self, request: Request) -> Response | bool:
+    def gate(self, request: Request) -> Response | bool | Unproven:
         """What answers a request by its head: a webhook without the token is refused before its body is read."""
         if request.method != "POST" or after_webhook(request.segments) is None:
             return False
         entered = self._enter(request)
-        if not isinstance(entered, Response):
-            return True
-        self._measure(entered.status, 0.0)
-        return entered
+        if isinstance(entered, Response):
+            self._measure(entered.status, 0.0)
+            return entered
+        return UNPROVEN if isinstance(entered, SignedBody) else True
 
     def rejected(self, status: int, reason: str, request: Request) -> None:
         """The HTTP server refused a request; `request` is what could be read of its head."""
@@ -117,16 +119,18 @@ class Ingress:
     async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
-        entered = self._enter(request)
-        if isinstance(entered, Response):
-            return entered
         came = Came(request.headers, request.whole)
         try:
+            entered = self._enter(request)
+            if isinstance(entered, SignedBody):
+                entered = entered.allows(request.body) or self._refused(request)
+            if isinstance(entered, Response):
+                return entered
             return await self.receive(request.body, instance, event, entered, came=came)
         except TokensUnknown:
             return self._answers.again("tokens_unknown")
 
-    def _enter(self, request: Request) -> Allows | Response:
+    def _enter(self, request: Request) -> Allows | SignedBody | Response:
         """For which instances the sender of a webhook may post, or what answers it already."""
         if nonce := asked_by(request.headers.get("apikey", "")):
             return self._answers.proven(self._asked("", nonce))
@@ -136,6 +140,9 @@ class Ingress:
             return self._answers.not_now() or self._answers.again("tokens_unknown")
         if allows is not None:
             return allows
+        return self._refused(request)
+
+    def _refused(self, request: Request) -> Response:
         return self._answers.wrong_token(self._meant(after_webhook(request.segments) or ()))
 
     def _meant(self, names: Sequence[str]) -> str | None:
@@ -152,9 +159,12 @@ class Ingress:
 
     def _may_post(self, request: Request) -> bool:
         try:
-            return self._authorize(request) is not None
+            allows = self._authorize(request)
+            if isinstance(allows, SignedBody):
+                allows = allows.allows(request.body)
         except TokensUnknown:
             return False
+        return allows is not None
 
 
 def _get(request: Request) -> Response | None:

@@ -30,13 +30,18 @@ from daemon.operate.connect_settings import ConnectSettings, that_sets_webhooks
 from daemon.operate.connect_wish import ConnectWish, Looked
 from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.forwarding_back import is_somebody, mode_check
-from daemon.operate.way import WayHere
+from daemon.operate.way import AtGateway, WayHere
 from daemon.tenants.key_file import KeyFileUnfit
 from daemon.tenants.sealing import CannotOpen
 from daemon.web.client import HttpClient
 from daemon.web.http1 import split_address
 
 _EVERYWHERE = ("0.0.0.0", "::", "")
+_BY_JWT = (
+    "the gateway makes one for each webhook with the instance's own key (ingress.jwt_key), and shows it again when "
+    "it repeats the webhook: after 11 minutes it is refused, and the webhook is lost"
+)
+_BY_JWT_ADVICE = "Set ingress.token as well, and connect again: a token in a header does not expire."
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -96,10 +101,10 @@ class ConnectLook:
         connection = await self._stored.of(instance)
         url, of_address = self._address(instance, wish.url, connection, await self._stored.latest_address())
         own, of_token = self._token(instance)
-        token = made or own
+        shows = AtGateway(made) if made else own
         if before is None or before.way.leads_here:
             asked = WayHere(http, self._door.witness, gateway.setup, instance)
-            way = await asked.prove(url, token, patient=before is not None)
+            way = await asked.prove(url, shows, patient=before is not None)
         else:
             way = before.way
         of_phone = [phone_check(standing)] if standing.is_known else []
@@ -116,7 +121,7 @@ class ConnectLook:
                 now, can_read = await gateway.setup.read(instance), True
             except SetupFailed as error:
                 checks.append(Check(name="webhook", state="problem", detail=str(error)))
-        headers = {"apikey": token} if token or self._settings.makes_token(instance) else {}
+        headers = shows.headers if shows.is_known or self._settings.makes_token(instance) else {}
         shall = gateway.setup.wanted(url, headers, now is not None and now.enabled and now.base64)
         found = await self._with_former(Looked(checks, standing, now, shall, connection, None, can_read, way))
         return self._with_answers(found, instance, wish, gateway.settings)
@@ -207,14 +212,17 @@ class ConnectLook:
         address = f"http://{host}:{port}/webhook/{quote(instance, safe='')}"
         return address, Check(name="address", state="warning", detail=detail, advice=advice)
 
-    def _token(self, instance: str) -> tuple[str, Check]:
-        """What the gateway shows at the door: the instance's own token, and never the one for all."""
-        if own := self._settings.own_token(instance):
+    def _token(self, instance: str) -> tuple[AtGateway, Check]:
+        """What the gateway shows at the door: what the instance has for itself, and never what is for all."""
+        own = self._settings.own(instance)
+        if own.jwt_key:
+            return own, Check(name="token", state="warning", detail=_BY_JWT, advice=_BY_JWT_ADVICE)
+        if own.is_known:
             return own, Check(name="token", state="ok", detail="the instance's own (ingress.token)")
         if self._settings.can_change:
             detail = "the instance has none of its own yet: one is made and stored"
-            return "", Check(name="token", state="ok", detail=detail)
-        return "", Check(
+            return own, Check(name="token", state="ok", detail=detail)
+        return own, Check(
             name="token",
             state="warning",
             detail="the instance has none: whoever reaches the address can post messages for it",

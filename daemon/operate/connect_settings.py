@@ -8,13 +8,14 @@ from typing import Protocol
 import trio
 
 from actors.errors import Conflict
+from daemon.config.credentials import plain
 from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import GatewayKind, GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.operate.checks import Check
 from daemon.operate.connect_wish import ConnectWish, Looked
 from daemon.operate.forwarding_back import is_somebody, settings_of
-from daemon.operate.way import IN_FORCE_SECONDS
+from daemon.operate.way import IN_FORCE_SECONDS, AtGateway
 
 WHY = "connect"
 """Kept with the version of the instance's settings."""
@@ -45,9 +46,16 @@ class ConnectSettings:
         tokens = self._live.for_instance(instance).ingress.token
         return tokens[0].get_secret_value() if tokens else ""
 
+    def own(self, instance: str) -> AtGateway:
+        """What its gateway can show: a token is repeated for 20 minutes, a JWT is too old before."""
+        if token := self.own_token(instance):
+            return AtGateway(token)
+        keys = plain(self._live.for_instance(instance).ingress.jwt_key)
+        return AtGateway(jwt_key=keys[0]) if keys else AtGateway()
+
     def makes_token(self, instance: str) -> bool:
         """Whether `connect` makes a token for it first."""
-        return self._tenants is not None and not self.own_token(instance)
+        return self._tenants is not None and not self.own(instance).is_known
 
     async def keep_gateway(self, instance: str, wish: ConnectWish, by: str) -> None:
         if not (wish.gateway or wish.api_key):

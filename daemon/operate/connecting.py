@@ -48,7 +48,7 @@ from daemon.operate.connect_settings import ConnectSettings, TenantSettings
 from daemon.operate.connect_wish import ConnectEnd, ConnectWish, GivenBack, Looked
 from daemon.operate.former_webhooks import FormerWebhooks
 from daemon.operate.giving_back import NOTHING_TO_GIVE_BACK, give_back
-from daemon.operate.way import WayHere
+from daemon.operate.way import AtGateway, WayHere
 from daemon.web.client import HttpClient
 
 
@@ -172,7 +172,7 @@ class Connecting:
             return Check(name="token", state="warning", detail=detail)
         await self._settings.keep_token(instance, token, by)
         way = WayHere(http, self._door.witness, gateway.setup, instance)
-        check = (await way.prove(found.shall.url, token, patient=True)).check
+        check = (await way.prove(found.shall.url, AtGateway(token), patient=True)).check
         if check.state != "problem":
             return Check(name="token", state="ok", detail="the door asks for it from now on")
         await self._settings.drop_token(instance, "the token does not arrive", by)

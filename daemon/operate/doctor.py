@@ -16,6 +16,7 @@ from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
 from daemon.operate.checks import WORST_FIRST, Check, DoctorReport, contained
 from daemon.operate.door_check import door_checks
+from daemon.operate.door_credentials import credential_checks
 from daemon.operate.feed_check import feed_checks
 from daemon.operate.host_checks import host_checks
 from daemon.operate.parameters import Parameters
@@ -53,6 +54,7 @@ async def examine(
         return await peer_checks(live or settings, http, embeddings, known)
 
     checks = [*host_checks(settings, live is not None), *door_checks(doors), *feed_checks(feeds)]
+    checks += credential_checks(live or settings)
     checks += await contained("stores", stores)
     checks += await contained("peers", peers)
     return DoctorReport(checks=sorted(checks, key=lambda check: WORST_FIRST.index(check.state)))

@@ -151,7 +151,7 @@ class SealedSecrets:
                 name="secrets",
                 state="warning",
                 detail=f"a token of fewer than {LEAST_CHARS} characters can be guessed: {names}",
-                advice="Set a longer one, `majlis instance set NAME ingress.token=-`, and give it to the gateway.",
+                advice="Set a longer one, `majlis instance set NAME KEY=-`, and give it to the gateway.",
             )
 
     def _not_to_be_given_back(self, shut: Mapping[str, str]) -> Iterator[Check]:

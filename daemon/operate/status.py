@@ -109,6 +109,8 @@ class Status(Figures, frozen=True, kw_only=True):
     warnings: Sequence[str] = ()
     """Doors that are open to more than this machine, and settings that have a better one, each a sentence that says
     what to write."""
+    credentials: str = ""
+    """What a webhook may show to be let in, by the keys of the settings."""
     ingress: IngressCounts = IngressCounts()
 
 
@@ -135,6 +137,8 @@ class Doors(NamedTuple):
     """Those that stand open to more than this machine."""
     outlived: Sequence[str] = ()
     """Settings that have a better one, each a sentence."""
+    credentials: Callable[[], str] = str
+    """What a webhook may show."""
 
 
 class Gauges:
@@ -273,6 +277,7 @@ class StatusReport:
             feeds=list(self._doors.feeds()),
             dashboard=self._doors.dashboard(),
             warnings=[*(door.sentence for door in self._doors.open()), *self._doors.outlived],
+            credentials=self._doors.credentials(),
             ingress=_ingress(self._doors.ingress),
         )
 

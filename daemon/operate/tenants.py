@@ -17,6 +17,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.controls.pauses import PauseBoard
 from daemon.forwarding.store import ForwardStore, Queue
 from daemon.ledger.connections import ConnectedInstance, Connections
+from daemon.operate import door_credentials
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.connect_checks import shown_address
 from daemon.operate.parameters import InstanceName, Parameters
@@ -99,6 +100,8 @@ class InstancePage(msgspec.Struct, frozen=True, kw_only=True):
     """`declared` in config.yaml, or `stored` in the database alone."""
     held: str = ""
     """Why nothing is sent for it now; empty: it is not held."""
+    credentials: list[str]
+    """What a webhook for it may show, by the keys of the settings: its own, and those for all; empty: none."""
     connection: InstanceConnection
     forwards: InstanceForwards
     values: list[InstanceValue]
@@ -228,6 +231,9 @@ class InstanceBook:
             changed_by=found.version.made_by,
             origin=self._origin(name),
             held=self._pauses.held(name),
+            credentials=door_credentials.for_instance(
+                self._live.configured.ingress.auth, self._live.for_instance(name).ingress
+            ),
             connection=_connection(await self._connections.of(name)),
             forwards=_forwards(await self._forwards.queues(name)),
             values=[

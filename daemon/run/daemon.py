@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 
 import trio
 
 from actors.identity import Conversation
 from daemon.config import Settings
+from daemon.config.credentials import AuthSettings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.config.outlived import outlived
 from daemon.controls.live_settings import LiveSettings
 from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
-from daemon.ingress.access import Authorize, DoorTokens, SharedToken, closed_door, open_door
+from daemon.ingress.access import DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
+from daemon.ingress.credentials import Allows, SharedKeys
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.known_instances import KnownInstances
@@ -25,6 +28,7 @@ from daemon.ingress.witness import Witness
 from daemon.ledger.retention import Retention
 from daemon.observe.feed import NO_LABEL, EventFeed
 from daemon.observe.readiness import Health
+from daemon.operate import door_credentials
 from daemon.operate.connect_look import ConnectDoor
 from daemon.operate.status import Doors
 from daemon.operate.stop import Stop
@@ -47,7 +51,6 @@ from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
 from daemon.web.client import HttpClient
 from daemon.web.http1 import (
-    BodyBytes,
     HttpCounters,
     HttpServer,
     LargeBodies,
@@ -55,6 +58,7 @@ from daemon.web.http1 import (
     Request,
     UnixListener,
     address_of,
+    bodies_within,
 )
 from daemon.web.tls import tls_context
 
@@ -102,7 +106,12 @@ class Daemon:
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=self._quarantine.store,
-            authorize=DoorTokens(_to_all(settings), self._live.own_tokens, self._known),
+            authorize=DoorTokens(
+                _to_all(settings),
+                self._live.own_credentials,
+                self._known,
+                _shared_keys(settings.ingress.auth),
+            ),
             metrics=self._observing.exposition,
             observers=IngressObservers(
                 feed.emit,
@@ -114,7 +123,8 @@ class Daemon:
             forwards=self._taking,
         )
         receive = self._ingress.receive
-        self._bodies = BodyBytes(settings.ingress.max_bytes_in_flight)
+        self._limits = _limits(settings, self._taking)
+        self._bodies = bodies_within(self._limits)
         self._realtime = RealtimeDoor(
             settings, self._live, feed, receive, self._resume_held, self._broke, bodies=self._bodies
         )
@@ -138,11 +148,10 @@ class Daemon:
         `door_is_held`: a service manager keeps the listeners' sockets open when we end.
         """
         self._addresses = tuple(map(address_of, listeners))
-        limits = _limits(self._settings, self._taking)
         life = Life(
             ingress=HttpServer(
                 self._ingress.handle,
-                limits,
+                self._limits,
                 self._broke,
                 "ingress",
                 self._http_counters,
@@ -248,6 +257,7 @@ class Daemon:
             self._dashboard.site.view,
             self._open_doors,
             tuple(outlived(self._settings)),
+            partial(door_credentials.for_all, self._live),
         )
 
     def _open_doors(self) -> tuple[OpenDoor, ...]:
@@ -304,12 +314,16 @@ class Daemon:
         self._feed.emit("daemon.problem", part="quarantine", error=error.strerror)
 
 
-def _to_all(settings: Settings) -> Authorize:
-    """Who may post for every instance."""
+def _to_all(settings: Settings) -> Callable[[Request], Allows | None]:
+    """Who may post for every instance, beside whoever has a shared key."""
     auth = settings.ingress.auth
     if auth.tokens:
         return SharedToken(auth.tokens)
     return open_door if auth.mode_in_force == "none" else closed_door
+
+
+def _shared_keys(auth: AuthSettings) -> SharedKeys:
+    return SharedKeys(auth.jwt_keys, auth.signing_keys)
 
 
 def _limits(settings: Settings, taking: Taking) -> Limits:
@@ -321,6 +335,7 @@ def _limits(settings: Settings, taking: Taking) -> Limits:
         body_seconds=ingress.body_seconds,
         large=LargeBodies(ingress.max_media_bytes, inline_media.of_webhook, taking.keep),
         max_bytes_in_flight=ingress.max_bytes_in_flight,
+        max_unproven_bytes=ingress.max_unproven_bytes,
         max_connections=ingress.max_connections,
         max_connections_per_address=ingress.max_connections_per_address,
     )

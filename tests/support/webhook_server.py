@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,8 @@ class Posted:
     document: object
     path: str
     """With its query."""
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class FakeWebhook(FaultServer):
@@ -43,7 +46,13 @@ class FakeWebhook(FaultServer):
     async def handle(self, request: Request, exchange: Exchange) -> None:
         with self.changed:
             self.posted.append(
-                Posted(request.headers.get("majlis-notice-id", ""), request.json(), request.path)
+                Posted(
+                    request.headers.get("majlis-notice-id", ""),
+                    request.json(),
+                    request.path,
+                    request.headers,
+                    request.body,
+                )
             )
             fault, status, headers = self._orders.pop(0) if self._orders else ("answer", 204, {})
             self.changed.notify_all()

@@ -1,6 +1,6 @@
 """A small HTTP/1.1 server for Trio, on httptools; used by the ingress and the admin socket alike."""
 
-from daemon.web.http1.bodies import BodyBytes
+from daemon.web.http1.bodies import BodyBytes, bodies_within
 from daemon.web.http1.listeners import (
     UnixListener,
     accept_forever,
@@ -13,6 +13,7 @@ from daemon.web.http1.listeners import (
     split_address,
 )
 from daemon.web.http1.messages import (
+    UNPROVEN,
     Gate,
     Handler,
     Keeper,
@@ -23,12 +24,14 @@ from daemon.web.http1.messages import (
     Request,
     Response,
     Thinner,
+    Unproven,
     error_response,
     json_response,
 )
 from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
 
 __all__ = [
+    "UNPROVEN",
     "BodyBytes",
     "ErrorCallback",
     "Gate",
@@ -44,8 +47,10 @@ __all__ = [
     "Response",
     "Thinner",
     "UnixListener",
+    "Unproven",
     "accept_forever",
     "address_of",
+    "bodies_within",
     "error_response",
     "json_response",
     "network_of",

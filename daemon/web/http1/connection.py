@@ -13,6 +13,7 @@ The laws of this file:
    one. It has no more time than its bytes are worth, so that a drip buys none.
 7. Between two requests everybody else has a turn, also where the second is here already: a crowd of them in one piece
    of bytes holds nobody up.
+8. Where only the end of a body shows whether its sender may be here, it has the bounds of strangers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.head import Head, ProtocolError, check_partial_head, first_line, parse_head
 from daemon.web.http1.incoming import CountedBody, Framing, IncomingBody
+from daemon.web.http1.listeners import network_of
 from daemon.web.http1.messages import (
     Gate,
     Handler,
@@ -36,6 +38,7 @@ from daemon.web.http1.messages import (
     Peer,
     Request,
     Response,
+    Unproven,
     encode_head,
     error_response,
 )
@@ -91,6 +94,8 @@ class Connection:
         self._incoming: IncomingBody | None = None
         """The body of the request that is being served, where it is chunked or large."""
         self._is_known = False
+        self._stranger: str | None = None
+        """The address, while a request is served whose sender only its body shows."""
         self.client = ""
         """Whose it is, where the gate has a name for that."""
         self.was_evicted = False
@@ -148,7 +153,7 @@ class Connection:
 
     async def _serve_one(self) -> bool:
         """One request and its answer; True when another may follow."""
-        self._head = None
+        self._head, self._stranger = None, None
         if self._buffer:
             await trio.lowlevel.checkpoint()  # without a read there may be no other pause: see law 7
         head = self._head = await self._receive_head()
@@ -164,11 +169,12 @@ class Connection:
         try:
             response = await self._answer(head)
         finally:
-            self._host.bodies.give_back(self._held_bytes)
+            self._host.bodies.give_back(self._held_bytes, self._stranger)
             self._held_bytes = 0
             if (keeper := self._keeper()) is not None:
                 keeper.close()
             self._incoming = None
+        self._is_known = self._is_known or self._is_proven_by(response)
         return await self._respond(head, response)
 
     async def _refuse_unread(self, head: Head, refusal: Response, has_body: bool) -> bool:
@@ -183,9 +189,16 @@ class Connection:
         seen = True if self._host.gate is None else self._host.gate(self._request(head, b""))
         if isinstance(seen, Response):
             return seen
+        if isinstance(seen, Unproven):
+            self._stranger = network_of(self._peer.address)
+            return None
         self._is_known = self._is_known or bool(seen)
         self.client = seen if isinstance(seen, str) else self.client
         return None
+
+    def _is_proven_by(self, response: Response) -> bool:
+        """Whether a request whose sender only its body showed was taken."""
+        return self._stranger is not None and 200 <= response.status < 300
 
     def _may_be_large(self, head: Head) -> bool:
         if head.content_length <= self._limits.max_body_bytes and not head.chunked:
@@ -280,7 +293,7 @@ class Connection:
 
     def _framed(self, head: Head) -> tuple[IncomingBody, Framing]:
         """What takes a body that is chunked or large. Refuses one that is announced as too large."""
-        large = self._limits.large
+        large = self._limits.large if self._stranger is None else None
         thinner = None if large is None else large.thin(self._request(head, b""))
         if large is None:
             body = IncomingBody(self._limits.max_body_bytes)
@@ -306,7 +319,7 @@ class Connection:
         """So much of the body is here now."""
         more = size - self._held_bytes
         if more > 0:
-            if not self._host.bodies.take(more):
+            if not self._host.bodies.take(more, self._stranger):
                 raise ProtocolError(503, "too_many_bytes_in_flight")
             self._held_bytes = size
 

@@ -72,10 +72,18 @@ class Response(msgspec.Struct, frozen=True):
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-Gate = Callable[[Request], Response | bool | str]
+
+class Unproven(msgspec.Struct, frozen=True):
+    """Whether its sender may be here, only the end of a body shows."""
+
+
+UNPROVEN = Unproven()
+
+Gate = Callable[[Request], Response | bool | str | Unproven]
 """Looks at the first requests of a connection before their bodies are read (`body` is empty). A response refuses the
 request; True: its sender is known; a name: it is known and has a share of the places; False or an empty name: a
-stranger, whose request is read all the same. It must not wait."""
+stranger, whose request is read all the same; `UNPROVEN`: so is this one, whole and within `max_unproven_bytes`, and
+where the handler answers 2xx its sender is known. It must not wait."""
 
 
 Rejected = Callable[[int, str, Request], None]
@@ -130,6 +138,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Closed; for one answer, or for one piece of a streamed answer."""
     max_bytes_in_flight: int = 64 * 1024 * 1024
     """503 with Retry-After; of the bodies of all connections together, from their arrival until they are handled."""
+    max_unproven_bytes: int = 8 * 1024 * 1024
+    """The same, of those among them whose sender is not known before their end."""
     max_connections: int = 512
     """503 with Retry-After, for the oldest stranger, or where there is none for the newcomer."""
     max_connections_per_address: int = 64
@@ -140,6 +150,11 @@ class Limits(msgspec.Struct, frozen=True):
     linger_seconds: float = 2.0
     """How long a connection closed early is read on, so that its answer is not lost to a TCP reset."""
     max_linger_bytes: int = 4 * 1024 * 1024
+
+    @property
+    def max_unproven_bytes_of_one(self) -> int:
+        """Of one address: a quarter, or one body."""
+        return max(self.max_unproven_bytes // 4, self.max_body_bytes)
 
 
 def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> Response:

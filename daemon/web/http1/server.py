@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from daemon.web.http1.bodies import BodyBytes
+from daemon.web.http1.bodies import BodyBytes, bodies_within
 from daemon.web.http1.connection import Connection
 from daemon.web.http1.head import ProtocolError
 from daemon.web.http1.listeners import accept_forever, network_of, peer_of
@@ -78,7 +78,7 @@ class HttpServer:
         self.gate = gate
         self.limits = limits or Limits()
         self.name = name
-        self.bodies = bodies or BodyBytes(self.limits.max_bytes_in_flight)
+        self.bodies = bodies or bodies_within(self.limits)
         self.draining = trio.Event()
         self.patient = False
         self.counters = counters or HttpCounters()

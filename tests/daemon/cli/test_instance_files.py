@@ -68,7 +68,7 @@ def test_a_file_is_shown_applied_once_and_comes_back_unchanged(
     assert "2 instances applied" in majlis("instance", "apply", "-f", str(file), "--yes").out
     live = door.operators.live
     assert live.window("dates").window_seconds == 5 and live.terms("tiles").mode == "shadow"
-    assert live.own_tokens().tokens == {"dates": (f"token-{SECRET}",)}
+    assert live.own_credentials().tokens == {"dates": (f"token-{SECRET}",)}
     again = majlis("instance", "apply", "-f", str(file), "--yes").out
     assert again == "nothing changes: 2 unchanged\n"
     history = json.loads(majlis("instance", "history", "dates", "--json").out)["versions"]

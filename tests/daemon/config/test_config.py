@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from actors.messages import WindowPolicy
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.config import ConfigError, Settings, load
+from daemon.config.credentials import plain
 from daemon.config.sources import read_document
 from daemon.controls.feature_flags import FLAGS
 from daemon.gateways.evolution.kind import EvolutionSettings
@@ -112,6 +113,25 @@ def test_two_tokens_open_the_door_during_rotation(tmp_path: Path) -> None:
     assert settings.ingress.auth.tokens == ("old", "new")
 
 
+def test_two_of_each_credential_hold_during_a_change_from_the_environment_too(tmp_path: Path) -> None:
+    secrets = [f"whsec_{letter * 32}" for letter in "ab"]
+    env = {
+        "MAJLIS_INGRESS__AUTH__JWT_KEY": "[old, new]",
+        "MAJLIS_INGRESS__AUTH__SIGNING_SECRET": f"[{', '.join(secrets)}]",
+        "MAJLIS_INSTANCES__ACME__INGRESS__TOKENS_SHA256": f"[{'0a' * 32}, {'1a' * 32}]",
+        "MAJLIS_INSTANCES__ACME__INGRESS__JWT_KEY": "only",
+        "MAJLIS_ALERTS__SIGNING_SECRET": f"[{', '.join(secrets)}]",
+        "MAJLIS_ALERTS__WEBHOOK": "https://alerts.example",
+    }
+    settings = given(tmp_path, env=env)
+    assert settings.ingress.auth.jwt_keys == (b"old", b"new")
+    assert len(set(settings.ingress.auth.signing_keys)) == 2
+    acme = settings.for_instance("acme").ingress
+    assert acme.tokens_sha256 == ("0a" * 32, "1a" * 32) and plain(acme.jwt_key) == ("only",)
+    alerts = settings.for_instance("acme").webhook(ALERT_WEBHOOK)
+    assert alerts is not None and alerts.signing_keys == settings.ingress.auth.signing_keys
+
+
 def test_one_provider_of_a_list_can_be_completed_from_the_environment(tmp_path: Path) -> None:
     second = "{name: b, kind: openai, base_url: 'http://b', model: m}"
     text = f"responder: {{providers: [{{name: a, kind: rehearsal}}, {second}]}}"
@@ -128,9 +148,9 @@ def test_a_notice_finds_the_address_of_its_own_webhook(tmp_path: Path) -> None:
       other: {alerts: {webhook: null}}
     """
     settings = given(tmp_path, text)
-    assert settings.for_instance("acme").webhook(ESCALATION_WEBHOOK) == "https://acme/?key=2"
+    assert settings.for_instance("acme").webhook(ESCALATION_WEBHOOK) == ("https://acme/?key=2", ())
     for instance in ("", "acme", "from the database"):  # "": the daemon's own
-        assert settings.for_instance(instance).webhook(ALERT_WEBHOOK) == "https://all/?key=1"
+        assert settings.for_instance(instance).webhook(ALERT_WEBHOOK) == ("https://all/?key=1", ())
     assert (
         settings.for_instance("other").webhook(ALERT_WEBHOOK) is None
         and not settings.terms("other").has_alert_webhook

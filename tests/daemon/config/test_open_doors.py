@@ -8,7 +8,9 @@ import pytest
 
 from daemon.config import ConfigError, Settings, load
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
+from daemon.controls.live_settings import LiveSettings
 from daemon.operate.door_check import door_checks
+from daemon.operate.door_credentials import credential_checks, for_all, for_instance
 
 CLIENT = "realtime.clients=[{name: a, token: 0123456789abcdef, instances: all, may_push: true}]"
 EVERYWHERE = (
@@ -17,6 +19,9 @@ EVERYWHERE = (
     "realtime.listen=10.0.0.4:8081",
     CLIENT,
 )
+
+
+SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def settings(*sets: str) -> Settings:
@@ -101,6 +106,9 @@ def test_what_is_really_listened_on_counts() -> None:
         (["ingress.auth.token=0123456789abcdef"], "token", False),
         (["ingress.auth.mode=token", "ingress.auth.token=0123456789abcdef"], "token", False),
         (["ingress.auth.mode=none", "ingress.auth.token=0123456789abcdef"], "token", True),
+        (["ingress.auth.jwt_key=0123456789abcdef"], "token", False),
+        ([f"ingress.auth.signing_secret={SIGNING}"], "token", False),
+        (["ingress.auth.mode=token", f"instances.a.ingress.tokens_sha256={'0a' * 32}"], "token", False),
     ],
 )
 def test_a_token_that_is_set_is_asked_for(sets: list[str], mode: str, warned: bool) -> None:
@@ -118,12 +126,14 @@ def test_a_token_that_can_be_guessed_is_named_and_the_daemon_starts() -> None:
         "ingress.auth.token": "[0123456789abcdef, short]",
         "metrics.token": "0123456789abcde",
         "instances.a.ingress.token": "x",
+        "instances.a.ingress.jwt_key": "x",
         "realtime.clients": "[{name: a, token: t}]",
     }
     given = load(None, [f"{key}={value}" for key, value in short.items()], {})
     (found,) = open_doors(given)
     assert found.door == "tokens" and found.danger.endswith(
-        "ingress.auth.token, metrics.token, instances.a.ingress.token, realtime.clients.0.token"
+        "ingress.auth.token, metrics.token, instances.a.ingress.token, instances.a.ingress.jwt_key, "
+        "realtime.clients.0.token"
     )
     over = load(None, ["metrics.token=0123456789abcdef"], {"MAJLIS_METRICS__TOKEN": "short"})
     assert open_doors(over) == ()
@@ -132,3 +142,38 @@ def test_a_token_that_can_be_guessed_is_named_and_the_daemon_starts() -> None:
 def test_the_mode_token_needs_a_token(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ingress\.auth\.token: must be set"):
         settings("ingress.auth.mode=token")
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [
+        ([], "webhooks for all instances: none, whoever reaches the door may post"),
+        (
+            [
+                "ingress.auth.token=[0123456789abcdef, 1123456789abcdef]",
+                f"ingress.auth.signing_secret={SIGNING}",
+                "instances.a.ingress.jwt_key=[2123456789abcdef, 3123456789abcdef]",
+                "instances.b.ingress.token=4123456789abcdef",
+                f"instances.b.ingress.tokens_sha256={'5' * 64}",
+                "instances.c.ingress.token=6123456789abcdef",
+            ],
+            "webhooks for all instances: ingress.auth.token (2), ingress.auth.signing_secret; of their own: "
+            "1 with ingress.jwt_key, 2 with ingress.token, 1 with ingress.tokens_sha256; "
+            "two at once, until one is removed: a",
+        ),
+        (
+            ["ingress.auth.mode=token", "instances.a.ingress.token=0123456789abcdef"],
+            "webhooks for all instances: none, nobody may post; of their own: 1 with ingress.token",
+        ),
+    ],
+)
+def test_what_a_webhook_may_show_is_told_without_a_secret(sets: list[str], words: str) -> None:
+    given = settings(*sets)
+    (found,) = credential_checks(given)
+    assert found.detail == words == for_all(LiveSettings(given)) and found.state == "ok"
+    own = for_instance(given.ingress.auth, given.for_instance("b").ingress)
+    assert own == (
+        ["ingress.token", "ingress.tokens_sha256", "ingress.auth.token (2)", "ingress.auth.signing_secret"]
+        if "b" in given.instances
+        else []
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
+import pytest
+
 from actors.notices import ESCALATION_WEBHOOK
 from daemon.config import load
-from daemon.config.run_time import ForInstance, RunTimeValue, for_daemon, for_instance
+from daemon.config.run_time import ForInstance, RunTimeValue, for_daemon, for_instance, is_secret
 from daemon.controls.live_settings import LiveSettings
 
 CONFIGURED = load(None, ["batching.window_seconds=6", "instances.acme.batching.window_seconds=3"], {})
@@ -67,8 +71,8 @@ def test_the_address_of_a_webhook_is_that_in_force() -> None:
         {"a": for_instance(live.configured, for_all.layer, "a", [own])},
     )
     assert [live.webhook(name, ESCALATION_WEBHOOK) for name in "ab"] == [
-        "https://own/?key=2",
-        "https://all/?key=1",
+        ("https://own/?key=2", ()),
+        ("https://all/?key=1", ()),
     ]
     assert live.webhook("a", "config:of.a.later.version") is None
     assert live.terms("a").has_notify_webhook
@@ -80,3 +84,44 @@ def test_a_gateway_whose_key_stays_shut_is_nobodys() -> None:
     live.put(for_daemon(CONFIGURED, ()), {}, {"acme": {"gateway.api_key"}, "demo": {"ingress.token"}})
     assert live.gateway("acme") is None and live.gateway("demo") is not None
     assert live.lacks_secret("demo", "ingress") and not live.lacks_secret("acme", "responder")
+
+
+def test_what_opens_the_door_for_one_instance() -> None:
+    """Of each kind one or two, from the configuration and from what is set while the daemon runs."""
+    secrets = [f"whsec_{base64.b64encode(letter * 24).decode()}" for letter in (b"a", b"b")]
+    configured = load(
+        None,
+        [f"instances.acme.ingress.jwt_key={'k' * 16}", f"instances.acme.ingress.signing_secret={secrets[0]}"],
+        {},
+    )
+    live = LiveSettings(configured)
+    for_all = for_daemon(configured, ())
+    own = [
+        RunTimeValue("ingress.tokens_sha256", ["0" * 64, "1" * 64], "SQL"),
+        RunTimeValue("ingress.signing_secret", secrets, "x", sealed=True),
+    ]
+    live.put(for_all, {"acme": for_instance(configured, for_all.layer, "acme", own)})
+    found = live.own_credentials()
+    assert found.holders == {"acme"} and found.are_read and not found.shut
+    assert found.token_hashes == {"acme": ("0" * 64, "1" * 64)} and found.tokens == {"acme": ()}
+    assert found.jwt_keys == {"acme": (b"k" * 16,)}
+    assert found.signing_keys == {"acme": (b"a" * 24, b"b" * 24)}
+    assert live.own_credentials() is found
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ingress.tokens_sha256", "not a digest"),
+        ("ingress.tokens_sha256", 7),
+        ("ingress.token", 7),
+        ("ingress.signing_secret", "whsec_c2hvcnQ="),
+    ],
+)
+def test_a_credential_that_does_not_fit_leaves_no_door_open(key: str, value: object) -> None:
+    """As one that cannot be opened: whoever posts for the instance is told to come again."""
+    live, for_all = LiveSettings(CONFIGURED), for_daemon(CONFIGURED, ())
+    own = for_instance(CONFIGURED, for_all.layer, "acme", [RunTimeValue(key, value, "SQL", is_secret(key))])
+    live.put(for_all, {"acme": own})
+    assert [left.key for left in own.left_out] == [key] and str(value) not in own.left_out[0].why
+    assert live.own_credentials().shut == {"acme"}

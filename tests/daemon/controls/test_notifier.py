@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
@@ -13,10 +14,12 @@ import trio
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice
+from daemon.config.schema import NoticeWebhook
 from daemon.controls import notifier as notices
 from daemon.controls.notifier import MAX_AGE_SECONDS, NoticeResult, Notifier, next_delay_seconds
 from daemon.observe.feed import EventFeed
 from daemon.web.client import HttpClient
+from daemon.web.standard_webhooks import signature_in
 from tests.support import patience
 from tests.support.ledgers import LedgerWorld, open_world, until
 from tests.support.memory import MemoryGateway
@@ -34,6 +37,7 @@ class Room:
         self.feed = EventFeed(strict=True)
         self.webhooks: dict[str, str] = {}
         """The address of each instance's webhook, as configured."""
+        self.signing_keys: tuple[bytes, ...] = ()
         self.notifier = self.another(http)
 
     def another(self, http: HttpClient) -> Notifier:
@@ -47,8 +51,9 @@ class Room:
             draw=lambda: 0.5,
         )
 
-    def webhook(self, instance: str, reference: str) -> str | None:
-        return self.webhooks.get(instance) if reference == ALERT_WEBHOOK else None
+    def webhook(self, instance: str, reference: str) -> NoticeWebhook | None:
+        address = self.webhooks.get(instance) if reference == ALERT_WEBHOOK else None
+        return None if address is None else NoticeWebhook(address, self.signing_keys)
 
     async def store(
         self,
@@ -96,6 +101,8 @@ async def running(room: Room) -> AsyncIterator[Room]:
 
 
 async def test_staff_and_webhooks_get_each_notice_once(running: Room, webhook: FakeWebhook) -> None:
+    """What goes to a webhook with secrets is signed with each of them, as it stands."""
+    running.signing_keys = (b"1" * 32, b"2" * 32)
     await running.store("whatsapp", STAFF, "demo: +5511 asks for a person")
     await running.store(
         "webhook", f"{webhook.url}/hook?key=SECRET", '{"event": "escalated", "text": "مرحبا"}'
@@ -107,7 +114,11 @@ async def test_staff_and_webhooks_get_each_notice_once(running: Room, webhook: F
         await running.until(f"sent_at IS NOT NULL AND kind = '{kind}'")
     assert running.gateway.delivered == [(("demo", STAFF.lstrip("+")), "demo: +5511 asks for a person")]
     [_, row] = await running.rows()
-    assert posted.id == str(row["id"])
+    assert posted.id == posted.headers["webhook-id"] == str(row["id"])
+    signature = signature_in(posted.headers, time.time())
+    assert signature is not None
+    keys = (*running.signing_keys, b"3" * 32)
+    assert [signature.is_of(posted.body, key) for key in keys] == [True, True, False]
     await patience.until(lambda: running.feed.counters["notice.sent"] == 2)  # said after it is stored
     assert len(webhook.posted) == 1
     assert "SECRET" not in str(await running.rows())

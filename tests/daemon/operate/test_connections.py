@@ -21,9 +21,11 @@ from daemon.config.run_time import for_daemon
 from daemon.config.secret_keys import KEY_BYTES, key_id
 from daemon.gateways.evolution.payload import WANTED_EVENTS, parse_webhook
 from daemon.gateways.webhook_setup import SetupFailed
-from daemon.ingress.access import Allows, Authorize, SharedToken, open_door
+from daemon.ingress.access import Authorize, DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.answers import Readiness
 from daemon.ingress.counters import IngressObservers
+from daemon.ingress.credentials import Allows
+from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress
 from daemon.ingress.witness import Prove
@@ -510,6 +512,29 @@ async def test_an_instance_gets_a_token_and_a_gateway_of_its_own(
     )
     assert of_token == ("other", {"ingress.token": token()}) and len(token()) >= 32
     assert stands(gateway, "other")["headers"] == {"apikey": token()}
+
+
+async def test_an_instance_with_a_key_of_jwts_and_no_token_shows_those(
+    operators: Operators, gateway: FakeEvolution, tmp_path: Path
+) -> None:
+    """The gateway makes them with the key, and the way is proven as it will be gone. No token is made beside it."""
+    stored = StoredSettings(operators, tmp_path / "own.yaml")
+    door = ConnectDoor(lambda: operators.listen, operators.witness, HttpClient)
+    connecting = Connecting(
+        operators.live, operators.records, operators.connections, operators.former, door, stored
+    )
+    key = "jwt-key-of-other-4714"
+    await stored.change("other", {"ingress.jwt_key": key}, (), "test")
+    gateway.instances = frozenset({"other"})
+    authorize = DoorTokens(closed_door, operators.live.own_credentials, KnownInstances(["other"]))
+    async with majlis(operators, authorize=authorize) as url:
+        wish = ConnectWish(url=url, gateway=gateway.url, api_key=gateway.api_key)
+        found = await connecting.look("other", wish)
+        done = await connecting.connect("other", wish, connecting.fingerprint(found.now), "uid 0")
+    assert done.ended == "proven" and stands(gateway, "other")["headers"] == {"jwt_key": key}
+    assert operators.live.for_instance("other").ingress.token is None
+    (of_token,) = (check for check in done.checks if check.name == "token")
+    assert of_token.state == "warning" and "after 11 minutes it is refused" in of_token.detail
 
 
 async def test_whoever_had_the_messages_can_have_them_again(

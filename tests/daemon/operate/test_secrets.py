@@ -174,7 +174,7 @@ async def test_a_short_token_is_refused_and_one_that_is_stored_is_in_force_and_n
         token = {"ingress.token": operators.secrets.put("acme", "ingress.token", "short")}
         await operators.db.fetch(KEEP, "acme", encoded(token))
         await operators.run_time.refresh()
-        assert operators.live.own_tokens().tokens == {"acme": ("short",)}
+        assert operators.live.own_credentials().tokens == {"acme": ("short",)}
         (check,) = await SealedSecrets(operators.secrets, operators.former).checks()
         assert check.state == "warning" and "acme (ingress.token)" in check.detail
         body = encoded({"set": {"ingress.token": "0123456789abcdef"}}).encode()

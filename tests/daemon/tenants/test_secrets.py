@@ -107,7 +107,7 @@ async def test_a_stored_secret_is_in_force_and_nowhere_to_be_read(migrated_postg
         await there.run_time.refresh()
         for node in (here, there):
             assert (node.api_key("acme"), node.api_key("shop"), node.held()) == (PLAIN, "shared", [])
-            assert node.live.own_tokens().tokens == {"acme": ("t-1", "t-2")}
+            assert node.live.own_credentials().tokens == {"acme": ("t-1", "t-2")}
             first, second = node.live.for_instance("acme").responder.providers
             assert first.api_key is not None and first.api_key.get_secret_value() == "of-all"
             assert second.api_key is not None and second.api_key.get_secret_value() == PLAIN
@@ -129,10 +129,10 @@ async def test_before_the_first_reading_nobody_is_answered_and_no_token_is_wrong
     async with world_with(migrated_postgres_dsn, [OLD]) as (_, (node,)):
         with pytest.raises(Paused):
             node.pauses.check("shop")
-        assert not node.live.own_tokens().are_read
+        assert not node.live.own_credentials().are_read
         await node.run_time.refresh()
         node.pauses.check("shop")
-        assert node.live.own_tokens().are_read and node.woken == 1
+        assert node.live.own_credentials().are_read and node.woken == 1
 
 
 async def test_instances_whose_secrets_stay_shut_are_held_and_the_others_go_on(
@@ -149,7 +149,7 @@ async def test_instances_whose_secrets_stay_shut_are_held_and_the_others_go_on(
             node.pauses.check("shop")
             with pytest.raises(Paused, match="cannot be opened"):
                 node.pauses.check("acme")
-            assert node.live.own_tokens().shut == {"acme"}
+            assert node.live.own_credentials().shut == {"acme"}
             await node.run_time.refresh()
             assert len(node.shut) == 2  # said once
         await both.run_time.refresh()
@@ -168,7 +168,7 @@ async def test_instances_whose_secrets_stay_shut_are_held_and_the_others_go_on(
 
         # Setting it anew ends the hold.
         await wrong.put("acme", TOKEN, "t-2")
-        assert wrong.held() == [] and wrong.live.own_tokens().tokens == {"acme": ("t-2",)}
+        assert wrong.held() == [] and wrong.live.own_credentials().tokens == {"acme": ("t-2",)}
 
 
 async def test_without_a_key_nothing_is_stored(migrated_postgres_dsn: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.web.http1 import HttpServer, Limits, Request, Response, json_response
+from daemon.web.http1 import UNPROVEN, HttpServer, Limits, Request, Response, Unproven, json_response
 from tests.daemon.web.http1.support import (
     GET,
     MemoryListener,
@@ -155,6 +155,55 @@ async def test_a_body_counts_until_it_is_handled(autojump_clock: trio.testing.Mo
         assert (await read_answer(second)).status == 503
         assert (await read_answer(first)).status == 200
         assert server.bodies.held == 0
+
+
+def unproven(request: Request) -> Unproven | bool:
+    return request.headers.get("apikey") == "right" or UNPROVEN
+
+
+async def by_the_body(request: Request) -> Response:
+    return json_response(200 if request.body.endswith(b"!") else 401, {})
+
+
+def signed(size: int, end: bytes = b"!", more: bytes = b"") -> bytes:
+    return POST + b"Content-Length: %d\r\n%b\r\n" % (size, more) + b"x" * (size - 1) + end
+
+
+async def test_bodies_that_show_their_sender_at_their_end_have_bounds_of_their_own() -> None:
+    """I8: strangers hold no more than this, each address no more than its part, and nobody else notices."""
+    limits = Limits(max_body_bytes=BODY, max_unproven_bytes=2 * BODY)
+    async with serving(by_the_body, limits, unproven) as served, AsyncExitStack() as slow:
+        stream = await slow.enter_async_context(await served.connect())
+        await stream.send_all(signed(BODY)[:-300])
+        await until(lambda: served.server.bodies.held > 0)
+        for start in (signed(500), BODIES["chunked"].replace(b"3e8", b"1f4") + b"x" * 500):
+            (answer, *_) = await served.say(start)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        (answer, *_) = await served.say(signed(500, more=b"apikey: right\r\n"))
+        assert answer.status == 200
+        await slow.aclose()
+        await until(lambda: served.server.bodies.held == 0)
+        assert [answer.status for answer in await served.say(signed(500) + signed(BODY))] == [200, 200]
+        (answer,) = await served.say(signed(BODY + 1))
+        assert answer.status == 413
+    assert (served.server.bodies.held, served.server.bodies.strange) == (0, 0)
+
+
+async def test_who_has_shown_his_right_by_a_body_is_known_on_this_connection() -> None:
+    """So it is no stranger's, which must give its place to anybody; a refusal shows nothing."""
+    looked: list[str] = []
+
+    def gate(request: Request) -> Unproven:
+        looked.append(request.headers["n"])
+        return UNPROVEN
+
+    numbered = [
+        signed(10, end, b"n: %d\r\n" % number) for number, end in enumerate((b"?", b"?", b"!", b"!", b"?"))
+    ]
+    async with serving(by_the_body, gate=gate) as served:
+        answers = await served.say(b"".join(numbered))
+        assert [answer.status for answer in answers] == [401, 401, 200, 200, 401]
+        assert looked == ["0", "1", "2"]
 
 
 class ShortOfDescriptors(MemoryListener):
