@@ -80,15 +80,16 @@ class LeanTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
-        stream = request.stream
+        if isinstance(request.stream, httpx2.ByteStream):
+            body: bytes | AsyncGenerator[bytes, None] = b"".join(request.stream)
+        else:  # the library makes one of anything else
+            body = cast("AsyncGenerator[bytes, None]", aiter(cast("AsyncIterable[bytes]", request.stream)))
         question = OutgoingRequest(
             (url.scheme, url.raw_host.decode("ascii"), _PORTS[url.scheme] if url.port is None else url.port),
             request.method,
             url.raw_path,
             request.headers.raw,
-            b"".join(stream)
-            if isinstance(stream, httpx2.ByteStream)
-            else aiter(cast("AsyncIterable[bytes]", stream)),
+            body,
             Waits(**request.extensions.get("timeout", {})),
             request.extensions.get("trace"),
         )

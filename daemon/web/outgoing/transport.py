@@ -11,7 +11,8 @@ The laws of this file:
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, TypeVar, TypeVarTuple
 
@@ -66,7 +67,7 @@ class OutgoingRequest:
     method: str
     target: bytes
     headers: Sequence[tuple[bytes, bytes]]
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncGenerator[bytes, None]
     waits: Waits
     trace: TraceListener | None = None
 
@@ -212,14 +213,15 @@ async def _send_whole(
 
 
 async def _send_pieces(
-    wire: Wire, request: OutgoingRequest, head: bytes, framing: BodyFraming, body: AsyncIterator[bytes]
+    wire: Wire, request: OutgoingRequest, head: bytes, framing: BodyFraming, body: AsyncGenerator[bytes, None]
 ) -> bool:
     if not await _taken(wire, head, request.waits.write):
         return False
     await request.tell("http11.send_request_headers.complete")
-    async for piece in body:
-        if not await _taken(wire, framing.piece(piece), request.waits.write):
-            return False
+    async with aclosing(body):  # or the garbage collector would close what is left half way
+        async for piece in body:
+            if not await _taken(wire, framing.piece(piece), request.waits.write):
+                return False
     return await _taken(wire, framing.end(), request.waits.write)
 
 

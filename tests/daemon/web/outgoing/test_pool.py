@@ -155,6 +155,21 @@ async def test_who_is_cancelled_as_he_waits_holds_no_place(
     assert (len(pool), pool.servers) == (0, 0)
 
 
+async def test_who_is_cancelled_behind_others_holds_no_place_at_his_own_server(peers: Peers) -> None:
+    """I8."""
+    pool = Pool(2, 2, 30.0)
+    here, there = await begin(pool, peers, HERE), await begin(pool, peers, THERE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(begin, pool, peers, HERE)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    pool.leave(THERE, there, is_fit=False)
+    with trio.fail_after(1):
+        pool.leave(HERE, await begin(pool, peers, HERE), is_fit=False)
+    pool.leave(HERE, here, is_fit=False)
+    assert (len(pool), pool.servers) == (0, 0)
+
+
 async def test_closing_ends_those_in_use_too(peers: Peers) -> None:
     pool = Pool(10, 40, 30.0)
     used, kept = await begin(pool, peers, HERE), await begin(pool, peers, HERE)
