@@ -110,7 +110,7 @@ class ConversationActor:
     def hear(self, entry: Waiting, receipt: Receipt) -> None:
         """A message of this conversation is durable in the mirror."""
         now, policy = trio.current_time(), self._policy
-        self._census.clock(receipt.now_ms)
+        self._census.clock(receipt.now_ms, now)
         self._state = core.hear(self._state, entry, receipt, now, policy)
         decision = core.decide(self._state, now, policy)
         if not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until:
@@ -305,7 +305,7 @@ class ConversationActor:
         self._take(snapshot)
 
     def _take(self, snapshot: Snapshot) -> None:
-        self._census.clock(snapshot.now_ms)
+        self._census.clock(snapshot.now_ms, trio.current_time())
         self._state = core.loaded(self._state, snapshot, trio.current_time(), self._policy)
 
     async def _ask_ledger(self) -> None:

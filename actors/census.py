@@ -1,14 +1,12 @@
 """What the actors are at, counted as it changes: to ask costs nothing, however many there are.
 
-The age of the oldest message is by the mirror's clock, whose time of now comes with whatever the mirror says.
+Pure. The age of the oldest message is by the mirror's clock, whose time of now comes with whatever the mirror says.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-
-import trio
 
 from actors.identity import Conversation
 
@@ -39,9 +37,9 @@ class Census:
     def left(self, phase: str) -> None:
         self._phases[phase] -= 1
 
-    def clock(self, mirror_now_ms: int) -> None:
-        """It is this late by the mirror's clock."""
-        self._ahead_ms = mirror_now_ms - trio.current_time() * 1000
+    def clock(self, mirror_now_ms: int, now: float) -> None:
+        """It is this late by the mirror's clock, and by ours."""
+        self._ahead_ms = mirror_now_ms - now * 1000
 
     def note_oldest(self, conversation: Conversation, at_ms: int | None) -> None:
         """When the oldest message of this conversation arrived that has not ended; None: there is none."""
@@ -54,11 +52,11 @@ class Census:
                 self._heap = [(at, one) for one, at in self._oldest.items()]
                 heapq.heapify(self._heap)
 
-    def oldest_seconds(self) -> float | None:
+    def oldest_seconds(self, now: float) -> float | None:
         """Age of the oldest message that has not ended; None: there is none."""
         heap = self._heap
         while heap and self._oldest.get(heap[0][1]) != heap[0][0]:
             heapq.heappop(heap)
         if not heap:
             return None
-        return max(0.0, trio.current_time() + (self._ahead_ms - heap[0][0]) / 1000)
+        return max(0.0, now + (self._ahead_ms - heap[0][0]) / 1000)

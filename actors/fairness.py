@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from actors.instance import Share
+from actors.instance import TurnShare
 
 FIRST_IN_A_ROW = 3
 
@@ -30,12 +30,12 @@ def open_to_all(_instance: str) -> None:
     """The gate that lets every instance in."""
 
 
-def equal_shares(_instance: str) -> Share:
+def equal_shares(_instance: str) -> TurnShare:
     """All instances have the same weight, and one limit bounds all."""
     return _EQUAL
 
 
-_EQUAL = Share()
+_EQUAL = TurnShare()
 
 
 class Waiter:
@@ -140,7 +140,7 @@ class FairSlots:
         self,
         limit: int,
         gate: Callable[[str], None] = open_to_all,
-        share: Callable[[str], Share] = equal_shares,
+        share: Callable[[str], TurnShare] = equal_shares,
     ) -> None:
         self.limit = limit
         self._gate = gate

@@ -64,7 +64,7 @@ class FeatureFlags(msgspec.Struct, frozen=True):
     takeover: bool = True
 
 
-class Share(msgspec.Struct, frozen=True):
+class TurnShare(msgspec.Struct, frozen=True):
     """What an instance may have of the turns that run at once, see `actors/fairness.py`."""
 
     weight: float = 1.0
@@ -143,7 +143,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of one instance's turns."""
 
     mode: Mode = "live"
-    share: Share = Share()
+    share: TurnShare = TurnShare()
     escalated_goes_first: bool = False
     """A conversation that is escalated goes first within its instance."""
     escalated_message: str = ""

@@ -187,7 +187,7 @@ class Supervisor:
 
     def oldest_seconds(self) -> float | None:
         """Age of the oldest of them; None: there is none."""
-        return self._census.oldest_seconds()
+        return self._census.oldest_seconds(trio.current_time())
 
     def _start(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
         if self._nursery is None:

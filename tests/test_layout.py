@@ -29,6 +29,7 @@ SHELL = (
     "inquiry",
     "outbox",
     "parallel",
+    "permits",
     "supervisor",
     "turn",
     "turn_end",

@@ -20,8 +20,8 @@ from actors.instance import (
     Mode,
     OptOutTerms,
     ReplyTerms,
-    Share,
     Terms,
+    TurnShare,
 )
 from actors.messages import WindowPolicy
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
@@ -145,7 +145,7 @@ class InstanceSettings(Section):
         escalation, limits = self.escalation, self.limits
         return Terms(
             mode=self.mode,
-            share=Share(self.weight, _places(self.responder)),
+            share=TurnShare(self.weight, _places(self.responder)),
             escalated_goes_first=escalation.priority,
             escalated_message=escalation.message,
             fallback_message=self.responder.fallback_message or "",

@@ -5,7 +5,7 @@ Only an order depends on it, so it may be late by a round, and what it cannot ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import trio
 
@@ -13,19 +13,16 @@ from actors.errors import MajlisError
 from actors.identity import Conversation
 from daemon.controls.live_settings import LiveSettings
 from daemon.ledger.records import Records
-from daemon.observe.feed import EventFeed
 
 REFRESH_SECONDS = 30.0
 MAX_KEPT = 10_000
 
 
 class EscalatedConversations:
-    def __init__(self, records: Records, live: LiveSettings, feed: EventFeed) -> None:
+    def __init__(self, records: Records, live: LiveSettings) -> None:
         self._records = records
         self._live = live
         self._known: set[Conversation] = set()
-        feed.observe("turn.escalated", self._added(True))
-        feed.observe("conversation.handed_back", self._added(False))
 
     def __contains__(self, conversation: Conversation) -> bool:
         return conversation in self._known
@@ -47,13 +44,11 @@ class EscalatedConversations:
             return  # what was known last stands; the store watch reports it
         self._known = {one for one, reasons in found.items() if reasons.escalated is not None}
 
-    def _added(self, begins: bool) -> Callable[[Conversation | None, Mapping[str, object]], None]:
-        def note(conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
-            if conversation is None:
-                return
-            if not begins:
-                self._known.discard(conversation)
-            elif len(self._known) < MAX_KEPT:
-                self._known.add(conversation)
+    def began(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
+        """An event says so."""
+        if conversation is not None and len(self._known) < MAX_KEPT:
+            self._known.add(conversation)
 
-        return note
+    def ended(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
+        if conversation is not None:
+            self._known.discard(conversation)

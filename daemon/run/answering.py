@@ -14,7 +14,7 @@ import trio
 
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.instance import Mode, Share
+from actors.instance import Mode, TurnShare
 from actors.outbox import Outbox, OutboxPolicy
 from actors.permits import TurnPermits
 from actors.ports import Identities, Ownership
@@ -133,7 +133,9 @@ class Answering:
             around.hurry,
             self._mode,
         )
-        self.escalated = EscalatedConversations(records, live, feed)
+        self.escalated = EscalatedConversations(records, live)
+        feed.observe("turn.escalated", self.escalated.began)
+        feed.observe("conversation.handed_back", self.escalated.ended)
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, live.webhook, self.pauses.held)
         self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
@@ -210,11 +212,11 @@ def turn_permits(live: LiveSettings, gate: Callable[[str], None]) -> TurnPermits
     """Turns in flight are bounded by what their providers take, as it is set now."""
     turn, postgres = live.configured.turn, live.configured.postgres
 
-    def share(instance: str) -> Share:
+    def share(instance: str) -> TurnShare:
         return live.terms(instance).share
 
-    def weight(instance: str) -> Share:
-        return Share(share(instance).weight)
+    def weight(instance: str) -> TurnShare:
+        return TurnShare(share(instance).weight)
 
     # A Postgres of our own takes the time that the processors give it; one that is far away is waited for.
     work = turn.work or max(2 * (os.cpu_count() or 1), 0 if postgres.is_embedded else postgres.pool_size)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.fairness import FIRST_IN_A_ROW, FairOrder, FairSlots, Waiter
-from actors.instance import Share
+from actors.instance import TurnShare
 
 
 async def _hold(slots: FairSlots, instance: str, order: list[str], first: bool = False) -> None:
@@ -132,7 +132,7 @@ async def test_a_provider_takes_no_more_than_it_may_and_holds_up_nobody_else(
     """I9: what its providers take bounds an instance; one with others is not behind it. Raised, more begin at once."""
     limit = 4
     places = {"busy": "one", "same": "one", "other": "two"}
-    slots = FairSlots(1_000, share=lambda name: Share(1.0, ((places[name], limit), *_spare[name])))
+    slots = FairSlots(1_000, share=lambda name: TurnShare(1.0, ((places[name], limit), *_spare[name])))
     _spare = {"busy": (), "same": (), "other": (("spare", 1),)}
     order = list[str]()
     async with trio.open_nursery() as nursery:

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from actors.contacts import has_priority
 from actors.errors import Paused, StaleEpoch
 from actors.identity import Conversation
-from actors.instance import ContactTerms, Share, Terms
+from actors.instance import ContactTerms, Terms, TurnShare
 from tests.support.world import DEMO, World
 
 OTHER = Conversation("demo", "5511900000002")
@@ -129,7 +129,7 @@ async def test_a_lost_lease_ends_the_wait_and_changes_nothing(
     await trio.sleep_until(20)
     world.ownership.failure = StaleEpoch("given away")
     world.supervisor.drop_lost()
-    await trio.lowlevel.checkpoint()
+    await trio.sleep(0.01)
     assert world.supervisor.view(DEMO) is None and not await _frozen(world)
     permits = world.services.permits
     other = World(mirror=world.mirror, ledger=world.ledger, gateway=world.gateway)
@@ -165,17 +165,17 @@ async def test_an_unfinished_turn_that_is_named_meanwhile_ends_first(
     world = await _busy(nursery)
     await world.say("a")
     await trio.sleep_until(20)
-    asked: list[bool] = []
+    asked: list[tuple[int, bool]] = []
 
     async def note(operation: str) -> None:
         if operation == "open_turns":
-            asked.append(await _frozen(world))
+            asked.append((len(world.responder.prompts), await _frozen(world)))
         await trio.lowlevel.checkpoint()
 
     world.ledger.fault = note
     world.supervisor.nudge(DEMO, check_ledger=True)
     await trio.sleep_until(90)
-    assert asked == [False] and "Heard 1: a" in world.replies
+    assert asked == [(1, False)] and "Heard 1: a" in world.replies
 
 
 async def test_priority_contacts_go_first_within_their_instance_alone(
@@ -211,7 +211,7 @@ async def test_a_weight_counts_while_turns_wait(autojump_clock: MockClock, nurse
     """It is asked for each time: changed while turns wait, it holds for the next round."""
     world = World(concurrency=1)
     weights = {"demo": 3.0, "shop": 1.0}
-    world.terms = lambda instance: Terms(share=Share(weights[instance]))  # type: ignore[method-assign]
+    world.terms = lambda instance: Terms(share=TurnShare(weights[instance]))  # type: ignore[method-assign]
     world.ledger.instances.add("shop")
     world.responder.delay_seconds = 1
     await world.start(nursery)
@@ -220,8 +220,8 @@ async def test_a_weight_counts_while_turns_wait(autojump_clock: MockClock, nurse
             await world.say(instance[0], conversation=Conversation(instance, f"55{number:03}"))
     await trio.sleep_until(8 + 12.5)
     first = [reply[-1] for reply in world.replies]
-    assert 9 <= first.count("d") <= 10, first
+    assert 8 <= first.count("d") <= 10, first
     weights["shop"], weights["demo"] = 3.0, 1.0
     await trio.sleep_until(8 + 28.5)
     second = [reply[-1] for reply in world.replies][16:]  # after what was left of the round
-    assert second.count("s") >= 8, second
+    assert 8 <= second.count("s") <= 10, second

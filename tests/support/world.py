@@ -15,7 +15,7 @@ from actors.contacts import has_priority
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots, open_to_all
 from actors.identity import Conversation
-from actors.instance import FeatureFlags, Share, Terms
+from actors.instance import FeatureFlags, Terms, TurnShare
 from actors.messages import Message, Receipt, Swept, WindowPolicy
 from actors.modes import heard
 from actors.outbox import Outbox, OutboxPolicy
@@ -99,7 +99,9 @@ class World:
             feed=self.feed,
             permits=TurnPermits(
                 FairSlots(self.concurrency, self.gate, lambda instance: self.terms(instance).share),
-                FairSlots(self.work, self.gate, lambda instance: Share(self.terms(instance).share.weight)),
+                FairSlots(
+                    self.work, self.gate, lambda instance: TurnShare(self.terms(instance).share.weight)
+                ),
             ),
             policy=self.turn_policy,
             draw=lambda: 0.5,

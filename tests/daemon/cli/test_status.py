@@ -11,7 +11,7 @@ import pytest
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, open_doors
 from daemon.ingress.refusals import UNKNOWN
-from daemon.mirror.survey import Pending, Totals
+from daemon.mirror.survey import Totals
 from daemon.operate.status import Status
 from daemon.responders.breaker import ProviderView
 from daemon.sweep.view import SweepView
@@ -28,7 +28,7 @@ _USAGE = """
 def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: Typed) -> None:
     operators = door.operators
     operators.mirror.counted = Totals(acknowledged=1204, answered=310, suppressed=3, dead=877)
-    operators.mirror.waits = Pending(oldest_at_ms=1_000, now_ms=7_230)
+    operators.actors.oldest = 6.23
     operators.fences = dict.fromkeys(range(256), 1)
     show(door, *(actor(place, phase="answering" if place < 2 else "waiting") for place in range(12)))
     operators.counters.ignored.update({"group": 12, "reaction": 3})

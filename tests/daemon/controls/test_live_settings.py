@@ -6,10 +6,13 @@ import base64
 
 import pytest
 
+from actors.fairness import open_to_all
 from actors.notices import ESCALATION_WEBHOOK
 from daemon.config import load
+from daemon.config.outlived import outlived
 from daemon.config.run_time import ForInstance, RunTimeValue, for_daemon, for_instance, is_secret
 from daemon.controls.live_settings import LiveSettings
+from daemon.run.answering import turn_permits
 
 CONFIGURED = load(None, ["batching.window_seconds=6", "instances.acme.batching.window_seconds=3"], {})
 
@@ -45,6 +48,34 @@ def test_a_change_is_in_every_answer_and_goes_again() -> None:
     assert origins.for_instance("shop").batching.window_seconds == 2
     put(live, [], {})
     assert live.window("acme") == CONFIGURED.window("acme") and live.terms("shop").duplicate_seconds == 300
+
+
+def test_the_share_of_an_instance_is_that_of_its_settings_now() -> None:
+    """Its weight, and who answers it: entries of one server, key and model are one, whatever else they say."""
+    same = "kind: openai, base_url: 'http://one/v1', model: m"
+    providers = (
+        f"[{{name: a, {same}, api_key: k, max_in_flight: 3}}, {{name: b, {same}, api_key: k, temperature: 1}}, "
+        f"{{name: c, {same}, api_key: another}}]"
+    )
+    live = LiveSettings(load(None, [f"instances.shop.responder.providers={providers}"], {}))
+    permits, others = turn_permits(live, open_to_all), live.terms("other").share
+    assert permits.in_flight.limit >= 512 and permits.work.limit >= 2
+    assert (others.weight, [most for _, most in others.places]) == (1.0, [2_000])
+    share = live.terms("shop").share
+    assert (share.weight, [most for _, most in share.places]) == (1.0, [3, 2_000])
+    assert not {name for name, _ in share.places} & {name for name, _ in others.places}
+    assert "another" not in repr(share)
+    put(live, [], {"acme": [RunTimeValue("weight", 3, "majlis instance set")]})
+    assert live.terms("acme").share.weight == 3.0 and live.terms("other").share.weight == 1.0
+
+
+def test_the_old_bound_of_turns_holds_and_is_warned_of() -> None:
+    old = load(None, ["turn.concurrency=50", "turn.work=7"], {})
+    permits = turn_permits(LiveSettings(old), open_to_all)
+    assert (permits.in_flight.limit, permits.work.limit) == (50, 7)
+    [advice] = outlived(old)
+    assert "turn.concurrency" in advice and "max_in_flight" in advice
+    assert not list(outlived(CONFIGURED))
 
 
 def test_made_up_names_take_no_room_and_answers_are_made_once() -> None:

@@ -17,6 +17,7 @@ from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, HistoryEntry, Passage, Prompt, Spent
 from actors.ports import Responder
 from daemon.responders.breaker import Breaker, BreakerPolicy
+from daemon.responders.calls import CallsUnderWay
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat, drawn_order
 from daemon.schema.in_use import InUse
 from tests.support.providers import RecordedFeed, Scripted
@@ -37,12 +38,14 @@ def router(
     weights: Sequence[float] | None = None,
     seconds: float = 60.0,
     draw: Random | None = None,
+    most: Sequence[int] = (),
 ) -> ProviderRouter:
+    """`most`: how many calls of each may be under way."""
     feed = feed or RecordedFeed()
     heavy = weights or [1.0] * len(providers)
     seats = [
-        Seat(each, Breaker(each.name, POLICY, feed, now=trio.current_time), w)
-        for each, w in zip(providers, heavy, strict=True)
+        Seat(each, Breaker(each.name, POLICY, feed, now=trio.current_time), w, CallsUnderWay(), limit)
+        for each, w, limit in zip(providers, heavy, most or [100] * len(providers), strict=True)
     ]
     draws = draw or Random(1)
     return ProviderRouter(seats, weighted=weights is not None, deadline_seconds=seconds, draw=draws.random)
@@ -67,6 +70,31 @@ async def test_the_first_that_answers_wins(autojump_clock: MockClock) -> None:
     first, second = Scripted("first"), Scripted("second")
     assert (await router([first, second]).answer(PROMPT)).provider == "first"
     assert second.asked == 0
+
+
+async def test_a_provider_with_as_many_calls_as_it_takes_is_passed_over(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
+    """I8: and where all are full, the turn is held for a moment: no attempt is burnt, and no breaker learns of it."""
+    first, second = Scripted("first"), Scripted("second")
+    first.before = second.before = partial(trio.sleep, 10)
+    asked, said = router([first, second], feed, most=[2, 1]), list[str]()
+
+    async def ask() -> None:
+        said.append((await asked.answer(PROMPT)).provider)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        assert (first.asked, second.asked) == (2, 1)
+        with pytest.raises(ResponderHeld) as held:
+            await asked.answer(PROMPT)
+        assert (held.value.reason, held.value.retry_after_seconds) == ("providers_busy", 1.0)
+    with trio.move_on_after(1):  # one that is cancelled leaves its place
+        await asked.answer(PROMPT)
+    assert sorted(said) == ["first", "first", "second"] and feed.events == []
+    assert (await asked.answer(PROMPT)).provider == "first"
 
 
 async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: RecordedFeed) -> None:
