@@ -65,12 +65,13 @@ def wire_reply(reply: Reply) -> dict[str, Any]:
 
 
 def wire_spans(spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """A trace without what says nothing: lookups that were not made, errors that did not happen, microseconds."""
-    return [
-        {name: value for name, value in _rounded(span).items() if value != ""}
-        for span in spans
-        if span.outcome != "skipped"
-    ]
+    """A trace without what says nothing: no microseconds, no errors that did not happen, one line for all skipped."""
+    skipped = [span for span in spans if span.outcome == "skipped"]
+    told = [span for span in spans if span.outcome != "skipped"]
+    if skipped:
+        names = ", ".join(span.name for span in skipped)
+        told.insert(spans.index(skipped[0]), msgspec.structs.replace(skipped[0], name=names))
+    return [{name: value for name, value in _rounded(span).items() if value != ""} for span in told]
 
 
 def _rounded(span: Span) -> dict[str, Any]:
