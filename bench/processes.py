@@ -117,7 +117,8 @@ def _cpu_seconds(pid: int) -> dict[str, float]:
     except OSError:
         return {}
     role = name.partition("-")[0] if name in ("redis-server", "postgres") else "server"
-    return {role: (int(stat[11]) + int(stat[12])) / _HERTZ}
+    # its own time and that of its children that ended: a backend of Postgres may come and go
+    return {role: sum(map(int, stat[11:15])) / _HERTZ}
 
 
 def _stat(pid: int) -> list[str]:

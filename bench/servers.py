@@ -154,7 +154,7 @@ def majlis(home: Path, turns: bool) -> Server:
 def fastapi(home: Path, settings: Mapping[str, str]) -> Server:
     """FastAPI with redis.asyncio: uvicorn with one worker on uvloop and httptools."""
     python = install.fastapi_python()
-    server = _peer("fastapi", home, settings, "queue:*", tells_duplicates=True)
+    server = peer("fastapi", home, settings, "queue:*", tells_duplicates=True)
     command = [str(python), "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", str(server.port)]
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     environment = {"REDIS_SOCKET": str(server.redis_socket)}
@@ -167,7 +167,7 @@ def fastapi(home: Path, settings: Mapping[str, str]) -> Server:
 def fastify(home: Path, settings: Mapping[str, str]) -> Server:
     """Fastify with BullMQ: one node process. BullMQ silently drops a known job id, so all are `accepted`."""
     node = install.fastify_node()
-    server = _peer("fastify", home, settings, "bull:webhooks:delayed", tells_duplicates=False)
+    server = peer("fastify", home, settings, "bull:webhooks:delayed", tells_duplicates=False)
     environment = {
         "REDIS_SOCKET": str(server.redis_socket),
         "PORT": str(server.port),
@@ -179,7 +179,7 @@ def fastify(home: Path, settings: Mapping[str, str]) -> Server:
     return server
 
 
-def _peer(
+def peer(
     name: str, home: Path, settings: Mapping[str, str], stored_keys: str, tells_duplicates: bool
 ) -> Server:
     """A server with a running Redis and without its own process yet."""

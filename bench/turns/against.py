@@ -24,48 +24,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
-import httptools
 
 from bench.processes import Process, cpu_seconds, free_port
-from bench.servers import Server
+from bench.servers import ROOT, Server
+from bench.turns import world
+from bench.turns.world import Said, World
 from daemon.stores.places import Places, redis_server_program
 
-ROOT = Path(__file__).parent.parent
 INSTANCE, HELD = "shop", "held"
 """The instance whose windows close at once, and the one whose windows stay open."""
 
 EARLIER_TURNS, EARLIER_ROWS = 50, 200
 ANSWER_SECONDS = 30.0
-_WORDS = (
-    *(
-        "honey",
-        "dates",
-        "price",
-        "open",
-        "saturday",
-        "delivery",
-        "riyadh",
-        "order",
-        "kilo",
-        "box",
-        "gift",
-        "when",
-    ),
-    *(
-        "where",
-        "today",
-        "moved",
-        "late",
-        "size",
-        "blue",
-        "red",
-        "green",
-        "coffee",
-        "market",
-        "branch",
-        "cash",
-    ),
-)
 _AGE = """
     WITH seed AS MATERIALIZED (
         SELECT DISTINCT ON (contact) * FROM majlis_turns WHERE contact LIKE $1 || '%' ORDER BY contact, id DESC),
@@ -151,13 +121,8 @@ class Home:
 
     async def post(self, instance: str, payload: dict[str, object]) -> str:
         """The `status` of the response."""
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        head = (
-            f"POST /webhook/{instance} HTTP/1.1\r\nContent-Type: application/json\r\nHost: 127.0.0.1\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
         reader, writer = lane = await self.lanes.get()
-        writer.write(head.encode() + body)
+        writer.write(world.webhook_request(instance, payload))
         answer_head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(answer_head.partition(b"content-length:")[2].partition(b"\r\n")[0])
         answer = json.loads(await reader.readexactly(length))
@@ -169,13 +134,27 @@ class Home:
         self.sends += 1
         message_id = f"3EB0{self.sends:018X}"
         if self.echoes:
-            echo = _event("send.message", INSTANCE, _data(number, text, message_id, from_me=True))
+            echo = world.event(
+                "send.message", INSTANCE, world.message(number, text, message_id, from_me=True)
+            )
             task = asyncio.ensure_future(self._post_echo(echo))
             self.posting.add(task)
             task.add_done_callback(self.posting.discard)
         if (waits := self.waiting.pop(number, None)) is not None:
             waits.set_result(message_id)
         return message_id
+
+    def answer(self, url: bytes, body: bytes) -> Said:
+        """As gateway and as model: at once."""
+        if b"chat/completions" in url:
+            self.asked += 1
+            return Said(200, world.completion(self.asked))
+        if b"sendText" in url:
+            asked = json.loads(body)
+            number = asked["number"].partition("@")[0]
+            message_id = self.sent(number, asked["text"])
+            return Said(201, world.document(world.message(number, asked["text"], message_id, from_me=True)))
+        return Said(200, world.CONNECTED) if b"connectionState" in url else Said(404, world.NO_SUCH_THING)
 
     async def _post_echo(self, echo: dict[str, object]) -> None:
         await self.post(INSTANCE, echo)
@@ -187,73 +166,18 @@ class Home:
         await connection.close()
 
 
-class World(asyncio.Protocol):
-    """One connection of a daemon to its gateway and model: both answer at once."""
-
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._parser = httptools.HttpRequestParser(self)
-        self._url = self._body = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_body(self, body: bytes) -> None:
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        url, body = self._url, self._body
-        self._url = self._body = b""
-        if b"chat/completions" in url:
-            self._home.asked += 1
-            text = f"Answer {self._home.asked}: a kilo of sidr honey is 180, and we are there every day."
-            self._answer(200, _completion(text))
-        elif b"sendText" in url:
-            asked = json.loads(body)
-            number = asked["number"].partition("@")[0]
-            message_id = self._home.sent(number, asked["text"])
-            sent = {**_data(number, asked["text"], message_id, from_me=True), "status": "PENDING"}
-            self._answer(201, sent)
-        elif b"connectionState" in url:
-            self._answer(200, {"instance": {"instanceName": INSTANCE, "state": "open"}})
-        else:
-            self._answer(
-                404, {"status": 404, "error": "Not Found", "response": {"message": ["no such thing"]}}
-            )
-
-    def _answer(self, status: int, said: object) -> None:
-        body = json.dumps(said, ensure_ascii=False).encode()
-        head = (
-            f"HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._transport.write(head.encode() + body)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the comparison."""
+    group = parser.add_argument_group("comparison to another checkout")
+    group.add_argument("--against", type=Path, help="that checkout, e.g. a git worktree")
+    group.add_argument("--turns", type=int, default=200, help="of a round (default 200)")
+    group.add_argument("--acks", type=int, default=5000, help="acknowledgements of a round (default 5000)")
+    group.add_argument("--customers", type=int, default=8, help="customers at a time (default 8)")
+    group.add_argument("--case", choices=[*(case.name for case in CASES), "acks"], action="append")
 
 
-def main() -> int:
-    options = _options()
-    sys.stdout.write(asyncio.run(_bench(options)))
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench-turns", description=__doc__)
-    parser.add_argument("--against", type=Path, required=True, help="another checkout, e.g. a git worktree")
-    parser.add_argument("--rounds", type=int, default=5, help="of each case for each daemon (default 5)")
-    parser.add_argument("--turns", type=int, default=200, help="of a round (default 200)")
-    parser.add_argument("--acks", type=int, default=5000, help="acknowledgements of a round (default 5000)")
-    parser.add_argument("--at-once", type=int, default=8, help="customers at a time (default 8)")
-    parser.add_argument("--only", choices=[*(case.name for case in CASES), "acks"], action="append")
-    return parser.parse_args()
-
-
-async def _bench(options: argparse.Namespace) -> str:
+async def compare(options: argparse.Namespace) -> str:
+    """A table, each figure this checkout's / the other's."""
     lines = ["| case | " + " | ".join(f"{role}, ms" for role in _ROLES) + " | whole | ratio (each round) |"]
     lines += ["| --- |" + " --- |" * (len(_ROLES) + 2)]
     with _directory() as home, ExitStack() as stack:
@@ -264,7 +188,7 @@ async def _bench(options: argparse.Namespace) -> str:
         serial = 0
         for case in (*CASES, None):
             name = case.name if case else "acks"
-            if options.only and name not in options.only:
+            if options.case and name not in options.case:
                 continue
             found: dict[str, list[dict[str, float]]] = {one.name: [] for one in homes}
             for number in range(-1, options.rounds):  # the first is for warming up
@@ -300,17 +224,17 @@ async def _round(home: Home, case: Case | None, prefix: str, options: argparse.N
     if case is None:
         return await _spent(home, options.acks, lambda: _acks(home, prefix, options.acks, rng))
     home.echoes = case.echoes
-    customers = [f"{prefix}{number:05}" for number in range(max(options.at_once, options.turns // 20))]
+    customers = [f"{prefix}{number:05}" for number in range(max(options.customers, options.turns // 20))]
     if case.is_old:
         await home.connect(32)
-        await _converse(home, case, customers, 1, options.at_once, rng)
+        await _converse(home, case, customers, 1, options.customers, rng)
         await asyncio.sleep(1)  # until the turns have ended
         await home.sql((_AGE, (prefix, EARLIER_TURNS)), (_ROWS, (prefix, EARLIER_ROWS)), ("ANALYZE", ()))
     turns = -(-options.turns // len(customers))
     return await _spent(
         home,
         turns * len(customers),
-        lambda: _converse(home, case, customers, turns, options.at_once, rng),
+        lambda: _converse(home, case, customers, turns, options.customers, rng),
     )
 
 
@@ -344,14 +268,16 @@ async def _turn(home: Home, case: Case, number: str, turn: int, last: str, rng: 
     waits = home.waiting[number] = asyncio.get_running_loop().create_future()
     instance = INSTANCE if case.burst == 1 else f"{INSTANCE}-{case.burst}"
     for part in range(case.burst):
-        data = _data(number, _question(rng), f"{number}{turn:04}{part:02}{rng.getrandbits(40):010X}")
+        data = world.message(
+            number, world.question(rng), f"{number}{turn:04}{part:02}{rng.getrandbits(40):010X}"
+        )
         if case.quotes and last:
             data["contextInfo"] = {
                 "stanzaId": last,
                 "participant": "",
                 "quotedMessage": {"conversation": "A kilo is 180"},
             }
-        status = await home.post(instance, _event("messages.upsert", instance, data))
+        status = await home.post(instance, world.event("messages.upsert", instance, data))
         if status != "accepted":
             raise SystemExit(f"{home.name}: a message is {status}")
     return await asyncio.wait_for(waits, ANSWER_SECONDS)
@@ -362,68 +288,20 @@ async def _acks(home: Home, prefix: str, count: int, rng: random.Random) -> None
 
     async def write() -> None:
         for number in left:
-            data = _data(f"{prefix}{number % 1000:05}", _question(rng), f"{prefix}{number:012X}")
-            status = await home.post(HELD, _event("messages.upsert", HELD, data))
+            data = world.message(f"{prefix}{number % 1000:05}", world.question(rng), f"{prefix}{number:012X}")
+            status = await home.post(HELD, world.event("messages.upsert", HELD, data))
             if status != "accepted":
                 raise SystemExit(f"{home.name}: a message is {status}")
 
     await asyncio.gather(*(write() for _ in range(home.lanes.qsize())))
 
 
-def _question(rng: random.Random) -> str:
-    return " ".join(rng.choices(_WORDS, k=8)) + "?"
-
-
-def _data(number: str, text: str, message_id: str, from_me: bool = False) -> dict[str, object]:
-    jid = f"{number}@s.whatsapp.net"
-    return {
-        "key": {
-            "remoteJid": jid,
-            "remoteJidAlt": jid,
-            "fromMe": from_me,
-            "id": message_id,
-            "participant": "",
-        },
-        "pushName": "" if from_me else f"Guest {number}",
-        "status": "PENDING" if from_me else "DELIVERY_ACK",
-        "message": {"conversation": text, "messageContextInfo": {"deviceListMetadataVersion": 2}},
-        "messageType": "conversation",
-        "messageTimestamp": int(time.time()),
-        "instanceId": "628e74c4-f457-463e-a903-113e19b8e794",
-        "source": "unknown" if from_me else "android",
-    }
-
-
-def _event(event: str, instance: str, data: dict[str, object]) -> dict[str, object]:
-    return {
-        "event": event,
-        "instance": instance,
-        "data": data,
-        "destination": f"http://127.0.0.1:8080/webhook/{instance}",
-        "date_time": "2026-07-26T18:13:30.262Z",
-        "sender": "550099999999@s.whatsapp.net",
-        "server_url": "http://localhost:8080",
-        "apikey": None,
-    }
-
-
-def _completion(text: str) -> dict[str, object]:
-    message = {"role": "assistant", "content": text, "refusal": None}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "model": "test",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 120, "completion_tokens": 24, "total_tokens": 144},
-    }
-
-
 async def _start(home: Path, name: str, checkout: Path, stack: ExitStack) -> Home:
-    port, world = free_port(), free_port()
+    port, world_port = free_port(), free_port()
     model = {
         "name": "main",
         "kind": "openai",
-        "base_url": f"http://127.0.0.1:{world}/v1",
+        "base_url": f"http://127.0.0.1:{world_port}/v1",
         "api_key": "key",
         "model": "test",
     }
@@ -435,7 +313,7 @@ async def _start(home: Path, name: str, checkout: Path, stack: ExitStack) -> Hom
         "dashboard": {"listen": None},
         "sweep": {"enabled": False},
         "log": {"level": "warning"},
-        "gateway": {"kind": "evolution", "base_url": f"http://127.0.0.1:{world}", "api_key": "key"},
+        "gateway": {"kind": "evolution", "base_url": f"http://127.0.0.1:{world_port}", "api_key": "key"},
         "responder": {"providers": [model]},
         "batching": {
             "window_seconds": 30,
@@ -458,7 +336,7 @@ async def _start(home: Path, name: str, checkout: Path, stack: ExitStack) -> Hom
     server = Server(name, port, places.redis_socket, "", tells_duplicates=True)
     one = Home(name, port, server, places)
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: World(one), "127.0.0.1", world)
+    await loop.create_server(lambda: World(one.answer), "127.0.0.1", world_port)
     command = [sys.executable, "-m", "daemon", "run", "--json"]
     server.processes.append(Process(command, home / f"{name}.log", {"PYTHONPATH": str(checkout)}, home))
     stack.callback(server.stop)
@@ -478,7 +356,3 @@ def _directory() -> Iterator[Path]:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

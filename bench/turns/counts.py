@@ -1,0 +1,112 @@
+"""What a turn costs the stores, from their own statistics: WAL, transactions, fsyncs, updates, script calls, statements."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import asyncpg
+
+from bench.servers import Server
+
+_POSTGRES = """
+    SELECT (SELECT wal_bytes FROM pg_stat_wal)::float8 AS wal_bytes,
+           (SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database)::float8 AS transactions,
+           (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal')::float8 AS wal_fsyncs,
+           (SELECT sum(n_tup_upd) FROM pg_stat_user_tables)::float8 AS updates,
+           (SELECT sum(n_tup_hot_upd) FROM pg_stat_user_tables)::float8 AS hot_updates,
+           (SELECT sum(n_tup_upd) FROM pg_stat_user_tables WHERE relname ~ '^(majlis_)?turns$')::float8
+               AS turn_updates,
+           (SELECT sum(n_tup_hot_upd) FROM pg_stat_user_tables WHERE relname ~ '^(majlis_)?turns$')::float8
+               AS hot_turn_updates
+"""
+_SCRIPTS = ("cmdstat_evalsha", "cmdstat_eval", "cmdstat_fcall")
+_ENOUGH_SECONDS = 1.5
+"""A backend tells its statistics once a second at most."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Totals since the servers started, or what was added between two of them."""
+
+    wal_bytes: float = 0.0
+    transactions: float = 0.0
+    wal_fsyncs: float = 0.0
+    updates: float = 0.0
+    hot_updates: float = 0.0
+    """Those that touched no index."""
+    turn_updates: float = 0.0
+    """Of the table of turns alone."""
+    hot_turn_updates: float = 0.0
+    scripts: float = 0.0
+    """Script calls of Redis."""
+    commands: float = 0.0
+    """Commands of Redis, those inside scripts too."""
+
+    def __sub__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, one.name) - getattr(other, one.name) for one in fields(self)))
+
+    def per(self, turns: float) -> dict[str, float]:
+        """Per turn; of the updates that touched no index the share."""
+        found = {one.name: getattr(self, one.name) / max(turns, 1) for one in fields(self)}
+        for hot, every in (("hot_updates", "updates"), ("hot_turn_updates", "turn_updates")):
+            found[hot] = found[hot] / found[every] if found[every] else 0.0
+        return found
+
+
+def read(server: Server, sockets: Path) -> Counts:
+    """Read both stores."""
+    with server.redis() as store:
+        stats, scripts = store.info("stats"), store.info("commandstats")
+    found = asyncio.run(_fetch(sockets, _POSTGRES))
+    return Counts(
+        **{name: float(value or 0) for name, value in found.items()},
+        scripts=float(sum(scripts[name]["calls"] for name in _SCRIPTS if name in scripts)),
+        commands=float(stats["total_commands_processed"]),
+    )
+
+
+def settle() -> None:
+    """Wait until the backends have told what they did."""
+    time.sleep(_ENOUGH_SECONDS)
+
+
+def log_statements(sockets: Path) -> None:
+    """Let Postgres write each statement to its log from now on: its clients are made to connect anew."""
+    asyncio.run(_execute(sockets, "ALTER DATABASE majlis SET log_statement = 'all'"))
+    asyncio.run(
+        _execute(
+            sockets,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = 'majlis' AND pid <> pg_backend_pid()",
+        )
+    )
+
+
+def logged_statements(log: Path) -> int:
+    """The statements in a log of Postgres."""
+    with log.open("rb") as lines:
+        return sum(b"LOG:  execute " in line or b"LOG:  statement: " in line for line in lines)
+
+
+async def _fetch(sockets: Path, statement: str) -> asyncpg.Record:
+    connection = await asyncpg.connect(host=str(sockets), user="majlis", database="majlis")
+    try:
+        return await connection.fetchrow(statement)
+    finally:
+        await connection.close()
+
+
+async def _execute(sockets: Path, statement: str) -> None:
+    connection = await asyncpg.connect(host=str(sockets), user="majlis", database="majlis")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def run_script(sockets: Path, script: str) -> None:
+    """Run many statements."""
+    asyncio.run(_execute(sockets, script))
