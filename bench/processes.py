@@ -67,6 +67,12 @@ class Process:
             self._process.wait()
 
 
+def end_as_by_ctrl_c() -> None:
+    """Let both signals end this process so that everything is cleaned up, also where a shell had Ctrl-C ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,7 +1,7 @@
 """`make bench-profile`: where the daemon's processor time goes in a turn, while turns saturate it.
 
-A sampler in the daemon's process (sampled.py) counts stacks while the driver of `make bench-turns` keeps the daemon busy. A
-sample belongs to the innermost frame of a package that is listed here, so the standard library counts for its caller.
+A sampler in the daemon's process (sampled.py) counts stacks while the driver of `make bench-turns` keeps it busy. A
+sample belongs to the innermost frame of a package that is listed here: the standard library counts for its caller.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.processes import BenchBroken
+from bench.processes import BenchBroken, end_as_by_ctrl_c
 from bench.sampled import FIFO, STACKS
 from bench.servers import ROOT
 from bench.turns.contestants import WINDOW_SECONDS, Contestant, start_majlis
@@ -95,6 +95,7 @@ def _short(file: str, name: str) -> str:
 
 def main() -> int:
     options = _options()
+    end_as_by_ctrl_c()
     try:
         with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as home, ExitStack() as stack:
             one = start_majlis(Path(home) / "majlis", stack, program=("bench.sampled",))

@@ -2,8 +2,8 @@
 
 Every few milliseconds of processor time a signal interrupts the main thread, and its stack is counted. It costs a few
 percent, and no time is measured by it, only shares. The program named after it knows nothing of it; no other process is
-slowed. A fifo in the working directory takes the words `start` and `stop`; at each `stop` the stacks since the `start` are
-written beside it, one a line, outermost frame first, with their count (what flame graph programs read).
+slowed. A fifo in the working directory takes the words `start` and `stop`; at each `stop` the stacks since the `start`
+are written beside it, one a line, outermost frame first, with their count (what flame graph programs read).
 """
 
 from __future__ import annotations

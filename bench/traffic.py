@@ -32,7 +32,8 @@ def webhooks(
 ) -> Iterator[bytes]:
     """An endless series of complete HTTP requests for `conversations` conversations, the same for equal arguments.
 
-    `run` makes the message ids of one load different from those of every other; `instances` begins the instances' names.
+    `run` makes the message ids of one load different from those of every other. The instances' names begin with
+    `instances`.
     """
     templates = [_template(port, number, sent_at, instances) for number in range(conversations)]
     rng = random.Random(run)

@@ -19,7 +19,7 @@ from bench.turns.contestants import TITLES, Contestant
 from bench.turns.rounds import Measured, Plan, Rounds
 
 SLOW_MODELS = (1.0, 3.0)
-LOADS = ("saturated", "slow-models", "few", "acks", "statements")
+LOADS = ("idle", "saturated", "slow-models", "few", "acks", "statements")
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -86,6 +86,10 @@ def _start(
 def _rounds(running: Sequence[Contestant], options: argparse.Namespace) -> dict[str, Measured]:
     measured = {one.name: Measured() for one in running}
     rounds = Rounds(Plan(options.seconds, options.warm_seconds, options.conversations))
+    if "idle" in options.loads:
+        for one in running:
+            say(f"idle: {TITLES[one.name]}")
+            measured[one.name].idle = rounds.idle(one)
     for number in range(options.rounds):
         first = number % len(running)
         for one in (*running[first:], *running[:first]):

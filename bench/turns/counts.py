@@ -1,9 +1,11 @@
-"""What a turn costs the stores, from their own statistics: WAL, transactions, fsyncs, updates, script calls, statements."""
+"""What a turn costs the stores, by their own statistics: WAL, transactions, fsyncs, updates, scripts, statements."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -66,6 +68,20 @@ def read(server: Server, sockets: Path) -> Counts:
         scripts=float(sum(scripts[name]["calls"] for name in _SCRIPTS if name in scripts)),
         commands=float(stats["total_commands_processed"]),
     )
+
+
+def watch_commands(server: Server, seconds: float) -> int:
+    """How many commands clients send to Redis in this time; what scripts do inside is not counted."""
+    until, count, rest = time.monotonic() + seconds, 0, b""
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.connect(str(server.redis_socket))
+        monitor.sendall(b"MONITOR\r\n")
+        while (left := until - time.monotonic()) > 0:
+            monitor.settimeout(left)
+            with suppress(TimeoutError):
+                *lines, rest = (rest + monitor.recv(65536)).split(b"\r\n")
+                count += sum(b" lua] " not in line[:60] for line in lines)
+    return count - 1  # the answer to MONITOR itself
 
 
 def settle() -> None:

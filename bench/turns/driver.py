@@ -107,6 +107,7 @@ class Driver:
         self._serial = 0
         self._lanes: set[Lane] = set()
         self._free: list[Lane] = []
+        self._connecting: set[asyncio.Task[None]] = set()
         self._queue: deque[bytes] = deque()
         self._sends = self._asked = 0
         self._waiting: dict[int, float] = {}
@@ -175,14 +176,17 @@ class Driver:
         if request is not None:
             self._found.odd["a connection ended before its answer"] += 1
             self._queue.appendleft(request)
-        asyncio.ensure_future(self._connect_again())
+        task = asyncio.ensure_future(self._connect_again())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect_again(self) -> None:
-        with suppress(OSError):
-            await self._connect()
-            return self._pump()
-        await asyncio.sleep(AGAIN_SECONDS)
-        await self._connect_again()
+        while True:
+            with suppress(OSError):
+                await self._connect()
+                break
+            await asyncio.sleep(AGAIN_SECONDS)
+        self._pump()
 
     def acknowledged(self, lane: Lane, request: bytes, since: float, status: int, body: bytes) -> None:
         """A webhook was answered."""

@@ -9,12 +9,12 @@ from typing import Any
 from bench import goals
 from bench.goals import Goal
 from bench.turns.contestants import TITLES
-from bench.turns.rounds import Measured, Sample
+from bench.turns.rounds import Idle, Measured, Sample
 
 LACKS = """\
 What the peers do not do, and Majlis does in the same time:
   a fence: a server that was thought dead and writes again changes nothing of the new owner's
-  a claim before each send, settled by what the gateway answered: no second reply after a kill between sending and storing
+  a claim before each send, settled by what the gateway answered: a kill between the two makes no second reply
   the look whether a person has taken over, and human hand-over as such; messages in parts; quotes; edits and deletions
   recovery: FastAPI's windows are timers in memory, lost with the process, as are its turns between two tries
   limits: of a contact, of a minute, of a day's cost, of what waits; fairness among instances; a queue that is bounded
@@ -41,11 +41,19 @@ def summary(measured: Measured) -> dict[str, Any]:
         "acks_amid_ms": _latency(measured.acks_amid),
         "per_turn": _each(measured.saturated, lambda sample: sample.per_turn),
         "statements": measured.statements,
+        "idle": _idle(measured.idle),
         "foreign_share": _median(measured.saturated, lambda sample: sample.foreign_share),
     }
     if found["cpu_ms"]:
         found["cpu_ms"]["all"] = sum(found["cpu_ms"].get(role, 0.0) for role in _OWN)
     return found
+
+
+def _idle(idle: Idle | None) -> dict[str, float]:
+    """Per second, when nobody writes."""
+    if idle is None:
+        return {}
+    return {**idle.cpu_ms, "redis_commands": idle.redis_commands, "transactions": idle.transactions}
 
 
 def _median(samples: Sequence[Sample], figure: Callable[[Sample], float]) -> float:
@@ -107,6 +115,9 @@ def reached(servers: Mapping[str, dict[str, Any]]) -> list[Goal]:
     if alone and amid:
         ratio = amid["p99"] / alone["p99"]
         found.append(Goal("ack p99 at 300/s, saturated with turns / without", ratio, 3, is_floor=False))
+    if idle := ours["idle"]:
+        found.append(Goal("idle: commands to Redis per second", idle["redis_commands"], 2, is_floor=False))
+        found.append(Goal("idle: transactions per second", idle["transactions"], 2, is_floor=False))
     theirs = servers.get("fastapi", {}).get("overhead_ms")
     if theirs and ours["overhead_ms"]:
         ratio = ours["overhead_ms"]["p50"] / theirs["p50"]
@@ -158,6 +169,9 @@ def _figures(servers: Mapping[str, dict[str, Any]]) -> list[str]:
         row("  of them HOT; of those of the table of turns", _hot),
         row("script calls of Redis per turn", number("per_turn", "scripts", ".1f")),
         row("commands of Redis per turn, in scripts too", number("per_turn", "commands", ".1f")),
+        *(row(f"idle: CPU ms per second: {role}", number("idle", role)) for role in _OWN),
+        row("idle: commands to Redis per second", number("idle", "redis_commands", ".1f")),
+        row("idle: transactions of Postgres per second", number("idle", "transactions", ".1f")),
         row("CPU used by others, saturated", lambda one: f"{one['foreign_share']:.0%}"),
     ]
     return lines

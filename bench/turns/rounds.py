@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,10 +40,21 @@ class Sample:
     unanswered: int
 
 
+@dataclass(frozen=True)
+class Idle:
+    """What a server does when nobody writes, per second."""
+
+    cpu_ms: Mapping[str, float]
+    redis_commands: float
+    """See `counts.watch_commands`."""
+    transactions: float
+
+
 @dataclass
 class Measured:
     """All samples of one server, by load."""
 
+    idle: Idle | None = None
     saturated: list[Sample] = field(default_factory=list)
     slow_models: dict[float, list[Sample]] = field(default_factory=dict)
     """By the seconds that the model takes."""
@@ -78,6 +90,20 @@ class Rounds:
         stretch = (WINDOW_SECONDS + model_seconds) / WINDOW_SECONDS
         warm = plan.warm_seconds + model_seconds
         return self._turns(one, round(plan.conversations * stretch), warm, model_seconds)
+
+    def idle(self, one: Contestant) -> Idle:
+        """Nobody writes."""
+        counts.settle()
+        cpu, stored = one.cpu_seconds(), counts.read(one.server, one.places.sockets)
+        since = time.monotonic()
+        commands = counts.watch_commands(one.server, self._plan.seconds)
+        spent, cpu_after = time.monotonic() - since, one.cpu_seconds()
+        added = counts.read(one.server, one.places.sockets) - stored
+        return Idle(
+            {role: (cpu_after[role] - cpu.get(role, 0.0)) / spent * 1000 for role in cpu_after},
+            commands / spent,
+            max(0.0, added.transactions - 1) / spent,  # one is ours
+        )
 
     def few(self, one: Contestant) -> Sample:
         """A few conversations: what a turn takes when nothing else is to be done."""

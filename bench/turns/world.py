@@ -11,9 +11,10 @@ from typing import NamedTuple, cast
 
 import httptools
 
-WORDS = tuple(
-    "honey,dates,price,open,saturday,delivery,riyadh,order,kilo,box,gift,when,"
-    "where,today,moved,late,size,blue,red,green,coffee,market,branch,cash".split(",")
+WORDS = (
+    *("honey", "dates", "price", "open", "saturday", "delivery", "riyadh", "order"),
+    *("kilo", "box", "gift", "when", "where", "today", "moved", "late"),
+    *("size", "blue", "red", "green", "coffee", "market", "branch", "cash"),
 )
 
 

@@ -1,8 +1,8 @@
 """The FastAPI peer of `make bench-turns`: the whole job in one process, from the webhook to the reply.
 
-Written as a team that knows its libraries would write it: FastAPI on uvloop and httptools, redis.asyncio with scripts sent
-by their hash, asyncpg's pool, aiohttp with kept connections to the model and fresh ones to the gateway, orjson. A window is
-a task that sleeps. What it lacks beside Majlis stands in bench/README.md.
+Written as a team that knows its libraries would write it: FastAPI on uvloop and httptools, redis.asyncio with scripts
+sent by their hash, asyncpg's pool, aiohttp with kept connections to the model and fresh ones to the gateway, orjson. A
+window is a task that sleeps. What it lacks beside Majlis stands in bench/README.md.
 
 Environment: REDIS_SOCKET, POSTGRES_HOST (a folder), WORLD (the address of model and gateway), WINDOW_SECONDS, AT_ONCE.
 """
@@ -124,7 +124,8 @@ async def window(conversation: str, number: int, full: asyncio.Event) -> None:
     async with slots:
         for tried in range(TRIES):
             try:
-                return await turn(conversation, number)
+                await turn(conversation, number)
+                break
             except Exception as error:
                 sys.stderr.write(f"failed: {error!r}\n")
                 await asyncio.sleep(2**tried)
