@@ -58,6 +58,11 @@ class Process:
     def log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
 
+    def kill(self) -> None:
+        """End it at once; what it started ends with it."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         self._process.terminate()
         try:

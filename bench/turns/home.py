@@ -59,6 +59,8 @@ class Home:
     port: int
     server: Server
     places: Places
+    folder: Path
+    checkout: Path
     lanes: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(
         default_factory=asyncio.Queue
     )
@@ -68,6 +70,23 @@ class Home:
     posting: set[asyncio.Task[None]] = field(default_factory=set)
     sends: int = 0
     asked: int = 0
+    model_seconds: float = 0.0
+    """How long the model takes."""
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.folder / "var" / "run" / "admin.sock"
+
+    async def launch(self) -> None:
+        """Start the daemon, and wait until it is ready."""
+        command = [sys.executable, "-m", "daemon", "run", "--json"]
+        environment = {"PYTHONPATH": str(self.checkout)}
+        self.server.processes[:] = [Process(command, self.log, environment, self.folder)]
+        await asyncio.to_thread(self.server.wait_ready)
 
     async def connect(self, lanes: int) -> None:
         """Anew: the daemon closes connections on which nothing comes."""
@@ -113,7 +132,7 @@ class Home:
         """As gateway and as model: at once."""
         if b"chat/completions" in url:
             self.asked += 1
-            return Said(200, world.completion(self.asked))
+            return Said(200, world.completion(self.asked), self.model_seconds)
         if b"sendText" in url:
             asked = json.loads(body)
             number = asked["number"].partition("@")[0]
@@ -126,9 +145,11 @@ class Home:
 
     async def sql(self, *statements: tuple[str, tuple[object, ...]]) -> None:
         connection = await asyncpg.connect(f"postgresql://majlis@/majlis?host={self.places.sockets}")
-        for statement, arguments in statements:
-            await connection.execute(statement, *arguments, timeout=300)
-        await connection.close()
+        try:
+            for statement, arguments in statements:
+                await connection.execute(statement, *arguments, timeout=3600)
+        finally:
+            await connection.close()
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:
@@ -184,7 +205,7 @@ async def _turn(home: Home, case: Case, number: str, turn: int, last: str, rng: 
     return await asyncio.wait_for(waits, ANSWER_SECONDS)
 
 
-async def start(home: Path, name: str, checkout: Path, stack: ExitStack) -> Home:
+async def start(home: Path, name: str, checkout: Path, stack: ExitStack, log_level: str = "warning") -> Home:
     """Start the daemon of a checkout."""
     port, world_port = free_port(), free_port()
     model = {
@@ -201,7 +222,7 @@ async def start(home: Path, name: str, checkout: Path, stack: ExitStack) -> Home
         "redis": {"program": str(redis_server_program())},
         "dashboard": {"listen": None},
         "sweep": {"enabled": False},
-        "log": {"level": "warning"},
+        "log": {"level": log_level},
         "gateway": {"kind": "evolution", "base_url": f"http://127.0.0.1:{world_port}", "api_key": "key"},
         "responder": {"providers": [model]},
         "batching": {
@@ -219,13 +240,11 @@ async def start(home: Path, name: str, checkout: Path, stack: ExitStack) -> Home
     _write(home, settings)
     places = Places.below(home / "var")
     server = Server(name, port, places.redis_socket, "", tells_duplicates=True)
-    one = Home(name, port, server, places)
+    one = Home(name, port, server, places, home, checkout)
     loop = asyncio.get_running_loop()
     await loop.create_server(lambda: World(one.answer), "127.0.0.1", world_port)
-    command = [sys.executable, "-m", "daemon", "run", "--json"]
-    server.processes.append(Process(command, home / f"{name}.log", {"PYTHONPATH": str(checkout)}, home))
     stack.callback(server.stop)
-    await asyncio.to_thread(server.wait_ready)
+    await one.launch()
     return one
 
 
