@@ -87,7 +87,7 @@ def _bench(options: argparse.Namespace) -> dict[str, Any]:
                 "generator_ceiling": round(ceiling),
             },
             "servers": figures,
-            "goals": report.goals(figures),
+            "goals": [goal.document() for goal in report.reached(figures)],
             "left_out": left_out,
             "faults": _faults(running, measured, options.turns),
         }

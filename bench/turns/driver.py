@@ -100,8 +100,9 @@ class Lane(asyncio.Protocol):
 class Driver:
     """The state of one load at a time."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, loop: asyncio.AbstractEventLoop) -> None:
         self._port = port
+        self._loop = loop
         self._rng = random.Random(port)
         self._mark = os.urandom(3).hex().upper()
         self._serial = 0
@@ -118,7 +119,6 @@ class Driver:
 
     async def run(self, load: Load) -> None:
         """One load, from its first webhook to the last reply."""
-        loop = asyncio.get_running_loop()
         self._load, self._found = load, Found()
         self._prefix = f"9665{load.run:05}"
         self._waiting.clear()
@@ -128,7 +128,7 @@ class Driver:
         self._until = self._from + load.seconds
         cycle = load.window_seconds + load.model_seconds
         for number in range(load.conversations):  # not all at once: their windows would close so for ever
-            loop.call_later(self._rng.random() * cycle, self._write, number)
+            self._loop.call_later(self._rng.random() * cycle, self._write, number)
         await asyncio.sleep(load.warm_seconds)
         spent, turns, asked = time.process_time(), self._sends, self._asked
         _tell({"at": "begin"})
@@ -162,7 +162,7 @@ class Driver:
             self._free.pop().post(self._queue.popleft())
 
     async def _connect(self) -> None:
-        _, lane = await asyncio.get_running_loop().create_connection(
+        _, lane = await self._loop.create_connection(
             lambda: Lane(self), "127.0.0.1", self._port
         )
         self._lanes.add(lane)
@@ -176,7 +176,7 @@ class Driver:
         if request is not None:
             self._found.odd["a connection ended before its answer"] += 1
             self._queue.appendleft(request)
-        task = asyncio.ensure_future(self._connect_again())
+        task = self._loop.create_task(self._connect_again())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
@@ -197,7 +197,7 @@ class Driver:
                 self._found.ack_ms.append((now - since) * 1000)
         else:
             self._found.odd[f"{status} {body[:60].decode('ascii', 'replace')}"] += 1
-            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._post_again, request)
+            self._loop.call_later(AGAIN_SECONDS, self._post_again, request)
         self._pump()
 
     def _post_again(self, request: bytes) -> None:
@@ -228,7 +228,7 @@ class Driver:
             rest = self._load.window_seconds + self._load.model_seconds
             self._found.overhead_ms.append((now - since - rest) * 1000)
         if now < self._until:
-            asyncio.get_running_loop().call_soon(self._write, number)
+            self._loop.call_soon(self._write, number)
 
 
 def _tell(line: dict[str, Any]) -> None:
@@ -245,8 +245,8 @@ def _end(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 async def _serve(port: int, world_port: int) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_end)  # a driver with a hole in it measures nothing
-    driver = Driver(port)
-    await loop.create_server(lambda: World(driver.answer), "127.0.0.1", world_port, backlog=4096)
+    driver = Driver(port, loop)
+    await loop.create_server(lambda: World(loop, driver.answer), "127.0.0.1", world_port, backlog=4096)
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while line := await lines.readline():

@@ -242,7 +242,7 @@ async def start(home: Path, name: str, checkout: Path, stack: ExitStack, log_lev
     server = Server(name, port, places.redis_socket, "", tells_duplicates=True)
     one = Home(name, port, server, places, home, checkout)
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: World(one.answer), "127.0.0.1", world_port)
+    await loop.create_server(lambda: World(loop, one.answer), "127.0.0.1", world_port)
     stack.callback(server.stop)
     await one.launch()
     return one

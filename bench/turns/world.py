@@ -29,10 +29,11 @@ class Said(NamedTuple):
 class World(asyncio.Protocol):
     """One connection of a server to its gateway or model."""
 
-    def __init__(self, answers: Callable[[bytes, bytes], Said]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, answers: Callable[[bytes, bytes], Said]) -> None:
         """Args:
         answers: gets the path and the body of a request.
         """
+        self._loop = loop
         self._answers = answers
         self._parser = httptools.HttpRequestParser(self)
         self._url = self._body = b""
@@ -55,7 +56,7 @@ class World(asyncio.Protocol):
         said = self._answers(url, body)
         keep = self._parser.should_keep_alive()
         if said.after_seconds:
-            asyncio.get_running_loop().call_later(said.after_seconds, self._answer, said, keep)
+            self._loop.call_later(said.after_seconds, self._answer, said, keep)
         else:
             self._answer(said, keep)
 
