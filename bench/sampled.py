@@ -25,7 +25,7 @@ _stacks: Counter[tuple[tuple[str, str], ...]] = Counter()
 
 
 def _sample(_signal: int, frame: FrameType | None) -> None:
-    stack = []
+    stack: list[tuple[str, str]] = []
     while frame is not None and len(stack) < _MAX_DEPTH:
         stack.append((frame.f_code.co_filename, frame.f_code.co_qualname))
         frame = frame.f_back

@@ -62,14 +62,14 @@ class Server:
     tells_duplicates: bool
     processes: list[Process] = field(default_factory=list)
 
-    def wait_ready(self) -> None:
-        until = time.monotonic() + START_SECONDS
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        until = time.monotonic() + seconds
         while not self._is_ready():
             for process in self.processes:
                 process.check()
             if time.monotonic() > until:
                 tail = self.processes[-1].log_tail()
-                raise BenchBroken(f"{self.name} is not ready after {START_SECONDS:.0f} s:\n{tail}")
+                raise BenchBroken(f"{self.name} is not ready after {seconds:.0f} s:\n{tail}")
             time.sleep(0.1)
 
     def _is_ready(self) -> bool:

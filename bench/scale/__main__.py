@@ -6,8 +6,8 @@
   and the seconds from kill -9 until a new daemon has all of them again.
 - 20,000 turns queued behind a model that does not answer: how soon /metrics and status are there.
 
-Each goal is printed with `reached` or `MISSED`. A run takes some minutes and, for the million turns, 5 GB below /tmp,
-which are removed at the end, after Ctrl-C too. Exit code 0 whatever is reached; 1 when something broke.
+Each goal is printed with `reached` or `MISSED`. A run takes some minutes and, for the million turns, 5 GB of temporary
+files, which are removed at the end, after Ctrl-C too. Exit code 0 whatever is reached; 1 when something broke.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,6 @@ def main() -> int:
     try:
         with directory() as folder:
             found = asyncio.run(_measure(folder, options))
-    except BenchBroken as error:
-        sys.stderr.write(f"bench-scale: {error}\n")
-        return 1
     except KeyboardInterrupt:
         return 130
     reached = judged(found)
@@ -46,8 +44,8 @@ def main() -> int:
         found["goals"] = [goal.document() for goal in reached]
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
     else:
-        sys.stdout.write("\n".join(["", *_lines(found), "", *goals.lines(reached), ""]))
-    return 0
+        sys.stdout.write("\n".join(["", *_lines(found), "", *goals.lines(reached), *found["broken"], ""]))
+    return 1 if found["broken"] else 0
 
 
 def _options() -> argparse.Namespace:
@@ -73,15 +71,19 @@ def _options() -> argparse.Namespace:
 
 
 async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    wanted = options.only or PARTS
-    if "old" in wanted:
-        size = old.Size(options.conversation_turns, options.database_turns, options.turns, options.rounds)
-        found["old"] = {**size._asdict(), **await old.measure(folder, size)}
-    if "waiting" in wanted:
-        found["waiting"] = await crowd.waiting(folder, options.waiting)
-    if "queued" in wanted:
-        found["queued"] = await crowd.queued(folder, options.queued)
+    """The figures of each part; a part that breaks leaves those of the others."""
+    size = old.Size(options.conversation_turns, options.database_turns, options.turns, options.rounds)
+    parts: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+        "old": lambda: old.measure(folder, size),
+        "waiting": lambda: crowd.waiting(folder, options.waiting),
+        "queued": lambda: crowd.queued(folder, options.queued),
+    }
+    found: dict[str, Any] = {"broken": []}
+    for name in options.only or PARTS:
+        try:
+            found[name] = await parts[name]()
+        except BenchBroken as error:
+            found["broken"].append(f"{name} broke: {error}")
     return found
 
 
@@ -117,6 +119,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
             each = ", ".join(f"{sum(cost.values()):.2f}" for cost in costs)
             name = f"{key}, {'fresh' if kind == 'fresh' else 'full of turns'}"
             lines.append(f"CPU ms per turn, {name:<32} {each}")
+    if many := found.get("waiting"):
+        spent = ", ".join(
+            f"{key.removeprefix('recovery_cpu_')} {value:.1f}"
+            for key, value in many.items()
+            if key.startswith("recovery_cpu_")
+        )
+        lines.append(f"CPU seconds of the new daemon and its stores until recovered: {spent}")
     if queue := found.get("queued"):
         for name, seconds in queue["alone_seconds"].items():
             lines.append(f"seconds of {name} when nothing is queued: {seconds:.3f}")

@@ -6,6 +6,7 @@ import random
 import statistics
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ async def measure(folder: Path, size: Size) -> dict[str, Any]:
         await _converse(fresh, old, 1)
         await ageing.age(str(fresh.places.sockets), "9661", size.conversation_turns)
         of_old = await _compare(fresh, fresh, old, size)
-    return {"database": among_many, "conversation": of_old}
+    return {**size._asdict(), "database": among_many, "conversation": of_old}
 
 
 async def _compare(fresh: Home, other: Home, customers: list[str] | None, size: Size) -> dict[str, Any]:
@@ -62,9 +63,7 @@ async def _compare(fresh: Home, other: Home, customers: list[str] | None, size: 
         for kind, home, who in sides if number % 2 else reversed(sides):
             await _converse(home, who, _SETTLE_TURNS)  # the conversation is in memory, as one that lives
             turns = -(-size.turns // len(who))
-            cost = await spent(
-                home, turns * len(who), lambda home=home, who=who, turns=turns: _converse(home, who, turns)
-            )
+            cost = await spent(home, turns * len(who), partial(_converse, home, who, turns))
             if number >= 0:
                 found[kind].append(cost)
         if number >= 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import os
 import random
@@ -162,9 +163,7 @@ class Driver:
             self._free.pop().post(self._queue.popleft())
 
     async def _connect(self) -> None:
-        _, lane = await self._loop.create_connection(
-            lambda: Lane(self), "127.0.0.1", self._port
-        )
+        _, lane = await self._loop.create_connection(lambda: Lane(self), "127.0.0.1", self._port)
         self._lanes.add(lane)
         self._free.append(lane)
 
@@ -259,9 +258,7 @@ def main() -> None:
     parser.add_argument("--world-port", type=int, required=True, help="of gateway and model")
     options = parser.parse_args()
     with suppress(ImportError):  # the FastAPI peer's environment has it
-        import uvloop
-
-        uvloop.install()
+        importlib.import_module("uvloop").install()
     asyncio.run(_serve(options.port, options.world_port))
 
 

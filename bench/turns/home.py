@@ -22,7 +22,7 @@ from typing import NamedTuple
 import asyncpg
 
 from bench.processes import BenchBroken, Process, cpu_seconds, free_port
-from bench.servers import Server
+from bench.servers import START_SECONDS, Server
 from bench.turns import world
 from bench.turns.world import Said, World
 from daemon.stores.places import Places, redis_server_program
@@ -81,12 +81,12 @@ class Home:
     def admin_socket(self) -> Path:
         return self.folder / "var" / "run" / "admin.sock"
 
-    async def launch(self) -> None:
+    async def launch(self, within_seconds: float = START_SECONDS) -> None:
         """Start the daemon, and wait until it is ready."""
         command = [sys.executable, "-m", "daemon", "run", "--json"]
         environment = {"PYTHONPATH": str(self.checkout)}
         self.server.processes[:] = [Process(command, self.log, environment, self.folder)]
-        await asyncio.to_thread(self.server.wait_ready)
+        await asyncio.to_thread(self.server.wait_ready, within_seconds)
 
     async def connect(self, lanes: int) -> None:
         """Anew: the daemon closes connections on which nothing comes."""
