@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import report, servers
-from bench.processes import BenchBroken, MachineTime, Process, free_port
+from bench.processes import BenchBroken, MachineTime, Process, end_as_by_ctrl_c, free_port
 from bench.report import Sample, Series
 from bench.servers import Server
 from bench.traffic import instance_name, webhooks
@@ -32,11 +32,14 @@ NAMES = ("majlis", "fastapi", "fastify")
 
 def main() -> int:
     options = _options()
+    end_as_by_ctrl_c()
     try:
         found = _bench(options)
     except BenchBroken as error:
         sys.stderr.write(f"bench-ingress: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else report.table(found))
     return 1 if found["faults"] else 0
 
@@ -84,7 +87,7 @@ def _bench(options: argparse.Namespace) -> dict[str, Any]:
                 "generator_ceiling": round(ceiling),
             },
             "servers": figures,
-            "goals": report.goals(figures),
+            "goals": [goal.document() for goal in report.reached(figures)],
             "left_out": left_out,
             "faults": _faults(running, measured, options.turns),
         }

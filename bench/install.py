@@ -1,4 +1,4 @@
-"""The environments of the peers: bench/.venv from the hashed lock, and Fastify's node_modules by `npm ci`."""
+"""The environments of the peers: bench/.venv from the hashed lock, and the Fastify peers' node_modules by `npm ci`."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def fastapi_python() -> Path:
         )
         _mark_fresh(_VENV, lock)
     return python
+
+
+def fastapi_python_if_there() -> Path | None:
+    """The same, if it is installed."""
+    return _VENV / "bin" / "python" if _is_fresh(_VENV, HOME / "requirements-bench.lock") else None
 
 
 def fastify_node() -> Path:

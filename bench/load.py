@@ -179,8 +179,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rate", type=float, help="webhooks per second; without it: saturation")
     parser.add_argument("--run", type=int, required=True, help="a number no other load of this server has")
+    parser.add_argument("--instances", default="bench", help="what the instances' names begin with")
     options = parser.parse_args()
-    requests = webhooks(options.port, options.conversations, int(time.time()), options.run)
+    requests = webhooks(options.port, options.conversations, int(time.time()), options.run, options.instances)
     try:
         load = Load(options.port, options.connections, requests)
         if options.rate is None:

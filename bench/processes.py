@@ -58,6 +58,11 @@ class Process:
     def log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
 
+    def kill(self) -> None:
+        """End it at once; what it started ends with it."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         self._process.terminate()
         try:
@@ -65,6 +70,12 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def end_as_by_ctrl_c() -> None:
+    """Let both signals end this process so that everything is cleaned up, also where a shell had Ctrl-C ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def free_port() -> int:
@@ -117,7 +128,8 @@ def _cpu_seconds(pid: int) -> dict[str, float]:
     except OSError:
         return {}
     role = name.partition("-")[0] if name in ("redis-server", "postgres") else "server"
-    return {role: (int(stat[11]) + int(stat[12])) / _HERTZ}
+    # its own time and that of its children that ended: a backend of Postgres may come and go
+    return {role: sum(map(int, stat[11:15])) / _HERTZ}
 
 
 def _stat(pid: int) -> list[str]:

@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FASTAPI_GOAL = 2.5
+from bench import goals
+from bench.goals import Goal
+
+FASTAPI_GOAL = 2.0
 FASTIFY_GOAL = 1.0
+CPU_GOAL_US, CPU_AIM_US = 65.0, 50.0
 P50_GOAL_MS = 5.0
 P99_GOAL_MS = 25.0
 _TITLES = {"majlis": "Majlis", "fastapi": "FastAPI + redis.asyncio", "fastify": "Fastify + BullMQ"}
@@ -122,7 +126,7 @@ def table(found: dict[str, Any]) -> str:
         "",
         *_figure_lines(found["servers"]),
         "",
-        *(_goal_line(goal) for goal in found["goals"]),
+        *goals.lines(reached(found["servers"])),
     ]
     lines += [f"{_TITLES[name]} was left out: {why}" for name, why in found["left_out"].items()]
     lines += [f"FAULT: {fault}" for fault in found["faults"]]
@@ -174,22 +178,20 @@ def _ends(rates: Sequence[int]) -> tuple[int, int]:
     return min(rates), max(rates)
 
 
-def goals(servers: dict[str, Any]) -> list[dict[str, Any]]:
+def reached(servers: dict[str, Any]) -> list[Goal]:
     """The goals for Majlis and the measured figures; empty if Majlis did not run."""
     if "majlis" not in servers:
         return []
     ours, found = servers["majlis"], []
     for name, goal in (("fastapi", FASTAPI_GOAL), ("fastify", FASTIFY_GOAL)):
         if name in servers:
-            ratio = round(ours["acks_per_second"] / servers[name]["acks_per_second"], 2)
-            what = f"Majlis / {_TITLES[name]}, saturated"
-            found.append({"what": what, "value": ratio, "goal": f"≥ {goal}", "reached": ratio >= goal})
+            ratio = ours["acks_per_second"] / servers[name]["acks_per_second"]
+            found.append(Goal(f"acknowledged webhooks/s, Majlis / {_TITLES[name]}", ratio, goal))
+    cpu = ours["cpu_us_per_ack"]["server"]
+    found.append(
+        Goal("CPU µs of the server per ack, saturated", cpu, CPU_GOAL_US, CPU_AIM_US, is_floor=False)
+    )
     for key, goal in (("p50", P50_GOAL_MS), ("p99", P99_GOAL_MS)):
-        value, what = ours["at_rate_ms"][key], f"Majlis ack {key} at 300/s, ms"
-        found.append({"what": what, "value": value, "goal": f"≤ {goal:g}", "reached": value <= goal})
+        if key in ours["at_rate_ms"]:
+            found.append(Goal(f"ack {key} at 300/s, ms", ours["at_rate_ms"][key], goal, is_floor=False))
     return found
-
-
-def _goal_line(goal: dict[str, Any]) -> str:
-    verdict = "reached" if goal["reached"] else "MISSED"
-    return f"{goal['what']:<42}{goal['value']:>10.2f}   goal {goal['goal']:<8}{verdict}"

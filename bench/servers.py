@@ -62,14 +62,14 @@ class Server:
     tells_duplicates: bool
     processes: list[Process] = field(default_factory=list)
 
-    def wait_ready(self) -> None:
-        until = time.monotonic() + START_SECONDS
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        until = time.monotonic() + seconds
         while not self._is_ready():
             for process in self.processes:
                 process.check()
             if time.monotonic() > until:
                 tail = self.processes[-1].log_tail()
-                raise BenchBroken(f"{self.name} is not ready after {START_SECONDS:.0f} s:\n{tail}")
+                raise BenchBroken(f"{self.name} is not ready after {seconds:.0f} s:\n{tail}")
             time.sleep(0.1)
 
     def _is_ready(self) -> bool:
@@ -154,7 +154,7 @@ def majlis(home: Path, turns: bool) -> Server:
 def fastapi(home: Path, settings: Mapping[str, str]) -> Server:
     """FastAPI with redis.asyncio: uvicorn with one worker on uvloop and httptools."""
     python = install.fastapi_python()
-    server = _peer("fastapi", home, settings, "queue:*", tells_duplicates=True)
+    server = peer("fastapi", home, settings, "queue:*", tells_duplicates=True)
     command = [str(python), "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", str(server.port)]
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     environment = {"REDIS_SOCKET": str(server.redis_socket)}
@@ -167,7 +167,7 @@ def fastapi(home: Path, settings: Mapping[str, str]) -> Server:
 def fastify(home: Path, settings: Mapping[str, str]) -> Server:
     """Fastify with BullMQ: one node process. BullMQ silently drops a known job id, so all are `accepted`."""
     node = install.fastify_node()
-    server = _peer("fastify", home, settings, "bull:webhooks:delayed", tells_duplicates=False)
+    server = peer("fastify", home, settings, "bull:webhooks:delayed", tells_duplicates=False)
     environment = {
         "REDIS_SOCKET": str(server.redis_socket),
         "PORT": str(server.port),
@@ -179,7 +179,7 @@ def fastify(home: Path, settings: Mapping[str, str]) -> Server:
     return server
 
 
-def _peer(
+def peer(
     name: str, home: Path, settings: Mapping[str, str], stored_keys: str, tells_duplicates: bool
 ) -> Server:
     """A server with a running Redis and without its own process yet."""

@@ -19,25 +19,32 @@ _TEXTS = (
 _ID_MARK = "0" * 32
 
 
-def instance_name(number: int) -> str:
-    return f"bench-{number:02d}"
+HELD = "held"
+"""Instances whose windows stay open, where the bench has such."""
 
 
-def webhooks(port: int, conversations: int, sent_at: int, run: int) -> Iterator[bytes]:
+def instance_name(number: int, prefix: str = "bench") -> str:
+    return f"{prefix}-{number:02d}"
+
+
+def webhooks(
+    port: int, conversations: int, sent_at: int, run: int, instances: str = "bench"
+) -> Iterator[bytes]:
     """An endless series of complete HTTP requests for `conversations` conversations, the same for equal arguments.
 
-    `run` makes the message ids of one load different from those of every other.
+    `run` makes the message ids of one load different from those of every other. The instances' names begin with
+    `instances`.
     """
-    templates = [_template(port, number, sent_at) for number in range(conversations)]
+    templates = [_template(port, number, sent_at, instances) for number in range(conversations)]
     rng = random.Random(run)
     for count in itertools.count():
         before, after = rng.choice(templates)
         yield b"%s%016X%016X%s" % (before, run, count, after)
 
 
-def _template(port: int, conversation: int, sent_at: int) -> tuple[bytes, bytes]:
+def _template(port: int, conversation: int, sent_at: int, instances: str) -> tuple[bytes, bytes]:
     """The request's bytes before and after the message id."""
-    instance = instance_name(conversation % INSTANCES)
+    instance = instance_name(conversation % INSTANCES, instances)
     body = json.dumps(
         _event(instance, conversation, sent_at), ensure_ascii=False, separators=(",", ":")
     ).encode()

@@ -6,6 +6,7 @@
 const fastify = require('fastify')({ logger: false });
 const { Queue } = require('bullmq');
 const Redis = require('ioredis');
+const { parse } = require('./parse');
 
 const WINDOW_MS = 3_600_000;
 const connection = new (Redis.default ?? Redis)({ path: process.env.REDIS_SOCKET, maxRetriesPerRequest: null });
@@ -13,18 +14,6 @@ const queue = new Queue('webhooks', {
   connection,
   defaultJobOptions: { delay: WINDOW_MS, removeOnComplete: true },
 });
-
-// The message to keep, or null for what is no message of a contact.
-function parse(instance, event) {
-  if (event.event !== 'messages.upsert') return null;
-  const { key, message, messageTimestamp, pushName } = event.data;
-  let jid = key.remoteJid;
-  if (jid.endsWith('@lid')) jid = key.remoteJidAlt || key.senderPn || jid;
-  const [user, server] = jid.split('@');
-  const text = message.conversation;
-  if (key.fromMe || !['s.whatsapp.net', 'lid'].includes(server) || !text) return null;
-  return { instance, contact: user.split(':')[0], id: key.id, text, sent_at: messageTimestamp, push_name: pushName || '' };
-}
 
 fastify.get('/health/ready', async () => ({ status: 'ready' }));
 

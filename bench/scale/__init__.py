@@ -1,0 +1,1 @@
+"""What a daemon costs when there is much of everything."""

@@ -1,0 +1,1 @@
+"""Whole turns: from the webhook to the reply."""
