@@ -41,9 +41,7 @@ class WebhooksAtOnce:
         self._post(begun.messages, partial(self._settled, begun.answer, respond))
         return None
 
-    def _settled(
-        self, answer: Callable[[Outcomes], Response], respond: Respond, outcomes: Outcomes
-    ) -> None:
+    def _settled(self, answer: Callable[[Outcomes], Response], respond: Respond, outcomes: Outcomes) -> None:
         # In a task of the group commit, which no message may end: not one that can never be stored either.
         try:
             response = answer(outcomes)

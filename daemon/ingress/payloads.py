@@ -131,9 +131,7 @@ class Payloads:
         hops = came.headers.get(HOPS_HEADER)
         return hops is not None and self._forwards is not None and self._forwards.comes_round(hops)
 
-    def _take(
-        self, inbound: Inbound, body: bytes, event: str | None, allows: Allows, came: Came
-    ) -> Begun:
+    def _take(self, inbound: Inbound, body: bytes, event: str | None, allows: Allows, came: Came) -> Begun:
         """By whom it is wanted: Majlis itself, another system, or an inbox."""
         if inbound.probe:
             return self._answers.proven(self._observers.asked(inbound.instance, inbound.probe))

@@ -14,6 +14,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
 from daemon.ingress.access import Authorize, DoorTokens, SharedToken, closed_door, open_door
+from daemon.ingress.at_once import WebhooksAtOnce
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
@@ -46,6 +47,7 @@ from daemon.run.watchdog import Watchdog
 from daemon.web.client import HttpClient
 from daemon.web.http1 import (
     BodyBytes,
+    Front,
     HttpCounters,
     HttpServer,
     LargeBodies,
@@ -142,10 +144,13 @@ class Daemon:
                 limits,
                 self._broke,
                 "ingress",
-                self._http_counters,
                 self._ingress.gate,
                 self._bodies,
                 self._ingress.rejected,
+                Front(
+                    WebhooksAtOnce(self._ingress, self._inbox.post, partial(self._broke, "ingress")),
+                    counters=self._http_counters,
+                ),
             ),
             admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self.is_operator),
             health=self._health,

@@ -13,6 +13,7 @@ from daemon.web.http1.listeners import (
     split_address,
 )
 from daemon.web.http1.messages import (
+    AtOnce,
     Gate,
     Handler,
     Keeper,
@@ -21,16 +22,21 @@ from daemon.web.http1.messages import (
     Peer,
     Rejected,
     Request,
+    Respond,
     Response,
+    Rest,
     Thinner,
     error_response,
     json_response,
 )
-from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
+from daemon.web.http1.proxies import TrustedProxies
+from daemon.web.http1.server import ErrorCallback, Front, HttpCounters, HttpServer
 
 __all__ = [
+    "AtOnce",
     "BodyBytes",
     "ErrorCallback",
+    "Front",
     "Gate",
     "Handler",
     "HttpCounters",
@@ -41,8 +47,11 @@ __all__ = [
     "Peer",
     "Rejected",
     "Request",
+    "Respond",
     "Response",
+    "Rest",
     "Thinner",
+    "TrustedProxies",
     "UnixListener",
     "accept_forever",
     "address_of",
