@@ -29,6 +29,8 @@ from daemon.web.http1 import (
 from daemon.web.http1.stream import DirectStream
 from tests.support.patience import PATIENCE_SECONDS
 
+READS_IN_ROUNDS = False
+"""See `conftest.both_ways`."""
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -129,9 +131,11 @@ async def serving(
     limits: Limits | None = None,
     gate: Gate | None = None,
     on_rejected: Rejected | None = None,
-    front: Front = Front(),  # noqa: B008 - frozen
+    front: Front | None = None,
 ) -> AsyncIterator[Served]:
     errors: list[BaseException] = []
+    if front is None:
+        front = in_tasks(handler) if READS_IN_ROUNDS else Front()
     server = HttpServer(
         handler,
         limits,
@@ -213,9 +217,10 @@ async def serving_pairs(
     handler: Handler = echo,
     limits: Limits | None = None,
     errors: list[BaseException] | None = None,
+    gate: Gate | None = None,
 ) -> AsyncIterator[tuple[HttpServer, PairListener]]:
     told: list[BaseException] = [] if errors is None else errors
-    server = HttpServer(handler, limits, lambda _name, error: told.append(error), front=front)
+    server = HttpServer(handler, limits, lambda _name, error: told.append(error), gate=gate, front=front)
     listener = PairListener()
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [listener])
