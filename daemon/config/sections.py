@@ -50,7 +50,6 @@ from daemon.schema.fields import (
     section,
     with_every_key,
 )
-from daemon.web.http1 import split_address
 
 if TYPE_CHECKING:  # only the kind knows its own keys
     AnyGatewaySettings = GatewaySettings
@@ -85,6 +84,8 @@ Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Tokens = Annotated[tuple[DoorToken, ...], Field(min_length=1, max_length=2)]
 Keys = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
+
+_UNIX = "unix:"
 
 
 class RedisSettings(Section):
@@ -136,6 +137,9 @@ class OwnIngressSettings(InstanceIngressSettings):
 
 class IngressSettings(InstanceIngressSettings):
     listen: str = "127.0.0.1:8080"
+    open_to: Literal["owner", "group", "everyone"] = "owner"
+    group: Person | None = None
+    trusted_proxies: tuple[str, ...] = ()
     auth: Annotated[AuthSettings, BeforeValidator(section)] = AuthSettings()
     max_head_bytes: Count = 16 * 1024
     head_seconds: Seconds = 5.0
@@ -144,17 +148,13 @@ class IngressSettings(InstanceIngressSettings):
     body_seconds: Seconds = 10.0
     max_bytes_in_flight: Count = 64 * 1024 * 1024
     max_forwards_bytes: Count = 8 * 1024 * 1024 * 1024
-    max_connections: Count = 512
-    max_connections_per_address: Count = 64
+    max_connections: Count = 1024
+    max_connections_per_address: Count = 512
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of `listen`.
-
-        Raises:
-          ValueError: `listen` is not `host:port`; `load` refuses that, so it cannot happen later.
-        """
-        return split_address(self.listen)
+    def socket_file(self) -> Path | None:
+        """Where `listen` is `unix:/path`."""
+        return Path(self.listen.removeprefix(_UNIX)) if self.listen.startswith(_UNIX) else None
 
 
 class AdminLevels(Section):

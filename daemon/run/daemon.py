@@ -35,6 +35,7 @@ from daemon.run.gateway_feeds import GatewayFeeds
 from daemon.run.inside import Inside
 from daemon.run.late import Late
 from daemon.run.lifecycle import AdminDoor, CannotStart, Life, cannot_write
+from daemon.run.lifecycle import Doors as Listeners
 from daemon.run.observing import Observing
 from daemon.run.operating import levels, operating
 from daemon.run.passthrough import taking
@@ -53,6 +54,7 @@ from daemon.web.http1 import (
     LargeBodies,
     Limits,
     Request,
+    TrustedProxies,
     UnixListener,
     address_of,
 )
@@ -130,7 +132,10 @@ class Daemon:
         )
 
     async def live(
-        self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False
+        self,
+        listeners: Listeners,
+        admin: UnixListener,
+        door_is_held: bool = False,
     ) -> int:
         """Run until a signal ends it; returns the exit status.
 
@@ -149,6 +154,7 @@ class Daemon:
                 self._ingress.rejected,
                 Front(
                     WebhooksAtOnce(self._ingress, self._inbox.post, partial(self._broke, "ingress")),
+                    TrustedProxies(self._settings.ingress.trusted_proxies),
                     counters=self._http_counters,
                 ),
             ),

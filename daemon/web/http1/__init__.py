@@ -29,7 +29,7 @@ from daemon.web.http1.messages import (
     error_response,
     json_response,
 )
-from daemon.web.http1.proxies import TrustedProxies
+from daemon.web.http1.proxies import TrustedProxies, is_proxy
 from daemon.web.http1.server import ErrorCallback, Front, HttpCounters, HttpServer
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "accept_forever",
     "address_of",
     "error_response",
+    "is_proxy",
     "json_response",
     "network_of",
     "open_tcp_listeners",

@@ -39,6 +39,10 @@ class UnixListener(trio.abc.Listener[trio.SocketStream]):
         self.path = path
         self._identity = _identity(path) if owned else None
 
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        return self._listener.socket
+
     async def accept(self) -> trio.SocketStream:
         return await self._listener.accept()
 
@@ -77,7 +81,7 @@ async def accept_forever(
         await trio.aclose_forcefully(listener)
 
 
-def accept_more(listener: trio.SocketListener, take: Callable[[DirectStream], None]) -> None:
+def accept_more(listener: trio.SocketListener | UnixListener, take: Callable[[DirectStream], None]) -> None:
     """Pass on what else has come in already: a burst is many, and a turn of the scheduler is long while others work."""
     sock = socket.socket(fileno=listener.socket.fileno())
     try:
@@ -145,8 +149,10 @@ def split_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def address_of(listener: trio.SocketListener) -> str:
+def address_of(listener: trio.SocketListener | UnixListener) -> str:
     """Where `listener` really listens: the configured port may have been 0."""
+    if isinstance(listener, UnixListener):
+        return f"unix:{listener.path}"
     address = listener.socket.getsockname()
     if isinstance(address, bytes):  # an abstract Unix socket, as systemd writes it
         return f"unix:@{address[1:].decode(errors='replace')}"

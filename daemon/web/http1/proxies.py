@@ -20,7 +20,6 @@ SOCKET_FILE = "unix"
 """In the place of a network: whoever connects over our socket file."""
 MAX_HOPS = 16
 _MAX_NAME_CHARS = 64
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TrustedProxies:
@@ -33,7 +32,9 @@ class TrustedProxies:
           ValueError: one is neither.
         """
         self._trusts_socket_file = SOCKET_FILE in networks
-        self._networks = tuple(network_in(name) for name in networks if name != SOCKET_FILE)
+        self._networks = tuple(
+            ipaddress.ip_network(name.strip(), strict=False) for name in networks if name != SOCKET_FILE
+        )
 
     def trusts(self, peer: Peer) -> bool:
         if peer.uid is not None:
@@ -57,9 +58,13 @@ class TrustedProxies:
         return address is not None and any(address in network for network in self._networks)
 
 
-def network_in(name: str) -> _Network:
-    """Raises `ValueError`: it is no address and no network."""
-    return ipaddress.ip_network(name.strip(), strict=False)
+def is_proxy(name: str) -> bool:
+    """Whether the name can be a trusted proxy's."""
+    try:
+        TrustedProxies([name])
+    except ValueError:
+        return False
+    return True
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

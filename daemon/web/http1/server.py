@@ -22,7 +22,7 @@ import trio
 from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.connection import Connection
 from daemon.web.http1.head import ProtocolError
-from daemon.web.http1.listeners import accept_forever, accept_more, peer_of
+from daemon.web.http1.listeners import UnixListener, accept_forever, accept_more, peer_of
 from daemon.web.http1.messages import (
     AtOnce,
     Gate,
@@ -176,7 +176,7 @@ class HttpServer:
             if isinstance(stream, trio.SocketStream):
                 stream = DirectStream.taking_over(stream)
             self._take(stream)
-            if isinstance(listener, trio.SocketListener):
+            if isinstance(listener, trio.SocketListener | UnixListener):
                 accept_more(listener, self._take)
 
         await accept_forever(listener, take, self._paused)
