@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from zoneinfo import available_timezones
 
 from pydantic import SecretStr
@@ -37,10 +35,8 @@ from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kinds import PROVIDERS
 from daemon.schema.fields import KeyPath, Misfit, is_web_address, unsendable, web_address
-from daemon.web.http1 import is_proxy, split_address
+from daemon.web.http1 import is_listenable, is_proxy, split_address
 
-_MAX_SOCKET_PATH_BYTES = 99
-"""Less than the system's 107: while it is made, its name ends in the number of our process."""
 _COUNTRY = re.compile(r"[A-Z]{2}")
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK, OPT_OUT})
 """Shown instead of a provider's name, for answers that no provider gave."""
@@ -105,7 +101,7 @@ def misfits_of_instances(settings: Settings) -> Iterator[Misfit]:
 
 def _ingress(settings: Settings) -> Iterator[Misfit]:
     ingress = settings.ingress
-    if not _is_listenable(ingress.listen, ingress.socket_file):
+    if not is_listenable(ingress.listen):
         allowed = (
             "must be host:port, e.g. 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080, or unix: and an absolute path, "
             "e.g. unix:/run/majlis/ingress.sock"
@@ -128,16 +124,6 @@ def _ingress(settings: Settings) -> Iterator[Misfit]:
     if ingress.max_connections_per_address > ingress.max_connections:
         allowed = f"must be at most ingress.max_connections ({ingress.max_connections})"
         yield Misfit(("ingress", "max_connections_per_address"), ingress.max_connections_per_address, allowed)
-
-
-def _is_listenable(listen: str, socket_file: Path | None) -> bool:
-    if socket_file is not None:
-        return socket_file.is_absolute() and len(os.fsencode(socket_file)) <= _MAX_SOCKET_PATH_BYTES
-    try:
-        split_address(listen)
-    except ValueError:
-        return False
-    return True
 
 
 def _admin(settings: Settings) -> Iterator[Misfit]:

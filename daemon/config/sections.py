@@ -50,6 +50,7 @@ from daemon.schema.fields import (
     section,
     with_every_key,
 )
+from daemon.web.http1 import UNIX
 
 if TYPE_CHECKING:  # only the kind knows its own keys
     AnyGatewaySettings = GatewaySettings
@@ -84,8 +85,6 @@ Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Tokens = Annotated[tuple[DoorToken, ...], Field(min_length=1, max_length=2)]
 Keys = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
-
-_UNIX = "unix:"
 
 
 class RedisSettings(Section):
@@ -154,7 +153,7 @@ class IngressSettings(InstanceIngressSettings):
     @property
     def socket_file(self) -> Path | None:
         """Where `listen` is `unix:/path`."""
-        return Path(self.listen.removeprefix(_UNIX)) if self.listen.startswith(_UNIX) else None
+        return Path(self.listen.removeprefix(UNIX)) if self.listen.startswith(UNIX) else None
 
 
 class AdminLevels(Section):

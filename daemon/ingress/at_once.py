@@ -13,7 +13,7 @@ from functools import partial
 from actors.messages import Message
 from daemon.ingress.begun import Outcomes
 from daemon.ingress.webhooks import Ingress
-from daemon.web.http1 import Request, Respond, Response, Rest, error_response
+from daemon.web.http1 import Finish, Request, Respond, Response, error_response
 
 Post = Callable[[Sequence[Message], Callable[[Outcomes], None]], None]
 
@@ -31,7 +31,7 @@ class WebhooksAtOnce:
         self._post = post
         self._report = report
 
-    def __call__(self, request: Request, respond: Respond) -> Rest | None:
+    def __call__(self, request: Request, respond: Respond) -> Finish | None:
         begun = self._ingress.begin(request)
         if isinstance(begun, Response):
             respond(begun)

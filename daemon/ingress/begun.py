@@ -30,8 +30,8 @@ class Unfinished(NamedTuple):
     """The answer, by their outcomes."""
 
 
-Begun = Response | Unfinished
+WebhookBegun = Response | Unfinished
 
 
-async def finished(begun: Begun) -> Response:
+async def finished(begun: WebhookBegun) -> Response:
     return begun if isinstance(begun, Response) else await begun.rest()

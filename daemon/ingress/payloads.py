@@ -24,7 +24,7 @@ import trio
 from actors.errors import Overloaded, Unavailable
 from daemon.ingress.access import UNBOUNDED, Allows, any_instance, is_stranger
 from daemon.ingress.answers import Answers
-from daemon.ingress.begun import Begun, Unfinished, finished
+from daemon.ingress.begun import Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.forwards import HOPS_HEADER, Came, Forwards, Parcel
 from daemon.ingress.inbound import Inbound, UnreadablePayload
@@ -86,7 +86,7 @@ class Payloads:
         allows: Allows = any_instance,
         comes_again: bool = True,
         came: Came = _AS_IT_IS,
-    ) -> Begun:
+    ) -> WebhookBegun:
         """Take one payload, as far as that goes without waiting; the caller has checked that the sender may post.
 
         Args:
@@ -115,7 +115,7 @@ class Payloads:
 
     def _receive(
         self, body: bytes, instance: str | None, event: str | None, allows: Allows, came: Came
-    ) -> Begun:
+    ) -> WebhookBegun:
         try:
             inbound, overruled = self._reader.read(body, instance, event)
         except UnreadablePayload as error:
@@ -131,7 +131,9 @@ class Payloads:
         hops = came.headers.get(HOPS_HEADER)
         return hops is not None and self._forwards is not None and self._forwards.comes_round(hops)
 
-    def _take(self, inbound: Inbound, body: bytes, event: str | None, allows: Allows, came: Came) -> Begun:
+    def _take(
+        self, inbound: Inbound, body: bytes, event: str | None, allows: Allows, came: Came
+    ) -> WebhookBegun:
         """By whom it is wanted: Majlis itself, another system, or an inbox."""
         if inbound.probe:
             return self._answers.proven(self._observers.asked(inbound.instance, inbound.probe))

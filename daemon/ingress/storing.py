@@ -25,7 +25,7 @@ from actors.errors import (
 )
 from actors.messages import Message, Receipt
 from daemon.ingress.answers import ITEMS_AT_A_TIME, Answers
-from daemon.ingress.begun import MAX_POSTED, Begun, Outcomes, Unfinished, finished
+from daemon.ingress.begun import MAX_POSTED, Outcomes, Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import IngressCounters
 from daemon.ingress.inbound import Amendment, Ignored, Inbound, LateFailure, Link, OwnMessage
 from daemon.web.http1 import Response
@@ -84,7 +84,7 @@ class Storing:
         self._answers = answers
         self._counters = counters
 
-    def begin(self, inbound: Inbound) -> Begun:
+    def begin(self, inbound: Inbound) -> WebhookBegun:
         """Make the messages durable, in their order, and answer with the result."""
         if max(len(inbound.links), len(inbound.ignored)) > ITEMS_AT_A_TIME:
             return Unfinished(partial(self._store_many, inbound))
@@ -99,7 +99,7 @@ class Storing:
                 await trio.lowlevel.checkpoint()
         return await finished(self._begin(inbound))
 
-    def _begin(self, inbound: Inbound) -> Begun:
+    def _begin(self, inbound: Inbound) -> WebhookBegun:
         messages, ignored = self._inbox.heard(inbound.messages)
         rest = partial(self._store, inbound, messages, ignored)
         if inbound.amendments or inbound.own or inbound.failures or len(inbound.ignored) > ITEMS_AT_A_TIME:

@@ -22,7 +22,7 @@ from typing import Protocol
 from actors.messages import Message
 from daemon.ingress.access import Allows, Authorize, TokensUnknown
 from daemon.ingress.answers import Answers, Readiness
-from daemon.ingress.begun import Begun, Unfinished, finished
+from daemon.ingress.begun import Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.forwards import Came, Forwards
 from daemon.ingress.inbound import Inbound
@@ -89,7 +89,7 @@ class Ingress:
         if refusal is not None and request.method == "POST" and names is not None:
             self._answers.lost(refusal, self._meant(names))
 
-    def begin(self, request: Request) -> Begun:
+    def begin(self, request: Request) -> WebhookBegun:
         """As `handle`, as far as that goes without waiting."""
         names = after_webhook(request.segments)
         if names is None or len(names) > 2:
@@ -118,7 +118,7 @@ class Ingress:
             return refusal
         return await finished(self._storing.begin(Inbound(message.instance, "", messages=(message,))))
 
-    def _measured(self, request: Request, names: Sequence[str]) -> Begun:
+    def _measured(self, request: Request, names: Sequence[str]) -> WebhookBegun:
         began_at = time.perf_counter()
 
         def measured(response: Response) -> Response:
@@ -139,7 +139,7 @@ class Ingress:
             return Unfinished(measured_rest)
         return Unfinished(measured_rest, messages, lambda outcomes: measured(answer(outcomes)))
 
-    def _webhook(self, request: Request, instance: str | None, event: str | None) -> Begun:
+    def _webhook(self, request: Request, instance: str | None, event: str | None) -> WebhookBegun:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
         entered = self._enter(request)

@@ -31,7 +31,7 @@ from daemon.operate.doctor import examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.driver_tasks import contain_driver_tasks
-from daemon.run.lifecycle import CannotStart, Doors, cannot_listen, cannot_open_admin, lock_data_dir
+from daemon.run.lifecycle import CannotStart, DoorListeners, cannot_listen, cannot_open_admin, lock_data_dir
 from daemon.run.operating import admin_access, ingress_access
 from daemon.run.process import settle_process
 from daemon.run.stores import check_from_outside, known_from_outside, migrate_stores
@@ -139,7 +139,7 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
     return await daemon.live(listeners, admin, door_is_held=bool(passed.ingress))
 
 
-async def _doors(settings: Settings, passed: PassedSockets) -> Doors:
+async def _doors(settings: Settings, passed: PassedSockets) -> DoorListeners:
     if passed.ingress:
         return [passed_tcp_listener(door) for door in passed.ingress]
     if (path := settings.ingress.socket_file) is not None:

@@ -34,8 +34,7 @@ from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
 from daemon.run.inside import Inside
 from daemon.run.late import Late
-from daemon.run.lifecycle import AdminDoor, CannotStart, Life, cannot_write
-from daemon.run.lifecycle import Doors as Listeners
+from daemon.run.lifecycle import AdminDoor, CannotStart, DoorListeners, Life, cannot_write
 from daemon.run.observing import Observing
 from daemon.run.operating import levels, operating
 from daemon.run.passthrough import taking
@@ -133,7 +132,7 @@ class Daemon:
 
     async def live(
         self,
-        listeners: Listeners,
+        listeners: DoorListeners,
         admin: UnixListener,
         door_is_held: bool = False,
     ) -> int:

@@ -61,7 +61,7 @@ class Running(Protocol):
         """Give up leases and connections; bounded by itself."""
 
 
-Doors = Sequence[trio.SocketListener | UnixListener]
+DoorListeners = Sequence[trio.SocketListener | UnixListener]
 BringUp = Callable[[trio.Nursery], Awaitable[Running]]
 
 
@@ -101,7 +101,7 @@ class Life:
         self._running: Running | None = None
         self._exit_status = 0
 
-    async def run(self, listeners: Doors, admin: UnixListener) -> int:
+    async def run(self, listeners: DoorListeners, admin: UnixListener) -> int:
         """Run until a signal ends it; returns the exit status.
 
         Raises:
@@ -127,7 +127,7 @@ class Life:
         self._feed.emit("daemon.stopped")
         return self._exit_status
 
-    async def _open_late(self, listeners: Doors) -> None:
+    async def _open_late(self, listeners: DoorListeners) -> None:
         with trio.move_on_after(HELD_DOOR_SECONDS):
             await self._ready.wait()
         if self._stop.cause is None:

@@ -2,9 +2,11 @@
 
 from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.listeners import (
+    UNIX,
     UnixListener,
     accept_forever,
     address_of,
+    is_listenable,
     network_of,
     open_tcp_listeners,
     open_unix_listener,
@@ -14,6 +16,7 @@ from daemon.web.http1.listeners import (
 )
 from daemon.web.http1.messages import (
     AtOnce,
+    Finish,
     Gate,
     Handler,
     Keeper,
@@ -24,7 +27,6 @@ from daemon.web.http1.messages import (
     Request,
     Respond,
     Response,
-    Rest,
     Thinner,
     error_response,
     json_response,
@@ -33,9 +35,11 @@ from daemon.web.http1.proxies import TrustedProxies, is_proxy
 from daemon.web.http1.server import ErrorCallback, Front, HttpCounters, HttpServer
 
 __all__ = [
+    "UNIX",
     "AtOnce",
     "BodyBytes",
     "ErrorCallback",
+    "Finish",
     "Front",
     "Gate",
     "Handler",
@@ -49,13 +53,13 @@ __all__ = [
     "Request",
     "Respond",
     "Response",
-    "Rest",
     "Thinner",
     "TrustedProxies",
     "UnixListener",
     "accept_forever",
     "address_of",
     "error_response",
+    "is_listenable",
     "is_proxy",
     "json_response",
     "network_of",

@@ -9,7 +9,7 @@ import trio
 from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.head import ProtocolError
 from daemon.web.http1.messages import Gate, Handler, Limits, Request
-from daemon.web.http1.places import Places
+from daemon.web.http1.places import ConnectionPlaces
 
 
 class Host(Protocol):
@@ -18,7 +18,7 @@ class Host(Protocol):
     """None: who has sent the head of a request is known."""
     limits: Limits
     bodies: BodyBytes
-    places: Places
+    places: ConnectionPlaces
     draining: trio.Event
     patient: bool
     """While draining: a connection may still ask its first question."""

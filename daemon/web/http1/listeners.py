@@ -19,6 +19,9 @@ from daemon.web.http1.messages import Peer
 from daemon.web.http1.stream import DirectStream
 
 _BACKLOG = 4096
+UNIX = "unix:"
+"""Before the path of a socket file, where an address may be one."""
+_MAX_PID_CHARS = 8
 _MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux without its closing NUL
 _OWNER_ONLY = 0o600
 _SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)  # Linux 4.13; Python does not name it
@@ -149,10 +152,22 @@ def split_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def is_listenable(listen: str) -> bool:
+    """Whether it is `host:port`, or `unix:` and the absolute path of a socket file."""
+    if listen.startswith(UNIX):
+        path = Path(listen.removeprefix(UNIX))
+        return path.is_absolute() and len(os.fsencode(path)) + _MAX_PID_CHARS < _MAX_SOCKET_PATH_BYTES
+    try:
+        split_address(listen)
+    except ValueError:
+        return False
+    return True
+
+
 def address_of(listener: trio.SocketListener | UnixListener) -> str:
     """Where `listener` really listens: the configured port may have been 0."""
     if isinstance(listener, UnixListener):
-        return f"unix:{listener.path}"
+        return f"{UNIX}{listener.path}"
     address = listener.socket.getsockname()
     if isinstance(address, bytes):  # an abstract Unix socket, as systemd writes it
         return f"unix:@{address[1:].decode(errors='replace')}"

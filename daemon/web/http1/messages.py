@@ -72,9 +72,9 @@ class Response(msgspec.Struct, frozen=True):
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-Rest = Callable[[], Awaitable[Response]]
+Finish = Callable[[], Awaitable[Response]]
 Respond = Callable[[Response], None]
-AtOnce = Callable[[Request, Respond], Rest | None]
+AtOnce = Callable[[Request, Respond], Finish | None]
 """Takes a small request without waiting. None: its answer is given to `respond`, once, now or later; it must not be a
 streamed one. Otherwise what was returned makes the answer, in a task of its own."""
 

@@ -22,7 +22,7 @@ from daemon.web.http1.proxies import TrustedProxies
 Whose = str | int
 
 
-class Holder(Protocol):
+class Guest(Protocol):
     """A connection, as far as its place is concerned."""
 
     client: str
@@ -35,7 +35,7 @@ class Holder(Protocol):
     def is_waited_for(self) -> bool: ...
 
 
-class Places:
+class ConnectionPlaces:
     """The open connections, the oldest first, by whose they are.
 
     Args:
@@ -43,18 +43,18 @@ class Places:
     """
 
     def __init__(
-        self, limits: Limits, proxies: TrustedProxies | None, take_away: Callable[[Holder], None]
+        self, limits: Limits, proxies: TrustedProxies | None, take_away: Callable[[Guest], None]
     ) -> None:
         self._limits = limits
         self._proxies = proxies
         self._take_away = take_away
-        self._open: dict[Holder, Whose] = {}
+        self._open: dict[Guest, Whose] = {}
         self._held: Counter[Whose] = Counter()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def all(self) -> list[Holder]:
+    def all(self) -> list[Guest]:
         return list(self._open)
 
     def is_free_for(self, peer: Peer) -> bool:
@@ -75,10 +75,10 @@ class Places:
     def is_of_proxy(self, peer: Peer) -> bool:
         return self._proxies is not None and self._proxies.trusts(peer)
 
-    def add(self, connection: Holder, peer: Peer) -> None:
+    def add(self, connection: Guest, peer: Peer) -> None:
         self._note(connection, "" if self.is_of_proxy(peer) else _whose(peer))
 
-    def remove(self, connection: Holder) -> bool:
+    def remove(self, connection: Guest) -> bool:
         """Its place is free; False: it was already."""
         whose = self._open.pop(connection, None)
         if whose is None:
@@ -88,7 +88,7 @@ class Places:
             del self._held[whose]
         return True
 
-    def lend(self, connection: Holder, forwarded: str) -> str | None:
+    def lend(self, connection: Guest, forwarded: str) -> str | None:
         """A proxy's connection carries a request of the client that this header names; returns his address.
 
         Empty: the header names none. None: that client has as many as he may.
@@ -103,12 +103,12 @@ class Places:
         self._note(connection, whose)
         return client
 
-    def give_back(self, connection: Holder) -> None:
+    def give_back(self, connection: Guest) -> None:
         """The request that a proxy's connection carried is answered."""
         if self._open.get(connection, "") != "":
             self._note(connection, "")
 
-    def _note(self, connection: Holder, whose: Whose) -> None:
+    def _note(self, connection: Guest, whose: Whose) -> None:
         before = self._open.get(connection)
         self._open[connection] = whose
         self._held[whose] += 1
@@ -134,7 +134,7 @@ class Places:
                     return self._take_place(connection)
         return False
 
-    def _take_place(self, connection: Holder) -> bool:
+    def _take_place(self, connection: Guest) -> bool:
         self.remove(connection)
         self._take_away(connection)
         return True

@@ -21,7 +21,7 @@ from typing import Literal
 from daemon.web.http1.connection import Connection
 from daemon.web.http1.head import Head, ProtocolError, parse_head
 from daemon.web.http1.host import Host
-from daemon.web.http1.messages import Peer, Request, Response, Rest, encode_head, error_response
+from daemon.web.http1.messages import Finish, Peer, Request, Response, encode_head, error_response
 from daemon.web.http1.stream import DirectStream
 
 READ_BYTES = 16 * 1024
@@ -114,7 +114,7 @@ class QuickConnection(Connection):
         assert head is not None
         return await self._refuse_unread(head, refusal)
 
-    def begin_with(self, rest: Rest) -> None:
+    def begin_with(self, rest: Finish) -> None:
         """A task is to make the answer to the request that is handled."""
         self._first = partial(self._go_on, rest)
 
@@ -179,7 +179,7 @@ class QuickConnection(Connection):
             self._host.places.give_back(self)
         return True
 
-    async def _go_on(self, rest: Rest) -> bool:
+    async def _go_on(self, rest: Finish) -> bool:
         head = self._head
         assert head is not None
         try:

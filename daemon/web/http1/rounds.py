@@ -35,7 +35,7 @@ _WATCHED = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _OVER = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
-class Outside(Protocol):
+class RoundsHost(Protocol):
     """What the rounds need of their server."""
 
     draining: trio.Event
@@ -53,7 +53,7 @@ class Outside(Protocol):
 class Rounds:
     """Watches connections that wait, and serves what can be served at once. `run` once."""
 
-    def __init__(self, at_once: AtOnce, outside: Outside) -> None:
+    def __init__(self, at_once: AtOnce, outside: RoundsHost) -> None:
         self._at_once = at_once
         self._outside = outside
         self._epoll = select.epoll()

@@ -34,7 +34,7 @@ from daemon.web.http1.messages import (
     encode_head,
     error_response,
 )
-from daemon.web.http1.places import Holder, Places
+from daemon.web.http1.places import ConnectionPlaces, Guest
 from daemon.web.http1.proxies import TrustedProxies
 from daemon.web.http1.quick import QuickConnection
 from daemon.web.http1.rounds import Rounds
@@ -103,7 +103,7 @@ class HttpServer:
         self._front = front
         self._rounds: Rounds | None = None
         self._tasks: trio.Nursery | None = None
-        self.places = Places(self.limits, front.proxies, self._take_away)
+        self.places = ConnectionPlaces(self.limits, front.proxies, self._take_away)
         self._refusing: dict[trio.CancelScope, None] = {}
         """Of connections that are being refused, the oldest first."""
         self._accepting = trio.CancelScope()
@@ -244,7 +244,7 @@ class HttpServer:
             connection.renew()
             self._watch(connection, stream)
 
-    def _take_away(self, connection: Holder) -> None:
+    def _take_away(self, connection: Guest) -> None:
         """It has lost its place to another."""
         self.counters.connections -= 1
         if self._rounds is not None and self._rounds.is_watched(connection):

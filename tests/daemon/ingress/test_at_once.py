@@ -13,7 +13,7 @@ from daemon.ingress.access import SharedToken
 from daemon.ingress.answers import Readiness
 from daemon.ingress.at_once import WebhooksAtOnce
 from daemon.ingress.begun import MAX_POSTED
-from daemon.web.http1 import Peer, Request, Response, Rest
+from daemon.web.http1 import Finish, Peer, Request, Response
 from tests.daemon.ingress.test_webhooks import Room, edit_of, item, payload
 
 MANY = [item(f"M{number}") for number in range(MAX_POSTED + 1)]
@@ -66,7 +66,7 @@ class Told:
     async def at_once(self, request: Request) -> Response:
         answers: list[Response] = []
         door = WebhooksAtOnce(self.room.ingress, self.post, lambda error: self.errors.append(repr(error)))
-        rest: Rest | None = door(request, answers.append)
+        rest: Finish | None = door(request, answers.append)
         if rest is not None:
             assert not answers
             return await rest()

@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 from daemon.web.http1 import (
+    Finish,
     Front,
     Gate,
     Handler,
@@ -22,7 +23,6 @@ from daemon.web.http1 import (
     Request,
     Respond,
     Response,
-    Rest,
     json_response,
     open_tcp_listeners,
 )
@@ -155,7 +155,7 @@ async def serving(
 def in_rounds(handler: Handler) -> Front:
     """The same answers without a task, of a handler that waits for nothing."""
 
-    def at_once(request: Request, respond: Respond) -> Rest | None:
+    def at_once(request: Request, respond: Respond) -> Finish | None:
         try:
             handler(request).__await__().send(None)
         except StopIteration as answered:

@@ -55,10 +55,10 @@ async def test_the_header_of_anybody_else_counts_for_nothing() -> None:
         seen.append(request.peer.address)
         return json_response(200, {})
 
-    for front in (Front(), Front(proxies=PROXIES)):
+    for front in (Front(), Front(proxies=TrustedProxies(["10.0.0.0/8"])), Front(proxies=PROXIES)):
         async with serving(note, front=front) as served:
             await served.say(ask("203.0.113.7") + ask(""))
-    assert seen == ["127.0.0.1"] * 2 + ["203.0.113.7", "127.0.0.1"]
+    assert seen == ["127.0.0.1"] * 4 + ["203.0.113.7", "127.0.0.1"]
 
 
 def ask(client: str, length: int = 0) -> bytes:

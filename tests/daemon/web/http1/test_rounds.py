@@ -13,7 +13,7 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.web.http1 import Front, Limits, Request, Respond, Response, Rest, json_response
+from daemon.web.http1 import Finish, Front, Limits, Request, Respond, Response, json_response
 from tests.daemon.web.http1.support import (
     GET,
     echo,
@@ -62,7 +62,7 @@ async def handler(request: Request) -> Response:
     return json_response(200, [request.method, request.path, request.body.decode("latin-1")])
 
 
-def at_once(request: Request, respond: Respond) -> Rest | None:
+def at_once(request: Request, respond: Respond) -> Finish | None:
     if request.path == "/task":
         return partial(handler, request)
     front = in_rounds(handler)
@@ -132,6 +132,43 @@ async def test_no_byte_of_the_answer_before_it_is_given() -> None:
             assert (await read_answer(client)).status == 200
             await trio.testing.wait_all_tasks_blocked()
             assert len(asked) == 2 and server.counters.requests == 2, number
+
+
+async def test_what_comes_during_an_answer_is_answered_next() -> None:
+    """It is not read before (law 2); its arrival is told once, and it is remembered."""
+    asked: list[Respond] = []
+    async with serving_pairs(Front(lambda _request, respond: asked.append(respond))) as (_, listener):
+        client = listener.connect()
+        for _ in range(3):
+            await client.send_all(POST)
+            await trio.testing.wait_all_tasks_blocked()
+        for number in (1, 2, 3):
+            assert len(asked) == number
+            asked[-1](json_response(200, {}))
+            assert (await read_answer(client)).status == 200
+            await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_refusal_is_told_after_the_question_and_is_not_lost_to_a_reset() -> None:
+    """Beyond a bound: nothing before the request comes, then 503, however much is still on its way."""
+    async with (
+        serving(
+            limits=Limits(max_connections=1), front=in_rounds(echo), gate=lambda _request: True
+        ) as served,
+        await served.connect() as first,
+        await served.connect() as second,
+    ):
+        await first.send_all(GET)
+        assert (await read_answer(first)).status == 200
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        with trio.move_on_after(0.02) as nothing_came:
+            await second.receive_some(1)
+        assert nothing_came.cancelled_caught
+        await second.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n")
+        for _ in range(20):
+            await second.send_all(b"x" * 100_000)
+        answer = await read_answer(second)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
 
 async def test_who_leaves_before_the_answer_is_forgotten() -> None:
