@@ -151,24 +151,21 @@ async def test_what_comes_during_an_answer_is_answered_next() -> None:
 
 async def test_a_refusal_is_told_after_the_question_and_is_not_lost_to_a_reset() -> None:
     """Beyond a bound: nothing before the request comes, then 503, however much is still on its way."""
-    async with (
-        serving(
-            limits=Limits(max_connections=1), front=in_rounds(echo), gate=lambda _request: True
-        ) as served,
-        await served.connect() as first,
-        await served.connect() as second,
-    ):
+    limits, front = Limits(max_connections=1), in_rounds(echo)
+    async with serving(limits=limits, front=front, gate=lambda _request: True) as served:
+        first = await served.connect()
         await first.send_all(GET)
         assert (await read_answer(first)).status == 200
-        await trio.testing.wait_all_tasks_blocked(0.02)
-        with trio.move_on_after(0.02) as nothing_came:
-            await second.receive_some(1)
-        assert nothing_came.cancelled_caught
-        await second.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n")
-        for _ in range(20):
-            await second.send_all(b"x" * 100_000)
-        answer = await read_answer(second)
-        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        async with first, await served.connect() as second:
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            with trio.move_on_after(0.02) as nothing_came:
+                await second.receive_some(1)
+            assert nothing_came.cancelled_caught
+            await second.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n")
+            for _ in range(20):
+                await second.send_all(b"x" * 100_000)
+            answer = await read_answer(second)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
 
 async def test_who_leaves_before_the_answer_is_forgotten() -> None:
