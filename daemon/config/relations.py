@@ -35,7 +35,7 @@ from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kinds import PROVIDERS
 from daemon.schema.fields import KeyPath, Misfit, is_web_address, unsendable, web_address
-from daemon.web.http1 import split_address
+from daemon.web.http1 import is_listenable, is_proxy, split_address
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK, OPT_OUT})
@@ -101,11 +101,16 @@ def misfits_of_instances(settings: Settings) -> Iterator[Misfit]:
 
 def _ingress(settings: Settings) -> Iterator[Misfit]:
     ingress = settings.ingress
-    try:
-        _ = ingress.address
-    except ValueError:
-        allowed = "must be host:port, e.g. 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
+    if not is_listenable(ingress.listen):
+        allowed = (
+            "must be host:port, e.g. 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080, or unix: and an absolute path, "
+            "e.g. unix:/run/majlis/ingress.sock"
+        )
         yield Misfit(("ingress", "listen"), ingress.listen, allowed)
+    for number, name in enumerate(ingress.trusted_proxies):
+        if not is_proxy(name):
+            allowed = "must be an address, a network such as 10.0.0.0/8, or unix"
+            yield Misfit(("ingress", "trusted_proxies", str(number)), name, allowed)
     has_own = any(overrides.ingress.is_guarded for overrides in settings.instances.values())
     if ingress.auth.mode == "token" and not ingress.auth.is_set and not has_own:
         allowed = "must be set when ingress.auth.mode is token, or ingress.token of an instance"

@@ -51,7 +51,7 @@ from daemon.schema.fields import (
     section,
     with_every_key,
 )
-from daemon.web.http1 import split_address
+from daemon.web.http1 import UNIX
 
 if TYPE_CHECKING:  # only the kind knows its own keys
     AnyGatewaySettings = GatewaySettings
@@ -126,6 +126,9 @@ class OwnIngressSettings(InstanceIngressSettings):
 
 class IngressSettings(InstanceIngressSettings):
     listen: str = "127.0.0.1:8080"
+    open_to: Literal["owner", "group", "everyone"] = "owner"
+    group: Person | None = None
+    trusted_proxies: tuple[str, ...] = ()
     auth: Annotated[AuthSettings, BeforeValidator(section)] = AuthSettings()
     max_head_bytes: Count = 16 * 1024
     head_seconds: Seconds = 5.0
@@ -135,17 +138,13 @@ class IngressSettings(InstanceIngressSettings):
     max_bytes_in_flight: Count = 64 * 1024 * 1024
     max_unproven_bytes: Count = 8 * 1024 * 1024
     max_forwards_bytes: Count = 8 * 1024 * 1024 * 1024
-    max_connections: Count = 512
-    max_connections_per_address: Count = 64
+    max_connections: Count = 1024
+    max_connections_per_address: Count = 512
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of `listen`.
-
-        Raises:
-          ValueError: `listen` is not `host:port`; `load` refuses that, so it cannot happen later.
-        """
-        return split_address(self.listen)
+    def socket_file(self) -> Path | None:
+        """Where `listen` is `unix:/path`."""
+        return Path(self.listen.removeprefix(UNIX)) if self.listen.startswith(UNIX) else None
 
 
 class AdminLevels(Section):

@@ -9,13 +9,12 @@ The laws of this file:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
-import trio
 
 from daemon.ingress.counters import IngressCounters, IngressObservers
-from daemon.ingress.inbound import Inbound
+from daemon.ingress.inbound import Ignored, Inbound
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.refusals import ADVICE, MAX_NAMES, OTHERS, UNKNOWN, LossReason
 from daemon.web.http1 import Response, error_response, json_response
@@ -106,17 +105,16 @@ class Answers:
 
     # Taken
 
-    async def stored(self, inbound: Inbound, duplicates: int, amended: int) -> Response:
-        """Everything in it is durable; `amended`: how many edits and deletions changed something."""
+    def stored(self, inbound: Inbound, duplicates: int, amended: int) -> Response:
+        """Everything in it is durable; `amended`: how many edits and deletions changed something.
+
+        What is ignored of it is noted apart: see `note_ignored`.
+        """
         if inbound.connected:
             self._observers.emit("gateway.connected", instance=inbound.instance)
         accepted = len(inbound.messages) - duplicates
         self._counters.acked += accepted
         self._counters.duplicates += duplicates
-        for number, ignored in enumerate(inbound.ignored, 1):
-            self._note_ignored(ignored.reason, ignored.type)
-            if number % ITEMS_AT_A_TIME == 0:
-                await trio.lowlevel.checkpoint()
         status = "accepted" if accepted or amended else "duplicate" if duplicates else "ignored"
         return json_response(
             200,
@@ -128,6 +126,10 @@ class Answers:
                 "ignored": [ignored.reason for ignored in inbound.ignored],
             },
         )
+
+    def note_ignored(self, items: Iterable[Ignored]) -> None:
+        for ignored in items:
+            self._note_ignored(ignored.reason, ignored.type)
 
     def forwarded(self) -> Response:
         self._counters.forwarded += 1

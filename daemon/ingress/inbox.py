@@ -24,6 +24,7 @@ from actors.instance import Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.modes import heard
 from daemon.ingress.answers import ITEMS_AT_A_TIME
+from daemon.ingress.begun import Outcomes
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.lately import Lately
@@ -36,6 +37,8 @@ class Behind(NamedTuple):
     """Makes one message durable, within a bounded time."""
     append_all: Callable[[Sequence[tuple[Message, WindowPolicy]]], Awaitable[Sequence[Receipt | Exception]]]
     """Makes several durable together, in their order; returns one outcome per message."""
+    post: Callable[[Sequence[tuple[Message, WindowPolicy]], Callable[[Outcomes], None]], None]
+    """The same for a few, without a task that waits: the outcomes are handed on when all are known."""
     conversation_of: Callable[[Amendment], Awaitable[Conversation | str]]
     """Where the message is that was edited or deleted, or why that changes nothing."""
     take_over: Callable[[OwnMessage, Sequence[int]], Awaitable[bool]]
@@ -119,6 +122,24 @@ class DurableInbox:
         outcomes = await behind.append_all(appends)
         reach("appended")
         return outcomes
+
+    def post(self, messages: Sequence[Message], settled: Callable[[Outcomes], None]) -> None:
+        """As `accept_all`, for a few messages and without a task that waits; `settled` gets the outcomes."""
+        behind = self._behind()
+        if behind is None:
+            settled([MirrorUnavailable("starting") for _ in messages])
+            return
+        appends: list[tuple[Message, WindowPolicy]] = []
+        for message in messages:
+            reach("request_read")
+            resolved = self._heard_now(message)
+            appends.append((resolved, self._window(resolved.instance)))
+
+        def appended(outcomes: Outcomes) -> None:
+            reach("appended")
+            settled(outcomes)
+
+        behind.post(appends, appended)
 
     def _heard_now(self, message: Message) -> Message:
         """In the conversation it belongs to, and by the mode of this moment, whichever door it came through."""

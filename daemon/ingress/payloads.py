@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import trio
@@ -23,11 +24,12 @@ import trio
 from actors.errors import Overloaded, Unavailable
 from daemon.ingress.access import UNBOUNDED, any_instance, is_stranger
 from daemon.ingress.answers import Answers
+from daemon.ingress.begun import Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.credentials import Allows
 from daemon.ingress.forwards import HOPS_HEADER, Came, Forwards, Parcel
 from daemon.ingress.inbound import Inbound, UnreadablePayload
-from daemon.ingress.reading import Reader, WebhookReading
+from daemon.ingress.reading import Reader
 from daemon.ingress.storing import Storing
 from daemon.web.http1 import Response
 
@@ -74,7 +76,19 @@ class Payloads:
         comes_again: bool = True,
         came: Came = _AS_IT_IS,
     ) -> Response:
-        """Take one payload from any door; the caller has checked that the sender may post.
+        """Take one payload from any door: see `begin`."""
+        return await finished(self.begin(body, instance, event, allows, comes_again, came))
+
+    def begin(
+        self,
+        body: bytes,
+        instance: str | None = None,
+        event: str | None = None,
+        allows: Allows = any_instance,
+        comes_again: bool = True,
+        came: Came = _AS_IT_IS,
+    ) -> WebhookBegun:
+        """Take one payload, as far as that goes without waiting; the caller has checked that the sender may post.
 
         Args:
           instance: what the path names, or what names it in its place.
@@ -89,39 +103,47 @@ class Payloads:
         instance = None if instance is None else instance.strip()
         if instance is not None and not allows(instance):  # nothing of it needs to be parsed
             return self._answers.not_allowed(instance)
+        if len(body) > LARGE_BODY_BYTES:
+            return Unfinished(partial(self._receive_large, body, instance, event, allows, came))
+        return self._receive(body, instance, event, allows, came)
+
+    async def _receive_large(
+        self, body: bytes, instance: str | None, event: str | None, allows: Allows, came: Came
+    ) -> Response:
+        async with self._large:
+            begun = self._receive(body, instance, event, allows, came)
+        return await finished(begun)
+
+    def _receive(
+        self, body: bytes, instance: str | None, event: str | None, allows: Allows, came: Came
+    ) -> WebhookBegun:
         try:
-            inbound, overruled = await self._read(body, instance, event)
+            inbound, overruled = self._reader.read(body, instance, event)
         except UnreadablePayload as error:
-            return await self._unread(error, body, instance, event, came)
+            return Unfinished(partial(self._unread, error, body, instance, event, came))
         for mentioned in () if allows in UNBOUNDED else inbound.instances:
             if not allows(mentioned):
                 return self._answers.not_allowed(mentioned)
         if overruled:
             self._answers.overruled(overruled, inbound.instance)
-        return await self._take(inbound, body, event, allows, came)
+        return self._take(inbound, body, event, allows, came)
 
     def _comes_round(self, came: Came) -> bool:
         hops = came.headers.get(HOPS_HEADER)
         return hops is not None and self._forwards is not None and self._forwards.comes_round(hops)
 
-    async def _read(self, body: bytes, instance: str | None, event: str | None) -> WebhookReading:
-        """Raises: UnreadablePayload."""
-        if len(body) <= LARGE_BODY_BYTES:
-            return self._reader.read(body, instance, event)
-        async with self._large:
-            return self._reader.read(body, instance, event)
-
-    async def _take(
+    def _take(
         self, inbound: Inbound, body: bytes, event: str | None, allows: Allows, came: Came
-    ) -> Response:
+    ) -> WebhookBegun:
         """By whom it is wanted: Majlis itself, another system, or an inbox."""
         if inbound.probe:
             return self._answers.proven(self._observers.asked(inbound.instance, inbound.probe))
         self._observers.saw(inbound.instance, inbound.event)
         if (forwards := self._forwards_of(inbound.instance)) is not None:
             event = inbound.event or _as_event(event)
-            return await self._forward(forwards, Parcel(inbound.instance, event, body, came))
-        return await self._storing.store(self._from(inbound, allows))
+            parcel = Parcel(inbound.instance, event, body, came)
+            return Unfinished(partial(self._forward, forwards, parcel))
+        return self._storing.begin(self._from(inbound, allows))
 
     async def _unread(
         self, error: UnreadablePayload, body: bytes, instance: str | None, event: str | None, came: Came

@@ -10,6 +10,7 @@ The laws of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from actors.errors import (
 )
 from actors.messages import Message, Receipt
 from daemon.ingress.answers import ITEMS_AT_A_TIME, Answers
+from daemon.ingress.begun import MAX_POSTED, Outcomes, Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import IngressCounters
 from daemon.ingress.inbound import Amendment, Ignored, Inbound, LateFailure, Link, OwnMessage
 from daemon.web.http1 import Response
@@ -82,40 +84,85 @@ class Storing:
         self._answers = answers
         self._counters = counters
 
-    async def store(self, inbound: Inbound) -> Response:
+    def begin(self, inbound: Inbound) -> WebhookBegun:
         """Make the messages durable, in their order, and answer with the result."""
+        if max(len(inbound.links), len(inbound.ignored)) > ITEMS_AT_A_TIME:
+            return Unfinished(partial(self._store_many, inbound))
+        for link in inbound.links:
+            self._inbox.learn(link)
+        return self._begin(inbound)
+
+    async def _store_many(self, inbound: Inbound) -> Response:
         for number, link in enumerate(inbound.links, 1):
             self._inbox.learn(link)
             if number % ITEMS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
+        return await finished(self._begin(inbound))
+
+    def _begin(self, inbound: Inbound) -> WebhookBegun:
         messages, ignored = self._inbox.heard(inbound.messages)
+        rest = partial(self._store, inbound, messages, ignored)
+        if inbound.amendments or inbound.own or inbound.failures or len(inbound.ignored) > ITEMS_AT_A_TIME:
+            return Unfinished(rest)
+        if not messages:
+            return self._answer(inbound, messages, ignored, ())
+        if len(messages) > MAX_POSTED:
+            return Unfinished(rest)
+        return Unfinished(rest, messages, partial(self._answer, inbound, messages, ignored))
+
+    def _answer(
+        self, inbound: Inbound, messages: Sequence[Message], ignored: Sequence[str], outcomes: Outcomes
+    ) -> Response:
+        """Where messages are all there was."""
+        for outcome in outcomes:
+            if isinstance(outcome, Unavailable | Overloaded):
+                return self._again(outcome)
+            if isinstance(outcome, Exception):
+                raise outcome
+        duplicates = sum(isinstance(outcome, Receipt) and outcome.duplicate for outcome in outcomes)
+        inbound = _kept(inbound, messages, ignored)
+        self._answers.note_ignored(inbound.ignored)
+        return self._answers.stored(inbound, duplicates, 0)
+
+    async def _store(self, inbound: Inbound, messages: Sequence[Message], ignored: Sequence[str]) -> Response:
+        unheeded: Sequence[str] = ()
         try:
             receipts = await self._accept_all(messages)
-            unheeded, unknown = (
-                await self._amend_all(inbound.amendments) if inbound.amendments else ((), None)
-            )
+            if inbound.amendments:
+                unheeded, unknown = await self._amend_all(inbound.amendments)
+            else:
+                unknown = None
             if inbound.own:
                 await self._take_over_all(inbound.own)
             if inbound.failures:
                 await self._fail_all(inbound.failures)
             if unknown is not None:
                 raise unknown
-        except trio.TooSlowError:
-            return self._answers.again("ack_timeout")
-        except MirrorUnavailable:
-            return self._answers.again("mirror_unavailable")
-        except Unavailable as error:
-            is_early = isinstance(error, AmendedMessageUnknown)
-            return self._answers.again("amended_message_unknown" if is_early else "unavailable")
-        except ConversationFull:
-            return self._answers.again("conversation_full")
-        except Overloaded:
-            return self._answers.again("overloaded")
-        if ignored or unheeded:
-            reasons = (*inbound.ignored, *map(Ignored, (*ignored, *unheeded)))
-            inbound = msgspec.structs.replace(inbound, messages=tuple(messages), ignored=reasons)
+        except (trio.TooSlowError, Unavailable, Overloaded) as error:
+            return self._again(error)
+        inbound = _kept(inbound, messages, (*ignored, *unheeded))
+        for start in range(0, len(inbound.ignored), ITEMS_AT_A_TIME):
+            self._answers.note_ignored(inbound.ignored[start : start + ITEMS_AT_A_TIME])
+            await trio.lowlevel.checkpoint()
         amended = len(inbound.amendments) - len(unheeded)
-        return await self._answers.stored(inbound, sum(receipt.duplicate for receipt in receipts), amended)
+        return self._answers.stored(inbound, sum(receipt.duplicate for receipt in receipts), amended)
+
+    def _again(self, error: Exception) -> Response:
+        """It could not be made durable now."""
+        match error:
+            case trio.TooSlowError():
+                reason = "ack_timeout"
+            case MirrorUnavailable():
+                reason = "mirror_unavailable"
+            case AmendedMessageUnknown():
+                reason = "amended_message_unknown"
+            case Unavailable():
+                reason = "unavailable"
+            case ConversationFull():
+                reason = "conversation_full"
+            case _:
+                reason = "overloaded"
+        return self._answers.again(reason)
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
         # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
@@ -157,3 +204,11 @@ class Storing:
         with trio.fail_after(ACK_SECONDS):
             for failure in failures:
                 await self._inbox.fail_later(failure)
+
+
+def _kept(inbound: Inbound, messages: Sequence[Message], unwanted: Sequence[str]) -> Inbound:
+    """What was made of it: `unwanted` says why something was not taken in."""
+    if not unwanted:
+        return inbound
+    ignored = (*inbound.ignored, *map(Ignored, unwanted))
+    return msgspec.structs.replace(inbound, messages=tuple(messages), ignored=ignored)

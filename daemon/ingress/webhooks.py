@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from actors.messages import Message
 from daemon.ingress.access import Authorize, SignedBody, TokensUnknown
 from daemon.ingress.answers import Answers, Readiness
+from daemon.ingress.begun import Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.credentials import Allows
 from daemon.ingress.forwards import Came, Forwards
@@ -65,6 +67,7 @@ class Ingress:
         self._answers = Answers(readiness, known, counters, observers)
         self._storing = Storing(inbox, self._answers, counters)
         payloads = Payloads(reader, self._storing, quarantine, forwards, self._answers, counters, observers)
+        self._payloads = payloads
         self.receive = payloads.receive
         self._authorize = authorize
         self._metrics = metrics
@@ -88,10 +91,17 @@ class Ingress:
         if refusal is not None and request.method == "POST" and names is not None:
             self._answers.lost(refusal, self._meant(names))
 
+    def begin(self, request: Request) -> WebhookBegun:
+        """As `handle`, as far as that goes without waiting."""
+        names = after_webhook(request.segments)
+        if names is None or len(names) > 2:
+            return Unfinished(partial(self.handle, request))
+        return self._measured(request, names)
+
     async def handle(self, request: Request) -> Response:
         names = after_webhook(request.segments)
         if names is not None and len(names) <= 2:
-            return await self._measured(request, self._meant(names), names[1] if len(names) == 2 else None)
+            return await finished(self._measured(request, names))
         segments = request.segments[:-1] if request.segments[-1:] == ("",) else request.segments
         match segments:
             case ("health", "live"):
@@ -108,15 +118,30 @@ class Ingress:
         """Take one message that did not come as a webhook; the answers are the same."""
         if (refusal := self._answers.not_now()) is not None:
             return refusal
-        return await self._storing.store(Inbound(message.instance, "", messages=(message,)))
+        return await finished(self._storing.begin(Inbound(message.instance, "", messages=(message,))))
 
-    async def _measured(self, request: Request, instance: str | None, event: str | None) -> Response:
-        began = time.perf_counter()
-        response = await self._webhook(request, instance, event)
-        self._measure(response.status, time.perf_counter() - began)
-        return response
+    def _measured(self, request: Request, names: Sequence[str]) -> WebhookBegun:
+        began_at = time.perf_counter()
 
-    async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
+        def measured(response: Response) -> Response:
+            self._measure(response.status, time.perf_counter() - began_at)
+            return response
+
+        async def measured_rest() -> Response:
+            try:
+                return measured(await rest())
+            except TokensUnknown:
+                return measured(self._answers.again("tokens_unknown"))
+
+        begun = self._webhook(request, self._meant(names), names[1] if len(names) == 2 else None)
+        if isinstance(begun, Response):
+            return measured(begun)
+        rest, messages, answer = begun
+        if answer is None:
+            return Unfinished(measured_rest)
+        return Unfinished(measured_rest, messages, lambda outcomes: measured(answer(outcomes)))
+
+    def _webhook(self, request: Request, instance: str | None, event: str | None) -> WebhookBegun:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
         came = Came(request.headers, request.whole)
@@ -126,7 +151,7 @@ class Ingress:
                 entered = entered.allows(request.body) or self._refused(request)
             if isinstance(entered, Response):
                 return entered
-            return await self.receive(request.body, instance, event, entered, came=came)
+            return self._payloads.begin(request.body, instance, event, entered, came=came)
         except TokensUnknown:
             return self._answers.again("tokens_unknown")
 

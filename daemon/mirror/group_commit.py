@@ -33,6 +33,8 @@ class AppendRequest(NamedTuple):
 
 AppendGroup = Callable[[Sequence[AppendRequest]], Awaitable[Sequence[Receipt | Exception]]]
 OnAppended = Callable[[Message, Receipt], None]
+Settled = Callable[[Sequence[Receipt | Exception]], None]
+"""Gets the outcomes of several appends, in their order. It must neither wait nor raise."""
 
 SWEEPS = 20
 """Time-out checks per `wait_seconds`: a caller may time out early, by at most one such interval."""
@@ -42,21 +44,21 @@ MAX_TOGETHER = 1024
 
 
 class _Pending:
-    """An append and the caller waiting for it."""
+    """An append, and what tells whoever waits for it that it has its outcome."""
 
-    __slots__ = ("append", "expires_at", "outcome", "settled")
+    __slots__ = ("append", "expires_at", "outcome", "tell")
 
-    def __init__(self, append: AppendRequest, expires_at: float) -> None:
+    def __init__(self, append: AppendRequest, expires_at: float, tell: Callable[[], None]) -> None:
         self.append = append
         self.expires_at = expires_at
         self.outcome: Receipt | Exception | None = None
-        self.settled = trio.Event()
+        self.tell = tell
 
     def settle(self, outcome: Receipt | Exception) -> None:
         # The first outcome wins: a time-out may come before the writer, or the writer before the shutdown.
         if self.outcome is None:
             self.outcome = outcome
-            self.settled.set()
+            self.tell()
 
 
 class GroupCommit:
@@ -125,7 +127,9 @@ class GroupCommit:
           MirrorUnavailable: it may or may not be stored; repeating the call finds out.
           ValueError: it can never be stored: it is not valid Unicode.
         """
-        outcome = await self._outcome(self._enqueue(AppendRequest(message, policy, at_ms)))
+        settled = trio.Event()
+        pending = self._enqueue(AppendRequest(message, policy, at_ms), settled.set)
+        outcome = await _outcome(pending, settled)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -137,36 +141,52 @@ class GroupCommit:
         """
         outcomes: list[Receipt | Exception] = []
         for start in range(0, len(appends), MAX_TOGETHER):
-            together = [
-                self._try_enqueue(AppendRequest(*one)) for one in appends[start : start + MAX_TOGETHER]
+            together = appends[start : start + MAX_TOGETHER]
+            events = [trio.Event() for _ in together]
+            waiting = [
+                self._try_enqueue(AppendRequest(*one), settled.set)
+                for one, settled in zip(together, events, strict=True)
             ]
-            for one in together:
-                outcomes.append(one if isinstance(one, Exception) else await self._outcome(one))
+            for one, settled in zip(waiting, events, strict=True):
+                outcomes.append(one if isinstance(one, Exception) else await _outcome(one, settled))
         return outcomes
 
-    def _try_enqueue(self, append: AppendRequest) -> _Pending | Exception:
+    def post(self, appends: Sequence[tuple[Message, WindowPolicy]], settled: Settled) -> None:
+        """Store a few messages as `append_all` does, without a task that waits: `settled` is called at the end.
+
+        That may be at once, and is a task of the group's otherwise: it must not take long.
+        """
+        posted: list[_Pending | Exception] = []
+
+        def tell() -> None:
+            outcomes = [one if isinstance(one, Exception) else one.outcome for one in posted]
+            told = [outcome for outcome in outcomes if outcome is not None]
+            if len(told) == len(appends):
+                settled(told)
+
+        for one in appends:
+            posted.append(self._try_enqueue(AppendRequest(*one), tell))
+        if not any(isinstance(one, _Pending) for one in posted):
+            tell()
+
+    def _try_enqueue(self, append: AppendRequest, tell: Callable[[], None]) -> _Pending | Exception:
         try:
-            return self._enqueue(append)
+            return self._enqueue(append, tell)
         except (MirrorUnavailable, Overloaded) as error:
             return error
 
-    def _enqueue(self, append: AppendRequest) -> _Pending:
+    def _enqueue(self, append: AppendRequest, tell: Callable[[], None]) -> _Pending:
         if not self._running:
             raise MirrorUnavailable("stopped")
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many messages wait to be stored")
         now = trio.current_time()
-        pending = _Pending(append, now + self._wait_seconds)
+        pending = _Pending(append, now + self._wait_seconds, tell)
         if not (self._queue or self._in_flight):
             self._busy_since = now
         self._queue.append(pending)
         self._arrived.set()
         return pending
-
-    async def _outcome(self, pending: _Pending) -> Receipt | Exception:
-        await pending.settled.wait()
-        assert pending.outcome is not None
-        return pending.outcome
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write groups until cancelled; callers still waiting then get `MirrorUnavailable`."""
@@ -228,6 +248,12 @@ class GroupCommit:
         except Exception as error:
             return error
         return outcome
+
+
+async def _outcome(pending: _Pending, settled: trio.Event) -> Receipt | Exception:
+    await settled.wait()
+    assert pending.outcome is not None
+    return pending.outcome
 
 
 def _fail(group: Iterable[_Pending], reason: str) -> None:

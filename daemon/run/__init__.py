@@ -31,8 +31,8 @@ from daemon.operate.doctor import examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.driver_tasks import contain_driver_tasks
-from daemon.run.lifecycle import CannotStart, cannot_listen, cannot_open_admin, lock_data_dir
-from daemon.run.operating import admin_access
+from daemon.run.lifecycle import CannotStart, DoorListeners, cannot_listen, cannot_open_admin, lock_data_dir
+from daemon.run.operating import admin_access, ingress_access
 from daemon.run.process import settle_process
 from daemon.run.stores import check_from_outside, known_from_outside, migrate_stores
 from daemon.run.systemd import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
@@ -124,10 +124,8 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
     if exposed := on_command_line(settings):
         feed.emit("settings.exposed", keys=list(exposed))
     daemon = Daemon(settings, feed, manager)
-    listeners = [passed_tcp_listener(door) for door in passed.ingress]
     try:
-        if not listeners:
-            listeners = await open_tcp_listeners(settings.ingress.listen)
+        listeners = await _doors(settings, passed)
     except (OSError, ValueError) as error:
         raise CannotStart(cannot_listen(settings.ingress.listen, error)) from error
     try:
@@ -139,6 +137,14 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
     except (OSError, ValueError) as error:
         raise CannotStart(cannot_open_admin(settings.admin_socket, error)) from error
     return await daemon.live(listeners, admin, door_is_held=bool(passed.ingress))
+
+
+async def _doors(settings: Settings, passed: PassedSockets) -> DoorListeners:
+    if passed.ingress:
+        return [passed_tcp_listener(door) for door in passed.ingress]
+    if (path := settings.ingress.socket_file) is not None:
+        return [open_unix_listener(path, *ingress_access(settings))]
+    return await open_tcp_listeners(settings.ingress.listen)
 
 
 async def _examine(settings: Settings) -> DoctorReport:

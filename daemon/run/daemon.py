@@ -17,6 +17,7 @@ from daemon.controls.live_settings import LiveSettings
 from daemon.forwarding.taking import Taking
 from daemon.ingress import inline_media
 from daemon.ingress.access import DoorTokens, SharedToken, closed_door, open_door
+from daemon.ingress.at_once import WebhooksAtOnce
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.credentials import Allows, SharedKeys
 from daemon.ingress.identity_links import KnownLinks
@@ -39,7 +40,7 @@ from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
 from daemon.run.inside import Inside
 from daemon.run.late import Late
-from daemon.run.lifecycle import AdminDoor, CannotStart, Life, cannot_write
+from daemon.run.lifecycle import AdminDoor, CannotStart, DoorListeners, Life, cannot_write
 from daemon.run.observing import Observing
 from daemon.run.operating import levels, operating
 from daemon.run.passthrough import taking
@@ -51,11 +52,13 @@ from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
 from daemon.web.client import HttpClient
 from daemon.web.http1 import (
+    Front,
     HttpCounters,
     HttpServer,
     LargeBodies,
     Limits,
     Request,
+    TrustedProxies,
     UnixListener,
     address_of,
     bodies_within,
@@ -141,7 +144,10 @@ class Daemon:
         )
 
     async def live(
-        self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False
+        self,
+        listeners: DoorListeners,
+        admin: UnixListener,
+        door_is_held: bool = False,
     ) -> int:
         """Run until a signal ends it; returns the exit status.
 
@@ -154,10 +160,14 @@ class Daemon:
                 self._limits,
                 self._broke,
                 "ingress",
-                self._http_counters,
                 self._ingress.gate,
                 self._bodies,
                 self._ingress.rejected,
+                Front(
+                    WebhooksAtOnce(self._ingress, self._inbox.post, partial(self._broke, "ingress")),
+                    TrustedProxies(self._settings.ingress.trusted_proxies),
+                    counters=self._http_counters,
+                ),
             ),
             admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self.is_operator),
             health=self._health,

@@ -180,6 +180,7 @@ class Parts:
         self.behind = Behind(
             append=self.group.append,
             append_all=self.group.append_all,
+            post=self.group.post,
             conversation_of=AmendedMessages(self.db, self._recent, self.arrivals.waits_in).conversation_of,
             take_over=self._take_over,
             fail_later=self.answering.late_failures.report,

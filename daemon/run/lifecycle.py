@@ -18,7 +18,7 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +61,7 @@ class Running(Protocol):
         """Give up leases and connections; bounded by itself."""
 
 
+DoorListeners = Sequence[trio.SocketListener | UnixListener]
 BringUp = Callable[[trio.Nursery], Awaitable[Running]]
 
 
@@ -100,7 +101,7 @@ class Life:
         self._running: Running | None = None
         self._exit_status = 0
 
-    async def run(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
+    async def run(self, listeners: DoorListeners, admin: UnixListener) -> int:
         """Run until a signal ends it; returns the exit status.
 
         Raises:
@@ -126,7 +127,7 @@ class Life:
         self._feed.emit("daemon.stopped")
         return self._exit_status
 
-    async def _open_late(self, listeners: list[trio.SocketListener]) -> None:
+    async def _open_late(self, listeners: DoorListeners) -> None:
         with trio.move_on_after(HELD_DOOR_SECONDS):
             await self._ready.wait()
         if self._stop.cause is None:
@@ -240,7 +241,12 @@ def cannot_write(place: Path, setting: str, error: OSError) -> str:
 
 
 def cannot_listen(listen: str, error: Exception) -> str:
-    """A sentence about a TCP door that cannot be opened."""
+    """A sentence about the webhooks' door, or another TCP door, that cannot be opened."""
+    if listen.startswith("unix:"):
+        path = Path(listen.removeprefix("unix:"))
+        if isinstance(error, FileExistsError | ValueError) or not isinstance(error, OSError):
+            return f"{listen} cannot be listened on: {error}; set ingress.listen to another path."
+        return f"{listen} cannot be listened on: {cannot_write(path, 'ingress.listen', error)}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"{listen} is taken by another program: stop it, or set ingress.listen to a free port."
     if isinstance(error, OSError) and error.errno == errno.EACCES:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from actors.messages import Message, Receipt
 from daemon.config import Settings
+from daemon.config.sections import AdminSettings, IngressSettings
 from daemon.ledger.rows import TableSize
 from daemon.ledger.shadows import Shadows
 from daemon.observe.alerts import Alerts
@@ -64,8 +65,16 @@ def levels(settings: Settings) -> Levels:
 
 def admin_access(settings: Settings) -> tuple[int, int | None]:
     """Mode and group of the admin socket. Raises: NobodyThere."""
-    admin = settings.admin
-    return _MODES[admin.open_to], gid_of(admin.group, "admin.group") if admin.group is not None else None
+    return _access(settings.admin, "admin.group")
+
+
+def ingress_access(settings: Settings) -> tuple[int, int | None]:
+    """The same of the webhooks' socket file. Raises: NobodyThere."""
+    return _access(settings.ingress, "ingress.group")
+
+
+def _access(door: AdminSettings | IngressSettings, key: str) -> tuple[int, int | None]:
+    return _MODES[door.open_to], gid_of(door.group, key) if door.group is not None else None
 
 
 class Operating(NamedTuple):

@@ -2,9 +2,11 @@
 
 from daemon.web.http1.bodies import BodyBytes, bodies_within
 from daemon.web.http1.listeners import (
+    UNIX,
     UnixListener,
     accept_forever,
     address_of,
+    is_listenable,
     network_of,
     open_tcp_listeners,
     open_unix_listener,
@@ -14,6 +16,8 @@ from daemon.web.http1.listeners import (
 )
 from daemon.web.http1.messages import (
     UNPROVEN,
+    AtOnce,
+    Finish,
     Gate,
     Handler,
     Keeper,
@@ -22,18 +26,24 @@ from daemon.web.http1.messages import (
     Peer,
     Rejected,
     Request,
+    Respond,
     Response,
     Thinner,
     Unproven,
     error_response,
     json_response,
 )
-from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
+from daemon.web.http1.proxies import TrustedProxies, is_proxy
+from daemon.web.http1.server import ErrorCallback, Front, HttpCounters, HttpServer
 
 __all__ = [
+    "UNIX",
     "UNPROVEN",
+    "AtOnce",
     "BodyBytes",
     "ErrorCallback",
+    "Finish",
+    "Front",
     "Gate",
     "Handler",
     "HttpCounters",
@@ -44,14 +54,18 @@ __all__ = [
     "Peer",
     "Rejected",
     "Request",
+    "Respond",
     "Response",
     "Thinner",
+    "TrustedProxies",
     "UnixListener",
     "Unproven",
     "accept_forever",
     "address_of",
     "bodies_within",
     "error_response",
+    "is_listenable",
+    "is_proxy",
     "json_response",
     "network_of",
     "open_tcp_listeners",

@@ -20,21 +20,19 @@ from __future__ import annotations
 
 import math
 import socket
-from typing import Literal, Protocol
+from collections.abc import Awaitable
+from typing import Literal
 
 import msgspec
 import trio
 
-from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.head import Head, ProtocolError, check_partial_head, first_line, parse_head
+from daemon.web.http1.host import Host
 from daemon.web.http1.incoming import CountedBody, Framing, IncomingBody
 from daemon.web.http1.listeners import network_of
 from daemon.web.http1.messages import (
-    Gate,
-    Handler,
     Keeper,
-    Limits,
     Peer,
     Request,
     Response,
@@ -42,6 +40,7 @@ from daemon.web.http1.messages import (
     encode_head,
     error_response,
 )
+from daemon.web.http1.proxies import HEADER as FORWARDED
 from daemon.web.http1.stream import DirectStream, linger
 from daemon.web.http1.streaming import StreamedAnswer
 
@@ -54,33 +53,13 @@ _CLOSE_SECONDS = 1.0  # for closing the channel of a streamed answer, also while
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Host(Protocol):
-    """What a connection needs of its server."""
-
-    handler: Handler
-    gate: Gate | None
-    """None: who has sent the head of a request is known."""
-    limits: Limits
-    bodies: BodyBytes
-    draining: trio.Event
-    patient: bool
-    """While draining: a connection may still ask its first question."""
-
-    def count_request(self) -> None: ...
-
-    def count_rejected(self, error: ProtocolError, request: Request) -> None:
-        """A request broke the protocol or a limit; of `request` there is what could be read, and no body."""
-
-    def report(self, error: BaseException) -> None:
-        """Report an error to the operator. Never raises."""
-
-
 class Connection:
     """Serves one stream until either side ends it. `serve` closes nothing: the caller owns the stream."""
 
     def __init__(self, stream: trio.abc.Stream, peer: Peer, host: Host) -> None:
         self._stream = stream
-        self._peer = peer
+        self._peer = self._asking = peer
+        self._is_proxied = host.places.is_of_proxy(peer)
         self._host = host
         self._limits = host.limits
         self._buffer = bytearray()
@@ -138,46 +117,65 @@ class Connection:
         if now >= self._expires_at:
             self._scope.cancel()
 
-    async def serve(self) -> None:
-        """Answer requests until the connection ends."""
+    async def serve(self) -> bool:
+        """Answer requests until the connection ends; True: it did not, and has nothing to do here for now."""
         try:
             # One for the whole connection: a scope for each wait would cost a fifth of the speed.
             with self._scope:
                 while await self._serve_one():
-                    pass
+                    if self._rests():
+                        await trio.lowlevel.checkpoint_if_cancelled()
+                        return True
             if self._scope.cancelled_caught and not self.was_evicted and self._waiting in ("head", "body"):
                 raise ProtocolError(408, f"{self._waiting}_too_slow")
         except ProtocolError as error:
             self._host.count_rejected(error, self._rejected())
             await self._refuse(error)
+        return False
+
+    def renew(self) -> None:
+        """Its task has ended, and there may be another."""
+        self._scope = trio.CancelScope()
+
+    def _rests(self) -> bool:
+        """Whether it needs no task until a request comes."""
+        return False
 
     async def _serve_one(self) -> bool:
         """One request and its answer; True when another may follow."""
         self._head, self._stranger = None, None
+        if self._is_proxied:
+            self._host.places.give_back(self)
         if self._buffer:
             await trio.lowlevel.checkpoint()  # without a read there may be no other pause: see law 7
         head = self._head = await self._receive_head()
         if head is None:
             return False
+        if self._is_proxied and not self._learn_client(head):
+            raise ProtocolError(503, "too_many_connections")
         refusal = None if self._is_known and not self._may_be_large(head) else self._look_at(head)
         if refusal is not None:
-            self._served += 1
-            self._host.count_request()
-            # Where a body follows it stays unread, and nothing after it can be read as a request.
-            has_body = head.chunked or head.content_length > 0
-            return await self._refuse_unread(head, refusal, has_body)
+            return await self._refuse_unread(head, refusal)
         try:
             response = await self._answer(head)
         finally:
-            self._host.bodies.give_back(self._held_bytes, self._stranger)
-            self._held_bytes = 0
+            self._let_go()
             if (keeper := self._keeper()) is not None:
                 keeper.close()
             self._incoming = None
-        self._is_known = self._is_known or self._is_proven_by(response)
+        self._learn_sender(response)
         return await self._respond(head, response)
 
-    async def _refuse_unread(self, head: Head, refusal: Response, has_body: bool) -> bool:
+    def _let_go(self) -> None:
+        """The body is handled, or will never be."""
+        self._host.bodies.give_back(self._held_bytes, self._stranger)
+        self._held_bytes = 0
+
+    async def _refuse_unread(self, head: Head, refusal: Response) -> bool:
+        self._served += 1
+        self._host.count_request()
+        # Where a body follows it stays unread, and nothing after it can be read as a request.
+        has_body = head.chunked or head.content_length > 0
         goes_on = await self._respond(head, refusal, close=has_body)
         if has_body:
             self._wait("idle", math.inf)  # lingering bounds itself, and may be cut short
@@ -190,15 +188,22 @@ class Connection:
         if isinstance(seen, Response):
             return seen
         if isinstance(seen, Unproven):
-            self._stranger = network_of(self._peer.address)
+            self._stranger = network_of(self._asking.address)
             return None
         self._is_known = self._is_known or bool(seen)
         self.client = seen if isinstance(seen, str) else self.client
         return None
 
-    def _is_proven_by(self, response: Response) -> bool:
-        """Whether a request whose sender only its body showed was taken."""
-        return self._stranger is not None and 200 <= response.status < 300
+    def _learn_sender(self, response: Response) -> None:
+        """A request whose sender only its body showed was taken: he is known."""
+        self._is_known = self._is_known or (self._stranger is not None and 200 <= response.status < 300)
+
+    def _learn_client(self, head: Head) -> bool:
+        """For whom a proxy's connection carries this request; False: he has as many as he may."""
+        forwarded = head.headers.get(FORWARDED)
+        client = "" if forwarded is None else self._host.places.lend(self, forwarded)
+        self._asking = Peer(client) if client else self._peer
+        return client is not None
 
     def _may_be_large(self, head: Head) -> bool:
         if head.content_length <= self._limits.max_body_bytes and not head.chunked:
@@ -214,10 +219,10 @@ class Connection:
         self._wait("handler", math.inf)
         self._served += 1
         self._host.count_request()
-        return await self._handle(request)
+        return await self._contained(self._host.handler(request))
 
     def _request(self, head: Head, body: bytes) -> Request:
-        return Request(head.method, head.path, head.segments, head.query, head.headers, body, self._peer)
+        return Request(head.method, head.path, head.segments, head.query, head.headers, body, self._asking)
 
     def _keeper(self) -> Keeper | None:
         return None if self._incoming is None else self._incoming.keeper
@@ -233,10 +238,10 @@ class Connection:
         self._waiting = kind
         self._expires_at = trio.current_time() + seconds
 
-    async def _handle(self, request: Request) -> Response:
+    async def _contained(self, handling: Awaitable[Response]) -> Response:
         response: Response | None = None
         try:
-            response = await self._host.handler(request)
+            response = await handling
         except* Exception as group:
             self._host.report(group)
         return response or error_response(500, "internal")

@@ -9,6 +9,7 @@ import socket
 import stat
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,12 +18,16 @@ import trio
 from daemon.web.http1.messages import Peer
 from daemon.web.http1.stream import DirectStream
 
-_BACKLOG = 1024
+_BACKLOG = 4096
+UNIX = "unix:"
+"""Before the path of a socket file, where an address may be one."""
+_MAX_PID_CHARS = 8
 _MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux without its closing NUL
 _OWNER_ONLY = 0o600
 _SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)  # Linux 4.13; Python does not name it
 _MAX_PEER_GROUPS = 256
 _ACCEPT_PAUSE_SECONDS = 0.1
+_ACCEPTED_TOGETHER = 64
 
 StreamT = TypeVar("StreamT", bound=trio.abc.AsyncResource)
 _GONE = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO)
@@ -36,6 +41,10 @@ class UnixListener(trio.abc.Listener[trio.SocketStream]):
         self._listener = listener
         self.path = path
         self._identity = _identity(path) if owned else None
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        return self._listener.socket
 
     async def accept(self) -> trio.SocketStream:
         return await self._listener.accept()
@@ -73,6 +82,24 @@ async def accept_forever(
             take(stream)
     finally:
         await trio.aclose_forcefully(listener)
+
+
+def accept_more(listener: trio.SocketListener | UnixListener, take: Callable[[DirectStream], None]) -> None:
+    """Pass on what else has come in already: a burst is many, and a turn of the scheduler is long while others work."""
+    sock = socket.socket(fileno=listener.socket.fileno())
+    try:
+        for _ in range(_ACCEPTED_TOGETHER):
+            accepted, _address = sock.accept()
+            # As a Trio stream has them.
+            with suppress(OSError):
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2**14)
+            take(DirectStream(accepted))
+    except OSError:
+        pass  # there are no more, or `accept` says what is wrong
+    finally:
+        sock.detach()
 
 
 def network_of(address: str) -> str:
@@ -125,8 +152,22 @@ def split_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def address_of(listener: trio.SocketListener) -> str:
+def is_listenable(listen: str) -> bool:
+    """Whether it is `host:port`, or `unix:` and the absolute path of a socket file."""
+    if listen.startswith(UNIX):
+        path = Path(listen.removeprefix(UNIX))
+        return path.is_absolute() and len(os.fsencode(path)) + _MAX_PID_CHARS < _MAX_SOCKET_PATH_BYTES
+    try:
+        split_address(listen)
+    except ValueError:
+        return False
+    return True
+
+
+def address_of(listener: trio.SocketListener | UnixListener) -> str:
     """Where `listener` really listens: the configured port may have been 0."""
+    if isinstance(listener, UnixListener):
+        return f"{UNIX}{listener.path}"
     address = listener.socket.getsockname()
     if isinstance(address, bytes):  # an abstract Unix socket, as systemd writes it
         return f"unix:@{address[1:].decode(errors='replace')}"

@@ -79,6 +79,12 @@ class Unproven(msgspec.Struct, frozen=True):
 
 UNPROVEN = Unproven()
 
+Finish = Callable[[], Awaitable[Response]]
+Respond = Callable[[Response], None]
+AtOnce = Callable[[Request, Respond], Finish | None]
+"""Takes a small request without waiting. None: its answer is given to `respond`, once, now or later; it must not be a
+streamed one. Otherwise what was returned makes the answer, in a task of its own."""
+
 Gate = Callable[[Request], Response | bool | str | Unproven]
 """Looks at the first requests of a connection before their bodies are read (`body` is empty). A response refuses the
 request; True: its sender is known; a name: it is known and has a share of the places; False or an empty name: a

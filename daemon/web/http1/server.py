@@ -1,12 +1,11 @@
 """The server: accepts connections, bounds their number, and ends them gracefully.
 
-Named policies for what is full: beyond a bound, the oldest connection of a stranger gives its place to the newcomer.
-Where all are known, one of the named client who has the most gives its place, if it waits and he has more than his
-share; else the newcomer gets none. Which of them it is, it is answered 503 with Retry-After and closed; when too many
-are being refused so, further ones are closed without an answer. So silent connections keep no known client out, and no
-known client another: also not where all come from one address, that of a web server before us. Root and the daemon's
-own user have as many places again. When the process has no file descriptor left, accepting pauses for a moment and goes
-on; the kernel's backlog holds what comes meanwhile.
+Named policies for what is full: who gets a place is said in `places.py`. Who gets none is answered 503 with
+Retry-After, after something of its request has come, and is read on for a moment: a reset would overtake the answer.
+When too many are being refused so, the one that has been for the longest is closed. When the process has no file
+descriptor left, accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
+
+With `at_once`, connections are read in rounds (`rounds.py`) and have tasks of their own only where they need one.
 
 A connection that fails ends alone. Nothing that a peer or a handler does reaches `serve`.
 """
@@ -14,17 +13,18 @@ A connection that fails ends alone. Nothing that a peer or a handler does reache
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import trio
 
 from daemon.web.http1.bodies import BodyBytes, bodies_within
 from daemon.web.http1.connection import Connection
 from daemon.web.http1.head import ProtocolError
-from daemon.web.http1.listeners import accept_forever, network_of, peer_of
+from daemon.web.http1.listeners import UnixListener, accept_forever, accept_more, peer_of
 from daemon.web.http1.messages import (
+    AtOnce,
     Gate,
     Handler,
     Limits,
@@ -34,6 +34,10 @@ from daemon.web.http1.messages import (
     encode_head,
     error_response,
 )
+from daemon.web.http1.places import ConnectionPlaces, Guest
+from daemon.web.http1.proxies import TrustedProxies
+from daemon.web.http1.quick import QuickConnection
+from daemon.web.http1.rounds import Rounds
 from daemon.web.http1.stream import DirectStream, linger
 
 ErrorCallback = Callable[[str, BaseException], None]
@@ -41,7 +45,8 @@ ErrorCallback = Callable[[str, BaseException], None]
 
 Listener = trio.abc.Listener[trio.SocketStream] | trio.abc.Listener[trio.abc.Stream]
 
-_MAX_REFUSING = 64
+_MAX_REFUSING = 512
+_RECEIVE_BYTES = 16 * 1024
 _SWEEP_SECONDS = 0.25  # how much later than its limit a wait may end
 
 
@@ -59,6 +64,17 @@ class HttpCounters:
         """Requests that broke the protocol or a limit, by reason: `body_too_large`, `head_too_slow`, …"""
 
 
+class Front(NamedTuple):
+    """What a server needs that many strangers and proxies talk to."""
+
+    at_once: AtOnce | None = None
+    """Takes small requests without a task for each."""
+    proxies: TrustedProxies | None = None
+    """Their connections count for the clients whose requests they carry."""
+    counters: HttpCounters | None = None
+    """Counts as well; None: the server makes its own."""
+
+
 class HttpServer:
     """A small HTTP/1.1 server for one handler."""
 
@@ -68,10 +84,10 @@ class HttpServer:
         limits: Limits | None = None,
         on_error: ErrorCallback | None = None,
         name: str = "ingress",
-        counters: HttpCounters | None = None,
         gate: Gate | None = None,
         bodies: BodyBytes | None = None,
         on_rejected: Rejected | None = None,
+        front: Front = Front(),  # noqa: B008 - frozen
     ) -> None:
         """`bodies`: shared with other doors; without it, this server has `max_bytes_in_flight` for itself."""
         self.handler = handler
@@ -81,13 +97,15 @@ class HttpServer:
         self.bodies = bodies or bodies_within(self.limits)
         self.draining = trio.Event()
         self.patient = False
-        self.counters = counters or HttpCounters()
+        self.counters = front.counters or HttpCounters()
         self._on_error = on_error
         self._on_rejected = on_rejected
-        self._open: dict[Connection, str | int] = {}
-        """By whose they are; the oldest first."""
-        self._by_peer: Counter[str | int] = Counter()
-        self._refusing = 0
+        self._front = front
+        self._rounds: Rounds | None = None
+        self._tasks: trio.Nursery | None = None
+        self.places = ConnectionPlaces(self.limits, front.proxies, self._take_away)
+        self._refusing: dict[trio.CancelScope, None] = {}
+        """Of connections that are being refused, the oldest first."""
         self._accepting = trio.CancelScope()
         self._ended = trio.Event()
 
@@ -105,12 +123,14 @@ class HttpServer:
             async with trio.open_nursery() as background:
                 background.start_soon(self._sweep, name=f"{self.name} sweep")
                 async with trio.open_nursery() as connections:
+                    self._tasks = connections
+                    if self._front.at_once is not None:
+                        self._rounds = Rounds(self._front.at_once, self)
+                        connections.start_soon(self._rounds.run, name=f"{self.name} rounds")
                     with self._accepting:
                         async with trio.open_nursery() as acceptors:
                             for listener in listeners:
-                                acceptors.start_soon(
-                                    self._accept, listener, connections, name=f"{self.name} accept"
-                                )
+                                acceptors.start_soon(self._accept, listener, name=f"{self.name} accept")
                             task_status.started()
                 background.cancel_scope.cancel()
         finally:
@@ -126,8 +146,10 @@ class HttpServer:
         self.patient = patient
         self.draining.set()
         self._accepting.cancel()
-        for connection in self._open:
+        for connection in self._in_tasks():
             connection.close_if_idle()
+        if self._rounds is not None:
+            self._rounds.drain()
         await self._ended.wait()
 
     def count_request(self) -> None:
@@ -147,11 +169,15 @@ class HttpServer:
             with contextlib.suppress(Exception):
                 self._on_error(self.name, error)
 
-    async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
+    # --- connections ---------------------------------------------------------------------------------------
+
+    async def _accept(self, listener: Listener) -> None:
         def take(stream: trio.abc.Stream) -> None:
             if isinstance(stream, trio.SocketStream):
                 stream = DirectStream.taking_over(stream)
-            connections.start_soon(self._run, stream, name=f"{self.name} connection")
+            self._take(stream)
+            if isinstance(listener, trio.SocketListener | UnixListener):
+                accept_more(listener, self._take)
 
         await accept_forever(listener, take, self._paused)
 
@@ -159,98 +185,114 @@ class HttpServer:
         self.counters.accept_pauses += 1
         self.report(error)
 
-    async def _sweep(self) -> None:
-        while True:
-            await trio.sleep(_SWEEP_SECONDS)
-            now = trio.current_time()
-            for connection in self._open:
-                connection.close_if_expired(now)
-
-    async def _run(self, stream: trio.abc.Stream) -> None:
+    def _take(self, stream: trio.abc.Stream) -> None:
+        """A connection came in."""
         try:
-            await self._admit(stream)
+            peer = peer_of(stream)
+            if not self.places.is_free_for(peer):
+                self._start(self._turn_away, stream, False)
+                return
+            connection = self._made(stream, peer)
+        except Exception as error:  # gone before it was looked at, or no memory for it
+            if not isinstance(error, OSError):
+                self.report(error)
+            self._start(_close, stream)
+            return
+        self.places.add(connection, peer)
+        self.counters.connections += 1
+        self._watch(connection, stream)
+
+    def _made(self, stream: trio.abc.Stream, peer: Peer) -> Connection:
+        if self._rounds is not None and isinstance(stream, DirectStream):
+            return QuickConnection(stream, peer, self)
+        return Connection(stream, peer, self)
+
+    def _watch(self, connection: Connection, stream: trio.abc.Stream) -> None:
+        """Serve its next request, when there is one."""
+        if self._rounds is not None and isinstance(connection, QuickConnection):
+            self._rounds.watch(connection)
+        else:
+            self._start(self._serve, connection, stream)
+
+    def serve_in_task(self, connection: QuickConnection) -> None:
+        self._start(self._serve, connection, connection.stream)
+
+    def ended(self, connection: Connection) -> None:
+        if self.places.remove(connection):
+            self.counters.connections -= 1
+
+    def _start(self, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(run, *arguments, name=f"{self.name} connection")
+
+    async def _serve(self, connection: Connection, stream: trio.abc.Stream) -> None:
+        goes_on = False
+        try:
+            goes_on = await connection.serve()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer went away
         except* Exception as group:
             self.report(group)
         finally:
-            await trio.aclose_forcefully(stream)
-
-    async def _admit(self, stream: trio.abc.Stream) -> None:
-        try:
-            peer = peer_of(stream)
-        except OSError:
-            return  # gone before it was looked at
-        whose = _whose(peer)
-        if not self._has_room(peer, whose):
-            await self._turn_away(stream)
-            return
-        connection = Connection(stream, peer, self)
-        self._open[connection] = whose
-        self.counters.connections += 1
-        self._by_peer[whose] += 1
-        try:
-            await connection.serve()
-        finally:
-            self._release(connection)
+            if not goes_on:
+                self.ended(connection)
+                if not connection.was_evicted:
+                    await trio.aclose_forcefully(stream)
         if connection.was_evicted:
-            await self._turn_away(stream)
+            await self._turn_away(stream, True)
+        elif goes_on:
+            connection.renew()
+            self._watch(connection, stream)
 
-    def _release(self, connection: Connection) -> None:
-        """Its place is free; does nothing the second time."""
-        whose = self._open.pop(connection, None)
-        if whose is None:
-            return
+    def _take_away(self, connection: Guest) -> None:
+        """It has lost its place to another."""
         self.counters.connections -= 1
-        self._by_peer[whose] -= 1
-        if not self._by_peer[whose]:
-            del self._by_peer[whose]
+        if self._rounds is not None and self._rounds.is_watched(connection):
+            self._rounds.forget(connection)
+            self._start(self._turn_away, connection.stream, False)
+        elif isinstance(connection, Connection):
+            connection.evict()
 
-    def _has_room(self, peer: Peer, whose: str | int) -> bool:
-        """Whether there is a place, perhaps because a stranger loses its own."""
-        limits = self.limits
-        is_ours = peer.uid in (0, os.geteuid())
-        bound = limits.max_connections_per_address if peer.uid is None else limits.max_connections_per_user
-        if bound is not None and not is_ours and self._by_peer[whose] >= bound:
-            return self._evict(whose, bound)
-        places = limits.max_connections
-        if len(self._open) < places or self._evict(None, places):
-            return True
-        return is_ours and len(self._open) < 2 * places
+    def _in_tasks(self) -> list[Connection]:
+        """The connections that tasks serve now."""
+        rounds = self._rounds
+        return [
+            connection
+            for connection in self.places.all()
+            if isinstance(connection, Connection) and (rounds is None or not rounds.is_watched(connection))
+        ]
 
-    def _evict(self, whose: str | int | None, bound: int) -> bool:
-        """Let the oldest stranger (of these) lose its place, or a client more than his share; False: nobody does."""
-        for connection, of in self._open.items():
-            if connection.is_stranger and whose in (None, of):
-                return self._take_place(connection)
-        held = Counter(
-            connection.client
-            for connection, of in self._open.items()
-            if connection.client and whose in (None, of)
-        )
-        for client, number in held.most_common(1):
-            for connection, of in self._open.items():
-                fits = connection.client == client and whose in (None, of) and connection.is_waited_for
-                if fits and number > bound // (len(held) + 1):  # the newcomer has a share too
-                    return self._take_place(connection)
-        return False
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(_SWEEP_SECONDS)
+            now = trio.current_time()
+            for connection in self._in_tasks():
+                connection.close_if_expired(now)
+            if self._rounds is not None:
+                self._rounds.end_expired(now)
 
-    def _take_place(self, connection: Connection) -> bool:
-        self._release(connection)
-        connection.evict()
-        return True
-
-    async def _turn_away(self, stream: trio.abc.Stream) -> None:
+    async def _turn_away(self, stream: trio.abc.Stream, has_asked: bool) -> None:
+        """Tell the peer that there is no place, and close. `has_asked`: something of its request was read."""
         self.counters.refused_connections += 1
-        if self._refusing >= _MAX_REFUSING:
-            return
-        self._refusing += 1
+        if len(self._refusing) >= _MAX_REFUSING:
+            oldest = next(iter(self._refusing))
+            del self._refusing[oldest]
+            oldest.cancel()
+        scope = trio.CancelScope(deadline=trio.current_time() + 2 * self.limits.linger_seconds)
+        self._refusing[scope] = None
         try:
-            with trio.move_on_after(self.limits.linger_seconds):
+            with scope:
+                if not has_asked:
+                    # An answer that comes before the question puzzles some clients.
+                    with trio.move_on_after(self.limits.linger_seconds):
+                        await stream.receive_some(_RECEIVE_BYTES)
                 await stream.send_all(self._too_many)
                 await linger(stream, self.limits.linger_seconds, self.limits.max_linger_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer went away
         finally:
-            self._refusing -= 1
+            self._refusing.pop(scope, None)
+            await trio.aclose_forcefully(stream)
 
     @property
     def _too_many(self) -> bytes:
@@ -260,6 +302,5 @@ class HttpServer:
         return encode_head(response, close=True) + response.body
 
 
-def _whose(peer: Peer) -> str | int:
-    """By what a peer's connections are counted: its user, or where there is none its address or network."""
-    return network_of(peer.address) if peer.uid is None else peer.uid
+async def _close(stream: trio.abc.Stream) -> None:
+    await trio.aclose_forcefully(stream)

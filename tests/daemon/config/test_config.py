@@ -316,7 +316,14 @@ def test_no_repr_shows_a_secret_and_settings_are_frozen(tmp_path: Path) -> None:
 
 def test_addresses_and_the_admin_socket(tmp_path: Path) -> None:
     settings = given(tmp_path, "ingress: {listen: '[::1]:0'}\ndata_dir: /srv/majlis")
-    assert settings.ingress.address == ("::1", 0)
+    assert settings.ingress.socket_file is None
+    unix = given(tmp_path, "ingress: {listen: 'unix:/run/m/in.sock', trusted_proxies: [unix, 10.0.0.0/8]}")
+    assert unix.ingress.socket_file == Path("/run/m/in.sock")
+    for wrong in ("unix:in.sock", f"unix:/{'x' * 100}", "/run/in.sock"):
+        assert "must be host:port" in refusal(tmp_path, f"ingress: {{listen: '{wrong}'}}")
+    assert "trusted_proxies.1: must be an address" in refusal(
+        tmp_path, "ingress: {trusted_proxies: [unix, a.example]}"
+    )
     assert settings.admin_socket == Path("/srv/majlis/run/admin.sock")
     assert given(tmp_path, "admin: {socket: /run/m.sock}").admin_socket == Path("/run/m.sock")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
@@ -41,6 +41,7 @@ class World:
         behind = Behind(
             self._append,
             self._append_all,
+            self._post,
             self._conversation_of,
             self._take_over,
             self._fail_later,
@@ -65,6 +66,14 @@ class World:
     async def _append_all(self, appends: Sequence[tuple[Message, WindowPolicy]]) -> list[Receipt | Exception]:
         self.together.append(len(appends))
         return [await self._append(*one) for one in appends]
+
+    def _post(
+        self,
+        appends: Sequence[tuple[Message, WindowPolicy]],
+        settled: Callable[[Sequence[Receipt | Exception]], None],
+    ) -> None:
+        self.appended += [(message, policy.window_seconds) for message, policy in appends]
+        settled([Receipt(False, len(self.appended), 0, 0, 0, 1, False) for _ in appends])
 
     async def _conversation_of(self, amendment: Amendment) -> Conversation | str:
         await trio.lowlevel.checkpoint()
@@ -175,6 +184,19 @@ async def test_the_messages_of_a_payload_are_stored_together_and_others_have_the
     assert [one.id for one, _ in world.appended] == [one.id for one in messages]
     assert {(one.contact, window) for one, window in world.appended} == {(PHONE, 3.0)}
     assert turns >= 5
+
+
+def test_what_is_posted_without_a_task_is_stored_as_ever() -> None:
+    """In the phone number's conversation, under its instance's window; before the stores run it is refused."""
+    world, told = World(), list[Receipt | Exception]()
+    world.inbox.learn(LINK)
+    world.inbox.post([msgspec.structs.replace(MESSAGE, contact=LINK.lid)], told.extend)
+    assert [(one.contact, window) for one, window in world.appended] == [(PHONE, 3.0)]
+    assert [isinstance(one, Receipt) for one in told] == [True]
+    world.runs = False
+    told.clear()
+    world.inbox.post([MESSAGE, MESSAGE], told.extend)
+    assert [isinstance(one, MirrorUnavailable) for one in told] == [True, True]
 
 
 REACTION = msgspec.structs.replace(MESSAGE, id="R", kind="reaction", aside="reaction")

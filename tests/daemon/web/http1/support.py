@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -11,18 +13,24 @@ import trio
 import trio.testing
 
 from daemon.web.http1 import (
+    Finish,
+    Front,
     Gate,
     Handler,
     HttpServer,
     Limits,
     Rejected,
     Request,
+    Respond,
     Response,
     json_response,
     open_tcp_listeners,
 )
+from daemon.web.http1.stream import DirectStream
 from tests.support.patience import PATIENCE_SECONDS
 
+READS_IN_ROUNDS = False
+"""See `conftest.both_ways`."""
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -123,10 +131,18 @@ async def serving(
     limits: Limits | None = None,
     gate: Gate | None = None,
     on_rejected: Rejected | None = None,
+    front: Front | None = None,
 ) -> AsyncIterator[Served]:
     errors: list[BaseException] = []
+    if front is None:
+        front = in_tasks(handler) if READS_IN_ROUNDS else Front()
     server = HttpServer(
-        handler, limits, lambda _name, error: errors.append(error), gate=gate, on_rejected=on_rejected
+        handler,
+        limits,
+        lambda _name, error: errors.append(error),
+        gate=gate,
+        on_rejected=on_rejected,
+        front=front,
     )
     listeners = await open_tcp_listeners("127.0.0.1:0")
     port: int = listeners[0].socket.getsockname()[1]
@@ -134,6 +150,47 @@ async def serving(
         await nursery.start(server.serve, listeners)
         yield Served(server, port, errors)
         nursery.cancel_scope.cancel()
+
+
+def in_rounds(handler: Handler) -> Front:
+    """The same answers without a task, of a handler that waits for nothing."""
+
+    def at_once(request: Request, respond: Respond) -> Finish | None:
+        try:
+            handler(request).__await__().send(None)
+        except StopIteration as answered:
+            respond(answered.value)
+            return None
+        raise AssertionError("this handler waits")
+
+    return Front(at_once)
+
+
+def in_tasks(handler: Handler) -> Front:
+    """Each request is begun in a round, and ended in a task."""
+    return Front(lambda request, _respond: partial(handler, request))
+
+
+class PairListener(trio.abc.Listener[trio.abc.Stream]):
+    """Connections that are sockets and known to nobody else: what one end writes, the other has at once.
+
+    So, unlike with a network between them, a test may jump Trio's clock.
+    """
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](64)
+
+    def connect(self) -> trio.SocketStream:
+        client, server = socket.socketpair()
+        client.setblocking(False)
+        self._send.send_nowait(DirectStream(server))
+        return trio.SocketStream(trio.socket.from_stdlib_socket(client))
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._receive.receive()
+
+    async def aclose(self) -> None:
+        await self._receive.aclose()
 
 
 class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
@@ -152,6 +209,23 @@ class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
 
     async def aclose(self) -> None:
         await self._receive.aclose()
+
+
+@asynccontextmanager
+async def serving_pairs(
+    front: Front,
+    handler: Handler = echo,
+    limits: Limits | None = None,
+    errors: list[BaseException] | None = None,
+    gate: Gate | None = None,
+) -> AsyncIterator[tuple[HttpServer, PairListener]]:
+    told: list[BaseException] = [] if errors is None else errors
+    server = HttpServer(handler, limits, lambda _name, error: told.append(error), gate=gate, front=front)
+    listener = PairListener()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [listener])
+        yield server, listener
+        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -22,6 +22,8 @@ from tests.daemon.web.http1.support import (
 )
 from tests.support.patience import until
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 POST = b"POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 STREAM = GET + POST + b"\r\n" + CHUNKED + b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + GET

@@ -8,7 +8,7 @@ import trio.testing
 
 from daemon.web.http1 import Request, Response, json_response
 from tests.daemon.web.http1.hostile_requests import INNER, KINDS, LIMITS, Handled, Kind
-from tests.daemon.web.http1.support import answers_in, read_all, serving_in_memory
+from tests.daemon.web.http1.support import answers_in, in_rounds, read_all, serving_in_memory, serving_pairs
 
 LONGEST_SECONDS = LIMITS.idle_seconds + 10
 INNER_HANDLED: Handled = ("POST", "/inner", b"smuggled")
@@ -17,7 +17,16 @@ INNER_HANDLED: Handled = ("POST", "/inner", b"smuggled")
 @pytest.mark.parametrize("name", KINDS)
 async def test_a_hostile_request(name: str, autojump_clock: trio.testing.MockClock) -> None:
     """I8, I9: the answers, what the handler saw, and that neither a task nor a byte stays behind."""
-    kind = KINDS[name]
+    await _is_well(KINDS[name], rounds=False)
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_a_hostile_request_in_rounds(name: str, autojump_clock: trio.testing.MockClock) -> None:
+    """The same of the server that reads many connections in one task."""
+    await _is_well(KINDS[name], rounds=True)
+
+
+async def _is_well(kind: Kind, rounds: bool) -> None:
     handled: list[Handled] = []
     errors: list[BaseException] = []
 
@@ -25,7 +34,12 @@ async def test_a_hostile_request(name: str, autojump_clock: trio.testing.MockClo
         handled.append((request.method, request.path, request.body))
         return json_response(200, {})
 
-    async with serving_in_memory(note, LIMITS, errors) as (server, listener):
+    serving = (
+        serving_pairs(in_rounds(note), note, LIMITS, errors)
+        if rounds
+        else serving_in_memory(note, LIMITS, errors)
+    )
+    async with serving as (server, listener):
         client = listener.connect()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_send, client, kind)
@@ -42,7 +56,7 @@ async def test_a_hostile_request(name: str, autojump_clock: trio.testing.MockClo
 
 
 async def _send(stream: trio.abc.Stream, kind: Kind) -> None:
-    assert isinstance(stream, trio.StapledStream)
+    assert isinstance(stream, trio.StapledStream | trio.SocketStream)
     try:
         for piece in kind.pieces:
             if isinstance(piece, float):

@@ -10,6 +10,8 @@ from daemon.web.http1 import LargeBodies, Limits, Request, Response, json_respon
 from tests.daemon.web.http1.hostile_requests import Letters
 from tests.daemon.web.http1.support import GET, answers_in, serving, serving_in_memory
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MAX_BYTES, MAX_SENT_BYTES = 100, 100_000
 
 

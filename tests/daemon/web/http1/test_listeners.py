@@ -24,7 +24,7 @@ from daemon.web.http1 import (
     passed_tcp_listener,
     split_address,
 )
-from tests.daemon.web.http1.support import GET, read_answer
+from tests.daemon.web.http1.support import GET, echo, in_rounds, read_answer
 
 
 @pytest.fixture
@@ -88,6 +88,24 @@ async def test_a_socket_file_is_private_reveals_the_peer_and_is_removed(folder: 
             await read_answer(client)
         nursery.cancel_scope.cancel()
     assert peers == [Peer("unix", os.getpid(), os.getuid(), os.getgid())]
+    assert names_in(folder) == []
+
+
+async def test_a_socket_file_may_be_the_door_for_webhooks(folder: Path) -> None:
+    """Of a mode of its own; read in rounds, and a burst is taken together."""
+    path = folder / "in.sock"
+    listener = open_unix_listener(path, 0o666)
+    assert address_of(listener) == f"unix:{path}" and stat.S_IMODE(path.stat().st_mode) == 0o666
+    async with trio.open_nursery() as nursery:
+        server = HttpServer(echo, front=in_rounds(echo))
+        await nursery.start(server.serve, [listener])
+        clients = [await trio.open_unix_socket(os.fspath(path)) for _ in range(100)]
+        for client in clients:
+            await client.send_all(GET)
+        for client in clients:
+            assert (await read_answer(client)).status == 200
+            await client.aclose()
+        nursery.cancel_scope.cancel()
     assert names_in(folder) == []
 
 

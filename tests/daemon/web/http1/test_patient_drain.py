@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
 import trio
 
 from daemon.web.http1 import HttpServer, passed_tcp_listener, passed_unix_listener
 from tests.daemon.web.http1.support import GET, echo, read_answer, serving
 from tests.support.patience import PATIENCE_SECONDS, until
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 async def test_a_patient_drain_waits_for_a_first_request() -> None:

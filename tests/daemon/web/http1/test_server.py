@@ -21,6 +21,8 @@ from tests.daemon.web.http1.support import (
 )
 from tests.support.patience import PATIENCE_SECONDS, until
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 @pytest.mark.parametrize("limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)])
 async def test_a_connection_too_many_gets_503(limits: Limits) -> None:
