@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from daemon.config import Settings
 from daemon.config.credentials import AuthSettings
@@ -26,9 +26,9 @@ def for_all(live: LiveSettings) -> str:
 
 def credential_checks(settings: LiveSettings | Settings) -> Iterator[Check]:
     """For `majlis doctor`."""
-    is_live = isinstance(settings, LiveSettings)
-    detail = "; ".join(_said(settings, (settings.configured if is_live else settings).ingress.auth))
-    if is_live and settings.own_credentials().shut:
+    configured = settings.configured if isinstance(settings, LiveSettings) else settings
+    detail = "; ".join(_said(settings, configured.ingress.auth))
+    if _shut(settings):
         yield Check(name="credentials", state="warning", detail=detail, advice=_SHUT_ADVICE)
     else:
         yield Check(name="credentials", state="ok", detail=detail)
@@ -47,8 +47,12 @@ def _said(settings: LiveSettings | Settings, auth: AuthSettings) -> Iterator[str
         yield "of their own: " + ", ".join(f"{number} with {key}" for key, number in having.items())
     if changing:
         yield f"two at once, until one is removed: {_listed(changing)}"
-    if isinstance(settings, LiveSettings) and (shut := settings.own_credentials().shut):
+    if shut := _shut(settings):
         yield f"others are told to come again, for one does not open or fit: {_listed(sorted(shut))}"
+
+
+def _shut(settings: LiveSettings | Settings) -> Collection[str]:
+    return settings.own_credentials().shut if isinstance(settings, LiveSettings) else ()
 
 
 def _listed(names: Sequence[str]) -> str:
