@@ -10,7 +10,6 @@ from actors.notices import ESCALATION_WEBHOOK
 from daemon.config import load
 from daemon.config.run_time import ForInstance, RunTimeValue, for_daemon, for_instance, is_secret
 from daemon.controls.live_settings import LiveSettings
-from daemon.operate.door_credentials import credential_checks
 
 CONFIGURED = load(None, ["batching.window_seconds=6", "instances.acme.batching.window_seconds=3"], {})
 
@@ -126,5 +125,3 @@ def test_a_credential_that_does_not_fit_leaves_no_door_open(key: str, value: obj
     live.put(for_all, {"acme": own})
     assert [left.key for left in own.left_out] == [key] and str(value) not in own.left_out[0].why
     assert live.own_credentials().shut == {"acme"}
-    (told,) = credential_checks(live)
-    assert told.state == "warning" and told.detail.endswith("one does not open or fit: acme") and told.advice
