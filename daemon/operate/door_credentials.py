@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from daemon.config import Settings
 from daemon.config.credentials import AuthSettings
@@ -27,7 +27,11 @@ def for_all(live: LiveSettings) -> str:
 def credential_checks(settings: LiveSettings | Settings) -> Iterator[Check]:
     """For `majlis doctor`."""
     configured = settings.configured if isinstance(settings, LiveSettings) else settings
-    yield Check(name="credentials", state="ok", detail="; ".join(_said(settings, configured.ingress.auth)))
+    detail = "; ".join(_said(settings, configured.ingress.auth))
+    if _shut(settings):
+        yield Check(name="credentials", state="warning", detail=detail, advice=_SHUT_ADVICE)
+    else:
+        yield Check(name="credentials", state="ok", detail=detail)
 
 
 def _said(settings: LiveSettings | Settings, auth: AuthSettings) -> Iterator[str]:
@@ -42,10 +46,21 @@ def _said(settings: LiveSettings | Settings, auth: AuthSettings) -> Iterator[str
     if having:
         yield "of their own: " + ", ".join(f"{number} with {key}" for key, number in having.items())
     if changing:
-        more = f" and {len(changing) - MAX_NAMED} more" if len(changing) > MAX_NAMED else ""
-        yield f"two at once, until one is removed: {', '.join(changing[:MAX_NAMED])}{more}"
+        yield f"two at once, until one is removed: {_listed(changing)}"
+    if shut := _shut(settings):
+        yield f"others are told to come again, for one does not open or fit: {_listed(sorted(shut))}"
 
 
+def _shut(settings: LiveSettings | Settings) -> Collection[str]:
+    return settings.own_credentials().shut if isinstance(settings, LiveSettings) else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{', '.join(names[:MAX_NAMED])}{more}"
+
+
+_SHUT_ADVICE = "`majlis secrets` says which, and why, or `majlis config`; set it anew, or unset it."
 _UNSET = {"none": "none, whoever reaches the door may post", "token": "none, nobody may post"}
 _OWN: Mapping[str, str] = {
     key: f"ingress.{key}" for key in ("token", "tokens_sha256", "jwt_key", "signing_secret")

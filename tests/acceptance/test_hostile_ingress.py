@@ -13,6 +13,8 @@ from functools import partial
 
 import pytest
 
+from daemon.ingress import jwt
+from daemon.web.standard_webhooks import read_secret, signed_headers
 from tests.acceptance.harness import DaemonUnderTest, Posted, Tree, daemon_under_test, evolution
 from tests.daemon.web.http1.hostile_requests import KINDS
 from tests.support.gateway_server import FakeEvolution
@@ -24,6 +26,7 @@ MAX_BODY_BYTES, MAX_MEDIA_BYTES = 64 * 1024, 1024 * 1024
 ELSEWHERE = "POST /health/live HTTP/1.1"
 SLOWEST_SECONDS = 2.0
 """How long a client may take for a head, and for a body."""
+JWT_KEY, SIGNING_SECRET = "the-key-of-all-jwts", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 STRANGE_NAMES = ("a}{b", "{p001}", "a:b", "*", "..", "%", "عميل", "a b")
 
 
@@ -33,6 +36,7 @@ def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
         "auth": {
             "mode": "none",
             "token": [TOKEN, OTHER_TOKEN],
+            "jwt_key": [JWT_KEY, "the-next-key-of-jwts"],
         },  # a token that is set is asked for all the same
         "head_seconds": SLOWEST_SECONDS,
         "body_seconds": SLOWEST_SECONDS,
@@ -41,6 +45,7 @@ def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
         "max_connections_per_address": 32,
     }
     instances: Tree = {name: {} for name in ("demo", *STRANGE_NAMES)}
+    instances["demo"] = {"ingress": {"signing_secret": SIGNING_SECRET}}
     instances["three"] = {"batching": {"window_seconds": 600, "max_messages": 3}}
     settings: Tree = {"ingress": ingress, "instances": instances, "dashboard": {"listen": "0.0.0.0:0"}}
     with daemon_under_test(evolution(gateway), settings) as started:
@@ -193,6 +198,17 @@ def test_only_the_tokens_are_accepted(daemon: DaemonUnderTest) -> None:
         assert daemon.request("POST", "/webhook/demo", good, given).status == 401
     for given in ({"apikey": TOKEN}, {"apikey": OTHER_TOKEN}, {"authorization": f"Bearer {TOKEN}"}):
         assert daemon.request("POST", "/webhook/demo", good, given).status == 200
+    now = time.time()
+    signed = signed_headers([read_secret(SIGNING_SECRET)], "TOKEN-1", now, good)
+    by_jwt = {"authorization": f"Bearer {jwt.made(JWT_KEY, now)}"}
+    assert daemon.request("POST", "/webhook/demo", good, by_jwt).status == 200
+    assert daemon.request("POST", "/webhook/demo", good, signed).status == 200
+    assert daemon.request("POST", "/webhook/demo", good + b" ", signed).status == 401
+    assert daemon.request("POST", "/webhook/three", good, signed).status == 401
+    accepted = (
+        "webhooks for all instances: ingress.auth.token (2), ingress.auth.jwt_key (2); of their own: 1 with "
+    )
+    assert str(daemon.status()["credentials"]).startswith(f"{accepted}ingress.signing_secret")
     assert daemon.request("GET", "/health/ready").status == 200
 
 

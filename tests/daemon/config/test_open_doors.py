@@ -8,6 +8,7 @@ import pytest
 
 from daemon.config import ConfigError, Settings, load
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
+from daemon.config.run_time import for_daemon
 from daemon.controls.live_settings import LiveSettings
 from daemon.operate.door_check import door_checks
 from daemon.operate.door_credentials import credential_checks, for_all, for_instance
@@ -177,3 +178,10 @@ def test_what_a_webhook_may_show_is_told_without_a_secret(sets: list[str], words
         if "b" in given.instances
         else []
     )
+
+
+def test_a_credential_that_is_not_known_is_told_with_what_to_do() -> None:
+    live = LiveSettings(settings())
+    live.put(for_daemon(live.configured, ()), {}, {"acme": {"ingress.jwt_key"}, "demo": {"gateway.api_key"}})
+    (told,) = credential_checks(live)
+    assert told.state == "warning" and told.detail.endswith("one does not open or fit: acme") and told.advice

@@ -105,6 +105,7 @@ async def test_who_may_not_see_numbers_sends_neither_keys_nor_messages_elsewhere
             {"set": {"model": "m", "responder.providers.0.base_url": "http://stranger.example"}},
             {"set": {"passthrough.url": "http://stranger.example"}},
             {"unset": ["ingress.token"]},
+            {"set": {"ingress.tokens_sha256": "0a" * 32}},
         ):
             body = json.dumps(change).encode()
             status, refusal = await ask(operators, "POST", "/v1/instances/shop/set", "operate", body)
