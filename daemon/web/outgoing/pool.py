@@ -44,8 +44,8 @@ class Pool:
         self._keep_seconds = keep_seconds
         self._places = trio.Semaphore(max_connections)
         self._servers: dict[Origin, _Server] = {}
-        self._kept: OrderedDict[Wire, None] = OrderedDict()
-        """Of all servers; the oldest first."""
+        self._kept: OrderedDict[Wire, float] = OrderedDict()
+        """Of all servers, the oldest first, with the time when each is too old."""
         self._used: set[Wire] = set()
         self._is_closed = False
 
@@ -102,9 +102,8 @@ class Pool:
         if wire is not None:
             self._used.discard(wire)
             if is_fit and self._keep_seconds > 0 and not self._is_closed:
-                wire.kept_until = now + self._keep_seconds
                 server.kept.append(wire)
-                self._kept[wire] = None
+                self._kept[wire] = now + self._keep_seconds
             else:
                 wire.close()
         self._places.release()
@@ -129,7 +128,7 @@ class Pool:
             del self._servers[origin]
 
     def _close_old(self, now: float) -> None:
-        while self._kept and next(iter(self._kept)).kept_until <= now:
+        while self._kept and next(iter(self._kept.values())) <= now:
             self._close_oldest()
 
     def _close_oldest(self) -> None:

@@ -36,12 +36,12 @@ class ResponseReader:
         "_is_clean",
         "_overhead_bytes",
         "_parser",
+        "_pieces",
         "_silent_bytes",
         "_stays_open",
         "_until_the_end",
         "headers",
         "is_whole",
-        "pieces",
         "status",
     )
 
@@ -49,8 +49,7 @@ class ResponseReader:
         self.status = 0
         """0 until the head is there."""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.pieces: list[bytes] = []
-        """Of the body, in order; who takes them takes them out."""
+        self._pieces: list[bytes] = []
         self.is_whole = False
         self._is_bodiless = is_bodiless
         self._is_clean = True
@@ -69,6 +68,11 @@ class ResponseReader:
     def allows_another(self) -> bool:
         """It is whole, and its connection is fit for another request."""
         return self.is_whole and self._stays_open and self._is_clean
+
+    def take(self) -> bytes:
+        """What has come of the body since; empty: nothing."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
     def feed(self, data: bytes) -> None:
         """Take what came. Raises: Garbled."""
@@ -135,7 +139,7 @@ class ResponseReader:
             return
         self._had_body = True
         self._body_bytes += len(piece)
-        self.pieces.append(piece)
+        self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         if self.status and not self.is_whole:

@@ -101,7 +101,7 @@ class OpenAnswer:
         """What comes next of the body; empty: it was the whole of it. Raises: Failed."""
         response = self._response
         try:
-            while not response.pieces:
+            while not (piece := response.take()):
                 if response.is_whole:
                     self.close()
                     return b""
@@ -111,8 +111,7 @@ class OpenAnswer:
         except BaseException:
             self.close(is_fit=False)
             raise
-        pieces, response.pieces = response.pieces, []
-        return b"".join(pieces)
+        return piece
 
     def close(self, *, is_fit: bool = True) -> None:
         """Give the connection back: to be kept, if all of the answer came. May be repeated."""

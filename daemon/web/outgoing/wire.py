@@ -31,14 +31,12 @@ _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Wire:
     """Owns `sock`, a connected socket. One task at a time uses it; any may close it."""
 
-    __slots__ = ("_sock", "kept_until", "origin")
+    __slots__ = ("_sock", "origin")
 
     def __init__(self, sock: socket.socket, origin: Origin) -> None:
         sock.setblocking(False)
         self._sock = sock
         self.origin = origin
-        self.kept_until = 0.0
-        """While nobody uses it: when it is too old to be used again, by Trio's clock."""
 
     @classmethod
     async def connect(cls, origin: Origin) -> Self:
