@@ -41,6 +41,7 @@ async def waiting(folder: Path, conversations: int) -> dict[str, Any]:
         grown, grown_redis = _pss_bytes(home) - daemon, _redis_bytes(home) - redis
         _say("the daemon is killed, and starts again …")
         recovered = await _recover(home, conversations)
+        home.server.processes[0].kill()  # it would answer all of them
     return {
         "conversations": conversations,
         "daemon_bytes": grown / conversations,
