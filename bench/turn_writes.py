@@ -2,13 +2,14 @@
 
 Whole turns of the ledger's side, bursts of three messages, over a real Postgres with its lookups; the model and the
 gateway answer at once, the mirror takes no part. Full-page images are counted apart: they depend on how often the
-server makes a checkpoint, not on the turn. `--turns-before` fills one conversation first, `--rows-before` the database.
+server makes a checkpoint, not on the turn. With `--dsn` it is a database that is there, with whatever it holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -39,8 +40,7 @@ from tests.support.memory import MemoryFacts, MemoryFeed
 WARM_UP = 40
 
 _COUNTS = """
-    SELECT (SELECT wal_bytes::bigint FROM pg_stat_wal) AS wal_bytes, (SELECT wal_fpi FROM pg_stat_wal) AS images,
-           pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS lsn,
+    SELECT (SELECT wal_fpi FROM pg_stat_wal) AS images, pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS lsn,
            pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xids,
            (SELECT jsonb_object_agg(relname, jsonb_build_array(n_tup_upd, n_tup_hot_upd)) FROM pg_stat_user_tables
             WHERE n_tup_upd > 0) AS updates
@@ -168,20 +168,29 @@ async def _bench(options: argparse.Namespace, dsn: str) -> list[str]:
     db = Counting(dsn)
     await db.open()
     services, first = _services(db, World()), time.time_ns() // 1_000_000
-    if options.rows_before:
-        await _turns(
-            services, options.conversations, options.conversations, first - 1_000_000, options.at_once
-        )
-        await db.value("SELECT 1")
     await _turns(services, options.conversations, WARM_UP, first, options.at_once)
     await _turns(services, options.conversations, WARM_UP, first + 1_000_000, options.at_once)
     db.statements.clear()
-    before = await _counts(dsn)
+    before, cpu_ms = await _counts(dsn), await _cpu_ms(db)
     await _turns(services, options.conversations, options.turns, first + 2_000_000, options.at_once)
-    statements = dict(db.statements)
+    statements, cpu_ms = dict(db.statements), await _cpu_ms(db) - cpu_ms
     await db.close()  # which publishes its counts
     after = await _counts(dsn)
-    return _report(options.turns, statements, before, after)
+    lines = _report(options.turns, statements, before, after)
+    return [*lines, f"processor time of Postgres {cpu_ms / options.turns:.2f} ms a turn"]
+
+
+async def _cpu_ms(db: Postgres) -> float:
+    """Of the sessions of this program; they must be on this machine."""
+    rows = await db.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()"
+    )
+    ticks = 0
+    for row in rows:
+        stat = await trio.Path(f"/proc/{row['pid']}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return 1000 * ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def _counts(dsn: str) -> Row:
@@ -192,7 +201,7 @@ async def _counts(dsn: str) -> Row:
 
 
 def _report(turns: int, statements: dict[str, int], before: Row, after: Row) -> list[str]:
-    images = after["images"] - before["images"]
+    images, log = after["images"] - before["images"], after["lsn"] - before["lsn"]
     lines = [
         f"statements {sum(statements.values()) / turns:.2f} a turn",
         *(
@@ -200,7 +209,7 @@ def _report(turns: int, statements: dict[str, int], before: Row, after: Row) -> 
             for sql, number in sorted(statements.items(), key=lambda one: -one[1])
         ),
         f"transaction ids {(after['xids'] - before['xids']) / turns:.2f} a turn",
-        f"WAL {(after['wal_bytes'] - before['wal_bytes']) / turns:,.0f} bytes a turn, {images} full-page images in all",
+        f"log {float(log) / turns:,.0f} bytes a turn, with {images} full-page images in all",
     ]
     old, new = json.loads(before["updates"] or "{}"), json.loads(after["updates"] or "{}")
     for table, (updates, hot) in sorted(new.items()):
@@ -211,16 +220,14 @@ def _report(turns: int, statements: dict[str, int], before: Row, after: Row) -> 
     return lines
 
 
-async def _main(options: argparse.Namespace) -> list[str]:
+async def _main(options: argparse.Namespace, home: Path) -> list[str]:
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
-        if options.dsn:
-            return await _bench(options, options.dsn)
-        with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as home:
-            server = await nursery.start(
-                partial(run_embedded_postgres, Path(home), on_event=lambda *_args: None)
-            )
-            lines = await _bench(options, server.dsn)
-            nursery.cancel_scope.cancel()
+        dsn = options.dsn
+        if not dsn:
+            run = partial(run_embedded_postgres, home, on_event=lambda *_args: None)
+            dsn = (await nursery.start(run)).dsn
+        lines = await _bench(options, dsn)
+        nursery.cancel_scope.cancel()
     return lines
 
 
@@ -229,9 +236,11 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=400)
     parser.add_argument("--conversations", type=int, default=40)
     parser.add_argument("--at-once", type=int, default=16)
-    parser.add_argument("--rows-before", type=int, default=0)
     parser.add_argument("--dsn", default="")
-    sys.stdout.write("\n".join(trio.run(_main, parser.parse_args())) + "\n")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as home:
+        lines = trio.run(_main, options, Path(home))
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

@@ -28,6 +28,7 @@ SHELL = (
     "fairness",
     "inquiry",
     "outbox",
+    "send_waits",
     "parallel",
     "permits",
     "supervisor",
