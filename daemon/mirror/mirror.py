@@ -40,11 +40,20 @@ class RedisMirror:
     """Implements `actors.ports.Mirror` on a `RedisStore`.
 
     Args:
+      appends: the same Redis over a connection that carries nothing else: acknowledgements wait for no turn.
       alarm_seconds: a frozen batch that is neither deferred nor committed for this long becomes due again.
     """
 
-    def __init__(self, redis: RedisStore, partitions: int, *, alarm_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        redis: RedisStore,
+        partitions: int,
+        *,
+        appends: RedisStore | None = None,
+        alarm_seconds: float = 60.0,
+    ) -> None:
         self._redis = redis
+        self._appends = appends or redis
         self._partitions = partitions
         self._alarm_ms = _ms(alarm_seconds)
 
@@ -72,7 +81,9 @@ class RedisMirror:
           MirrorUnavailable: the round trip failed; any of the messages may be stored.
         """
         calls = [self._append_call(one) for one in group]
-        answers = iter(await self._redis.call_many([call for call in calls if isinstance(call, ScriptCall)]))
+        answers = iter(
+            await self._appends.call_many([call for call in calls if isinstance(call, ScriptCall)])
+        )
         return [_appended(next(answers)) if isinstance(call, ScriptCall) else call for call in calls]
 
     async def load(self, conversation: Conversation) -> Snapshot:

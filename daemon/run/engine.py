@@ -110,11 +110,13 @@ class Parts:
         self.connections = Connections(self.db)
         self.stored_turns = StoredTurns(self.db)
         self.former = FormerWebhooks(self.connections, secret_keys(settings))
-        self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
-        self.survey = Survey(self._redis, mirror)
-        self.sizes = InstanceSizes(self._redis)
-        self.upkeep = Upkeep(self._redis, settings.partitions)
-        self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
+        # Three connections: acknowledgements wait for no turn, and neither for what looks at everything.
+        appends, looks = self._redis.apart("appends"), self._redis.apart("looks")
+        self._mirror = mirror = RedisMirror(self._redis, settings.partitions, appends=appends)
+        self.survey = Survey(looks, mirror)
+        self.sizes = InstanceSizes(looks)
+        self.upkeep = Upkeep(looks, settings.partitions)
+        self.arrivals = Arrivals(looks, self.survey, settings.partitions)
 
         # Which conversations are ours.
         # Leases must not queue behind turns: a connection and short waits of their own.
@@ -366,6 +368,6 @@ class Parts:
 
 def _redis(url: str) -> RedisStore:
     try:
-        return RedisStore.from_url(url)
+        return RedisStore(url)
     except ValueError as error:
         raise CannotStart(f"redis.url cannot be used: {error}.") from None
