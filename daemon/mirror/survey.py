@@ -13,10 +13,11 @@ from actors.messages import Snapshot
 from daemon.mirror import scripts
 from daemon.mirror.keys import INSTALL, PartitionKeys
 from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.over import MAX_TOGETHER, Share, call_over
 from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
 
 CHUNK = 500
-"""Conversations per round trip: enough to be cheap, few enough not to block Redis for others."""
+"""Conversations at a time: enough to be cheap, few enough not to block Redis for others."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -118,25 +119,34 @@ class Survey:
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
         """The summed counters of these partitions."""
-        names = Totals.__struct_fields__
-        commands = [("HMGET", PartitionKeys.of(partition).totals, *names) for partition in partitions]
-        rows = [reply_or_raise(answer) for answer in await self._redis.pipeline(commands)]
-        return Totals(**{name: sum(int(row[index] or 0) for row in rows) for index, name in enumerate(names)})
+        return (await self.census(partitions))[0]
 
     async def pending(self, partitions: Iterable[int]) -> Pending:
-        """Count what is pending; runs one short script per active conversation."""
-        total = Pending()
-        for chunk in _chunks(await self.active(partitions)):
-            calls = [ScriptCall(scripts.STATS, (self._mirror.state_key(one),), ()) for one in chunk]
-            for answer in await self._redis.call_many(calls):
-                total = _added(total, *reply_or_raise(answer))
-        return total
+        """Count what is pending."""
+        return (await self.census(partitions))[1]
+
+    async def census(self, partitions: Iterable[int]) -> tuple[Totals, Pending]:
+        """The counters, and what is pending: in few calls, none of which keeps Redis from others for long."""
+        numbers = list(partitions)
+        totals, pending = [0] * len(Totals.__struct_fields__), Pending()
+        while numbers:
+            shares = [
+                Share((keys.totals, keys.active)) for keys in map(PartitionKeys.of, numbers[:MAX_TOGETHER])
+            ]
+            replies = await call_over(self._redis, scripts.CENSUS, (CHUNK,), shares)
+            for counted, now_ms, *counts in replies:
+                numbers = numbers[counted:]
+                pending = _added(pending, now_ms, *counts[:4])
+                totals = [one + other for one, other in zip(totals, counts[4:], strict=True)]
+        return Totals(*totals), pending
 
 
-def _added(total: Pending, waiting: int, frozen: int, oldest_at_ms: int, now_ms: int) -> Pending:
+def _added(
+    total: Pending, now_ms: int, conversations: int, waiting: int, frozen: int, oldest_at_ms: int
+) -> Pending:
     ages = [at for at in (total.oldest_at_ms, oldest_at_ms or None) if at is not None]
     return Pending(
-        conversations=total.conversations + (1 if waiting or frozen else 0),
+        conversations=total.conversations + conversations,
         waiting=total.waiting + waiting,
         frozen=total.frozen + frozen,
         oldest_at_ms=min(ages, default=None),

@@ -178,7 +178,7 @@ class Gauges:
             return {}
         partitions = list(self._ownership.fenced())
         try:
-            totals, pending = await self._survey.totals(partitions), await self._survey.pending(partitions)
+            totals, pending = await self._survey.census(partitions)
         except MirrorUnavailable:
             return {}
         return {

@@ -112,7 +112,8 @@ class Parts:
         self.former = FormerWebhooks(self.connections, secret_keys(settings))
         # Three connections: acknowledgements wait for no turn, and neither for what looks at everything.
         appends, looks = self._redis.apart("appends"), self._redis.apart("looks")
-        self._mirror = mirror = RedisMirror(self._redis, settings.partitions, appends=appends)
+        self._looks = looks
+        self._mirror = mirror = RedisMirror(self._redis, settings.partitions, appends=appends, looks=looks)
         self.survey = Survey(looks, mirror)
         self.sizes = InstanceSizes(looks)
         self.upkeep = Upkeep(looks, settings.partitions)
@@ -214,6 +215,7 @@ class Parts:
             self._mirror,
             self.ownership,
             self.supervisor.nudge,
+            self.changes.heard,
             self.liveness.expect("due poll", DUE_BOUND_SECONDS),
             name="due poll",
         )
@@ -358,7 +360,7 @@ class Parts:
     def _mirror_fitness(self) -> MirrorFitness:
         settings = self._settings
         return MirrorFitness(
-            self._redis,
+            self._looks,
             self.survey,
             settings.redis.durability,
             settings.partitions,

@@ -87,11 +87,12 @@ class ScriptCall(NamedTuple):
         return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.arguments)
 
 
-class _Expected:
+class _Known:
     """What the stores of one Redis have in common."""
 
     def __init__(self) -> None:
         self.installation = ""
+        self.is_split = False
 
 
 class RedisStore:
@@ -106,21 +107,21 @@ class RedisStore:
         *,
         timeout_seconds: float = 5.0,
         purpose: str = "",
-        expected: _Expected | None = None,
+        known: _Known | None = None,
     ) -> None:
         """Connects at first use.
 
         Args:
           url: begins with `redis://`, `rediss://` or `unix://`.
           purpose: a word that tells the connection from others in Redis' list of clients.
-          expected: what is expected of this Redis already.
+          known: what is known of this Redis already.
 
         Raises:
           ValueError: the URL has another scheme.
         """
         self._url = url
         self._timeout_seconds = timeout_seconds
-        self._expected = expected or _Expected()
+        self._known = known or _Known()
         self._apart: list[RedisStore] = []
         name = f"majlis-{purpose}" if purpose else "majlis"
         self._line = RedisLine(_dial(url, name, timeout_seconds), _reason, purpose, timeout_seconds)
@@ -128,7 +129,7 @@ class RedisStore:
     def apart(self, purpose: str) -> RedisStore:
         """The same Redis over a connection of its own: what is asked there waits for nothing that is asked here."""
         other = RedisStore(
-            self._url, timeout_seconds=self._timeout_seconds, purpose=purpose, expected=self._expected
+            self._url, timeout_seconds=self._timeout_seconds, purpose=purpose, known=self._known
         )
         self._apart.append(other)
         return other
@@ -136,11 +137,20 @@ class RedisStore:
     @property
     def installation(self) -> str:
         """Whose data this Redis must hold."""
-        return self._expected.installation
+        return self._known.installation
+
+    @property
+    def is_split(self) -> bool:
+        """Whether one script may only touch keys of one hash tag."""
+        return self._known.is_split
+
+    def split(self) -> None:
+        """A script with keys of several hash tags was refused (`CROSS_SLOT`)."""
+        self._known.is_split = True
 
     def expect(self, installation: str) -> None:
         """Have each script check that this Redis holds the data of this installation: it is their last argument."""
-        self._expected.installation = installation
+        self._known.installation = installation
 
     async def command(self, *arguments: Argument) -> RedisReply:
         """Run one command.
@@ -233,7 +243,7 @@ def reply_or_raise(reply: RedisReply | MirrorUnavailable) -> RedisReply:
 
 
 def _mapped(reply: RedisReply) -> RedisReply | MirrorUnavailable:
-    return MirrorUnavailable(_reason_of_reply(str(reply))) if isinstance(reply, ErrorReply) else reply
+    return MirrorUnavailable(reason_of_reply(str(reply))) if isinstance(reply, ErrorReply) else reply
 
 
 def _is_missing(reply: RedisReply) -> bool:
@@ -247,14 +257,15 @@ def _reason(error: Exception) -> str:
     ):  # the driver wraps error replies to its own commands on connect
         return _reason(error.__cause__)
     if isinstance(error, ResponseError):
-        return _reason_of_reply(f"{getattr(error, 'status_code', None) or ''} {error}".strip())
+        return reason_of_reply(f"{getattr(error, 'status_code', None) or ''} {error}".strip())
     for kinds, reason in CONNECTION_REASONS:
         if isinstance(error, kinds):
             return reason
     return "connection" if isinstance(error, RedisError | OSError | EOFError) else type(error).__name__
 
 
-def _reason_of_reply(text: str) -> str:
+def reason_of_reply(text: str) -> str:
+    """The reason in one word, of an error reply, or of one inside of a script."""
     word = text.partition(" ")[0]
     inside = _WORD_INSIDE_SCRIPT_ERROR.search(text)
     if word not in REASONS and inside is not None:
