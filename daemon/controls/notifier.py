@@ -132,7 +132,7 @@ class Notifier:
             task_status.started()
 
     async def _serve(self, kind: NoticeKind) -> None:
-        last_at = trio.current_time()
+        last_at = trio.current_time() - CALM_AFTER_SECONDS
         async with trio.open_nursery() as nursery:
             while True:
                 # A new event first, then the query: a notice that is stored in between is not missed.
@@ -141,7 +141,7 @@ class Notifier:
                     self._under_way[kind] += 1
                     last_at = trio.current_time()
                     nursery.start_soon(self._send, kind, notice)
-                is_calm = trio.current_time() - last_at > CALM_AFTER_SECONDS
+                is_calm = trio.current_time() - last_at >= CALM_AFTER_SECONDS
                 with trio.move_on_after(self._poll_seconds * (2 if is_calm else 1)):
                     await wake.wait()
 

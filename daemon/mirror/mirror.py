@@ -16,7 +16,7 @@ from actors.messages import Batch, CloseReason, Message, Receipt, Snapshot, Turn
 from daemon.mirror import scripts
 from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import CHANGES, INSTALL, PartitionKeys, Place, place
-from daemon.mirror.over import MAX_TOGETHER, Share, call_of, is_refused_together
+from daemon.mirror.over import MAX_TOGETHER, OfPartition, call_of, is_refused_together
 from daemon.stores.redis import Argument, RedisReply, RedisStore, ScriptCall, reply_or_raise
 
 KEEP_PROCESSED_SECONDS = 300
@@ -330,9 +330,9 @@ class RedisMirror:
         return place(conversation, self._partitions)
 
 
-def _due_share(partition: int, epoch: int) -> Share:
+def _due_share(partition: int, epoch: int) -> OfPartition:
     keys = PartitionKeys.of(partition)
-    return Share((keys.due, keys.lock), (epoch,))
+    return OfPartition((keys.due, keys.lock), (epoch,))
 
 
 def _due_arguments(within_seconds: float | None, limit: int, goes_on: GoesOn | None) -> Sequence[Argument]:

@@ -24,7 +24,7 @@ MAX_TOGETHER = 1024
 """Partitions in one call."""
 
 
-class Share(NamedTuple):
+class OfPartition(NamedTuple):
     """What a script needs of one partition."""
 
     keys: Sequence[str]
@@ -32,7 +32,7 @@ class Share(NamedTuple):
 
 
 async def call_over(
-    redis: RedisStore, script: LuaScript, arguments: Sequence[Argument], shares: Sequence[Share]
+    redis: RedisStore, script: LuaScript, arguments: Sequence[Argument], shares: Sequence[OfPartition]
 ) -> list[RedisReply]:
     """The replies, each to some of the partitions, in their order.
 
@@ -51,7 +51,7 @@ async def call_over(
 
 
 def call_of(
-    script: LuaScript, arguments: Sequence[Argument], shares: Sequence[Share], more: Sequence[str] = ()
+    script: LuaScript, arguments: Sequence[Argument], shares: Sequence[OfPartition], more: Sequence[str] = ()
 ) -> ScriptCall:
     """One call for these partitions; `more` are keys behind theirs."""
     keys = [key for share in shares for key in share.keys]

@@ -13,7 +13,7 @@ from actors.messages import Snapshot
 from daemon.mirror import scripts
 from daemon.mirror.keys import INSTALL, PartitionKeys
 from daemon.mirror.mirror import RedisMirror
-from daemon.mirror.over import MAX_TOGETHER, Share, call_over
+from daemon.mirror.over import MAX_TOGETHER, OfPartition, call_over
 from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
 
 CHUNK = 500
@@ -117,21 +117,14 @@ class Survey:
         rows = zip(numbers, map(reply_or_raise, answers), strict=True)
         return {partition: int(epoch) for partition, epoch in rows if epoch is not None}
 
-    async def totals(self, partitions: Iterable[int]) -> Totals:
-        """The summed counters of these partitions."""
-        return (await self.census(partitions))[0]
-
-    async def pending(self, partitions: Iterable[int]) -> Pending:
-        """Count what is pending."""
-        return (await self.census(partitions))[1]
-
     async def census(self, partitions: Iterable[int]) -> tuple[Totals, Pending]:
         """The counters, and what is pending: in few calls, none of which keeps Redis from others for long."""
         numbers = list(partitions)
         totals, pending = [0] * len(Totals.__struct_fields__), Pending()
         while numbers:
             shares = [
-                Share((keys.totals, keys.active)) for keys in map(PartitionKeys.of, numbers[:MAX_TOGETHER])
+                OfPartition((keys.totals, keys.active))
+                for keys in map(PartitionKeys.of, numbers[:MAX_TOGETHER])
             ]
             replies = await call_over(self._redis, scripts.CENSUS, (CHUNK,), shares)
             for counted, now_ms, *counts in replies:

@@ -16,7 +16,7 @@ from actors.identity import Conversation
 from daemon.mirror import scripts
 from daemon.mirror.keys import PartitionKeys, place
 from daemon.mirror.mirror import KEEP_IDS_SECONDS, KEEP_PROCESSED_SECONDS
-from daemon.mirror.over import Share, call_over
+from daemon.mirror.over import OfPartition, call_over
 from daemon.stores.redis import RedisStore, ScriptCall
 
 MAX_STRAYS = 500
@@ -41,7 +41,7 @@ class Upkeep:
     ) -> list[Conversation]:
         """Conversations of these partitions that wait without a timer, or are overdue by `grace_seconds`."""
         shares = [
-            Share((keys.due, keys.active, keys.lock), (epoch,))
+            OfPartition((keys.due, keys.active, keys.lock), (epoch,))
             for keys, epoch in ((PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items())
         ]
         answers = await call_over(self._redis, scripts.STRAYS, (round(grace_seconds * 1000), limit), shares)

@@ -18,7 +18,7 @@ from actors.outcome import NotSent, Sent
 from actors.send_facts import Part, Proof
 from daemon.mirror import scripts
 from daemon.mirror.keys import PartitionKeys
-from daemon.mirror.over import Share, call_over
+from daemon.mirror.over import OfPartition, call_over
 from daemon.proofs.sends_log import SendsLog
 from daemon.stores.redis import Argument, RedisStore
 
@@ -129,7 +129,7 @@ class KeptFacts:
 
     async def _settle_all_in_redis(self) -> None:
         partitions = range(self._partitions)
-        shares = [Share((PartitionKeys.of(partition).proofs,)) for partition in partitions]
+        shares = [OfPartition((PartitionKeys.of(partition).proofs,)) for partition in partitions]
         replies = await call_over(self._redis, scripts.GATHER, (), shares)
         kept = (one for reply in replies for one in reply)
         for partition, reply in zip(partitions, kept, strict=True):

@@ -29,7 +29,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from actors.errors import MirrorUnavailable
-from daemon.stores.redis_line import Dial, ErrorReply, Opened, RedisLine
+from daemon.stores.redis_line import Dial, ErrorReply, OpenSocket, RedisLine
 
 RedisReply = Any
 """A reply of Redis: bytes, int, None or a list of these; the scripts define which."""
@@ -221,10 +221,10 @@ def _dial(url: str, name: str, timeout_seconds: float) -> Dial:
         driver_info=DriverInfo(),  # else each new connection reads the version of the installed package
     )
 
-    def dial() -> Opened:
+    def dial() -> OpenSocket:
         connection: Any = pool.make_connection()
         connection.connect()
-        return Opened(connection._sock, connection)
+        return OpenSocket(connection._sock, connection)
 
     return dial
 

@@ -43,13 +43,13 @@ _DEADLINE_SECONDS = 0.05
 _BLOCKED = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
 
 
-class Opened(NamedTuple):
+class OpenSocket(NamedTuple):
     socket: socket.socket
     owner: object
     """Closes the socket when it is forgotten."""
 
 
-Dial = Callable[[], Opened]
+Dial = Callable[[], OpenSocket]
 """Blocks until there is a connection that is ready for commands; it runs in a thread."""
 
 
@@ -138,7 +138,7 @@ class RedisLine:
             connection.end(failure)
             connection.ended.set()
 
-    async def _open(self) -> Opened:
+    async def _open(self) -> OpenSocket:
         await trio.sleep_until(self._not_before)
         return await trio.to_thread.run_sync(self._dial, abandon_on_cancel=True, limiter=self._threads)
 
@@ -199,7 +199,7 @@ class _Connection:
             request.settle(failure)
         self.scope.cancel()
 
-    async def run(self, open_one: Callable[[], Awaitable[Opened]]) -> None:
+    async def run(self, open_one: Callable[[], Awaitable[OpenSocket]]) -> None:
         """Raises whatever ends it."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)

@@ -137,7 +137,7 @@ async def test_a_full_conversation_refuses_and_stores_nothing(store: RedisStore,
 
     assert (await mirror.append(message(2), narrow)).duplicate
     assert ids(tuple(entry.message for entry in (await mirror.load(TALK)).waiting)) == ["M1", "M2"]
-    assert (await Survey(store, mirror).totals(range(PARTITIONS))).acknowledged == 2
+    assert (await Survey(store, mirror).census(range(PARTITIONS)))[0].acknowledged == 2
 
 
 async def test_a_refusal_does_not_affect_the_rest_of_its_group(mirror: RedisMirror) -> None:
@@ -387,7 +387,7 @@ async def test_commit_is_idempotent(store: RedisStore, mirror: RedisMirror) -> N
 
     assert once.waiting == twice.waiting
     assert await freeze(mirror) == following
-    totals = await survey.totals(range(PARTITIONS))
+    totals, _ = await survey.census(range(PARTITIONS))
     assert (totals.acknowledged, totals.answered, totals.dead, totals.pending) == (3, 2, 0, 1)
 
 
@@ -438,9 +438,8 @@ async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
     assert moved.at_ms == arrived.at_ms
     assert moved.deadline_ms == arrived.at_ms + WINDOW_MS <= here.deadline_ms
     assert repeated.duplicate
-    totals = await survey.totals(range(PARTITIONS))
+    totals, pending = await survey.census(range(PARTITIONS))
     assert (totals.acknowledged, totals.moved_in, totals.moved_out, totals.pending) == (2, 1, 1, 2)
-    pending = await survey.pending(range(PARTITIONS))
     assert (pending.waiting, pending.frozen, pending.oldest_at_ms) == (2, 0, arrived.at_ms)
 
 
@@ -703,6 +702,26 @@ async def test_what_is_due_comes_in_portions_and_none_is_left_out(
     assert set(recent) == {one for one in found if not one.partition(PARTITIONS) % 2}, (
         "the others are long overdue"
     )
+
+
+@pytest.mark.parametrize("is_split", [False, True], ids=["together", "apart"])
+async def test_what_is_counted_in_portions_is_what_is_there(
+    store: RedisStore, mirror: RedisMirror, monkeypatch: pytest.MonkeyPatch, is_split: bool
+) -> None:
+    """I2: every message and conversation once, however many there are; so is what is searched for."""
+    monkeypatch.setattr("daemon.mirror.survey.CHUNK", 3)
+    if is_split:
+        store.split()
+    receipts = [await mirror.append(message(number, contact=str(number)), POLICY) for number in range(20)]
+    frozen = Conversation("demo", "7")
+    assert await mirror.freeze(frozen, 1, "timeout", POLICY) is not None
+    await mirror.append(message(99, contact="7"), POLICY)
+    totals, pending = await Survey(store, mirror).census(range(PARTITIONS))
+    assert (totals.acknowledged, totals.pending) == (21, 21)
+    assert (pending.conversations, pending.waiting, pending.frozen) == (20, 20, 1)
+    assert pending.oldest_at_ms == min(receipt.at_ms for receipt in receipts)
+    strays = await Upkeep(store, PARTITIONS).strays(dict.fromkeys(range(PARTITIONS), 1), -600)
+    assert sorted(int(one.contact) for one in strays) == list(range(20))
 
 
 async def test_recovery_finds_everything_pending(store: RedisStore, mirror: RedisMirror) -> None:

@@ -214,7 +214,7 @@ class MirrorMachine(RuleBasedStateMachine):
             survey = Survey(store, mirror)
             whole = range(PARTITIONS)
             load, recovered = await mirror.load(TALK), (await survey.recover(whole))[0]
-            return load, await survey.totals(whole), await survey.pending(whole), recovered
+            return load, *await survey.census(whole), recovered
 
         snapshot, totals, pending, recovered = self.run(look)
         model = self.model

@@ -166,11 +166,8 @@ class ListedMirror:
         self.arrivals: list[Arrival] = []
         self.is_away = False
 
-    async def totals(self, partitions: Iterable[int]) -> Totals:
-        return await self.answer(self.counted)
-
-    async def pending(self, partitions: Iterable[int]) -> Pending:
-        return await self.answer(self.waits)
+    async def census(self, partitions: Iterable[int]) -> tuple[Totals, Pending]:
+        return await self.answer((self.counted, self.waits))
 
     async def find(self, message_id: str, instance: str | None) -> list[Arrival]:
         return await self.answer(self.arrivals)
