@@ -15,7 +15,7 @@ from daemon.mirror import scripts
 from daemon.mirror.keys import place
 
 PARTITIONS, INSTALLATION = 8, "ours"
-Call = Callable[[int], Awaitable[object]]
+Call = Callable[[int], Awaitable[Any]]
 
 
 def _message(number: int) -> Message:
@@ -27,7 +27,7 @@ async def _measure(url: str, callers: int, calls: int, first: int) -> tuple[floa
     script = client.register_script(scripts.APPEND.text)
     await script(keys=_keys(_message(0)), args=_arguments(_message(0)))
 
-    def append(number: int) -> Awaitable[object]:
+    def append(number: int) -> Any:
         message = _message(first + number)
         return client.evalsha(scripts.APPEND.sha, 7, *_keys(message), *_arguments(message))
 

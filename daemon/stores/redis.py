@@ -222,7 +222,8 @@ def _dial(url: str, name: str, timeout_seconds: float) -> Dial:
     )
 
     def dial() -> OpenSocket:
-        connection: Any = pool.make_connection()
+        # Not by the pool: it makes a hundred in its life, and knows of none that ended.
+        connection: Any = pool.connection_class(**pool.connection_kwargs)
         connection.connect()
         return OpenSocket(connection._sock, connection)
 
