@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top bench-turns bench-hostile bench-waiting bench-client bench-border bench-instances bench-writes bench-scale bench-profile structure lock clean
+.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top bench-turns bench-hostile bench-waiting bench-client bench-border bench-instances bench-writes bench-scale bench-profile bench-redis structure lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ bench-top: $(VENV)/.installed-test  ## The processor time that majlis top costs 
 
 bench-waiting: $(VENV)/.installed-test  ## What a waiting conversation takes in Redis, and what an append costs it.
 	$(BIN)/python -m bench.waiting $(ARGS)
+
+bench-redis: $(VENV)/.installed-test  ## Processor time per Redis GET and per append, beside bare redis.asyncio.
+	$(BIN)/python -m bench.redis_border $(ARGS)
 
 bench-turns: $(VENV)/.installed-test  ## Whole turns beside FastAPI and Fastify with BullMQ, or another checkout.
 	$(BIN)/python -m bench.turns $(ARGS)

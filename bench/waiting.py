@@ -16,7 +16,6 @@ from pathlib import Path
 from unittest import mock
 
 import trio
-import trio_asyncio
 
 from actors.messages import Message, WindowPolicy
 from daemon.mirror.group_commit import AppendRequest
@@ -39,7 +38,7 @@ def main() -> None:
     options.add_argument("--conversations", type=int, default=5000)
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
-    trio_asyncio.run(partial(_run, chosen.conversations, chosen.rounds))
+    trio.run(partial(_run, chosen.conversations, chosen.rounds))
 
 
 async def _run(conversations: int, rounds: int) -> None:
@@ -66,7 +65,7 @@ async def _measure(size: int, conversations: int, messages: int) -> tuple[float,
     ):
         async with trio.open_nursery() as nursery:
             run = partial(run_embedded_redis, Path(home), on_event=_ignore, program=tested_redis_program())
-            redis = RedisStore.from_url((await nursery.start(run)).url, connections=1, timeout_seconds=60)
+            redis = RedisStore((await nursery.start(run)).url, timeout_seconds=60)
             mirror = await fenced_mirror(redis)
             memory, spent = await _info(redis)
             await _append(mirror, conversations, messages)

@@ -46,6 +46,8 @@ MAX_CONCURRENT = 8
 """Notices of one kind under way at once, each to another target."""
 POLL_SECONDS = 5.0
 """The backstop for retries that come due and for notices that another daemon stored."""
+CALM_AFTER_SECONDS = 60.0
+"""Where there was none for so long, it is asked for half as often."""
 FORGET_SECONDS = 3_600.0
 FORGET_ROWS = 500
 WEBHOOK_SECONDS = 10.0
@@ -134,14 +136,17 @@ class Notifier:
             task_status.started()
 
     async def _serve(self, kind: NoticeKind) -> None:
+        last_at = trio.current_time() - CALM_AFTER_SECONDS
         async with trio.open_nursery() as nursery:
             while True:
                 # A new event first, then the query: a notice that is stored in between is not missed.
                 self._wake[kind] = wake = trio.Event()
                 for notice in await self._claim(kind, MAX_CONCURRENT - self._under_way[kind]):
                     self._under_way[kind] += 1
+                    last_at = trio.current_time()
                     nursery.start_soon(self._send, kind, notice)
-                with trio.move_on_after(self._poll_seconds):
+                is_calm = trio.current_time() - last_at >= CALM_AFTER_SECONDS
+                with trio.move_on_after(self._poll_seconds * (2 if is_calm else 1)):
                     await wake.wait()
 
     async def _claim(self, kind: NoticeKind, limit: int) -> list[Row]:

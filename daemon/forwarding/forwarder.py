@@ -46,7 +46,7 @@ MAX_AT_ONCE = 512
 AT_A_TIME = 16
 AT_A_TIME_BYTES = 1024 * 1024
 """So many small ones are fetched together."""
-POLL_SECONDS = 5.0
+POLL_SECONDS = 10.0
 """The backstop, for what another daemon left behind."""
 NO_ADDRESS_SECONDS = 30.0
 HELD_SECONDS = 10.0

@@ -15,8 +15,12 @@ from daemon.stores.sqlstates import ADVICE
 
 _Check = Callable[[Postgres], Awaitable[str | None]]
 _CHECKS: tuple[_Check, ...] = (check_server, check_rights, check_schema)
-"""Asked again and again while the daemon runs."""
+"""Asked while the daemon runs, now and then and as long as something is wrong."""
+_BETWEEN: tuple[_Check, ...] = (check_server,)
+"""Asked again and again: whether it is there, and takes writes."""
 _AT_THE_START: tuple[_Check, ...] = (check_pooler, *_CHECKS, try_a_turn)
+LOOKS = 20
+"""Of so many looks one is at the rights and the schema too: only an operator changes them."""
 
 
 async def ledger_problem(db: Postgres) -> str | None:
@@ -60,12 +64,18 @@ class LedgerFitness:
         self._instances = instances
         self._migrates = migrates
         self._checks = _AT_THE_START
+        self._looks = 0
 
-    async def problem(self) -> str | None:
+    async def problem(self, thoroughly: bool = False) -> str | None:
         """What is wrong and what to change, in a sentence; None when it is fit."""
+        if thoroughly and self._checks == _BETWEEN:
+            self._checks = _CHECKS
         problem = await _worded(self._db, self._checks)
         if problem is None:
             # What is between us and Postgres does not change while we run, and a trial is for the start: both cost.
+            self._looks += 1
+            self._checks = _BETWEEN if self._looks % LOOKS else _CHECKS
+        elif self._checks == _BETWEEN:
             self._checks = _CHECKS
         return problem
 

@@ -12,8 +12,17 @@ from typing import Literal
 import msgspec
 
 from actors.errors import MirrorUnavailable
+from daemon.mirror import scripts
 from daemon.mirror.keys import INSTALL
-from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisReply, RedisStore, reply_or_raise
+from daemon.stores.redis import (
+    FORBIDDEN,
+    UNKNOWN_COMMAND,
+    RedisReply,
+    RedisStore,
+    ScriptCall,
+    reason_of_reply,
+    reply_or_raise,
+)
 
 Durability = Literal["always", "everysec"]
 MINIMUM_VERSION = (6, 2)
@@ -63,10 +72,38 @@ class _Facts(msgspec.Struct, frozen=True):
     """Why Redis takes no writes; None if it does."""
 
 
-async def check_redis(redis: RedisStore, expected: Expected) -> tuple[Problem, ...]:
-    """Find every problem, in one round trip; empty if there is none. Errors of Redis are returned, not raised."""
+class KnownSettings:
+    """What CONFIG GET said. Each setting is a command, and only an operator changes it: asked for now and then."""
+
+    LOOKS = 10
+
+    def __init__(self) -> None:
+        self._found: Mapping[str, str] | None = None
+        self._left = 0
+
+    async def read(self, redis: RedisStore) -> Mapping[str, str] | None:
+        """None: this user may not run CONFIG."""
+        if self._left <= 0:
+            self._found = _settings(await redis.pipeline([("CONFIG", "GET", name) for name in SETTINGS]))
+            self._left = self.LOOKS
+        self._left -= 1
+        return self._found
+
+    def forget(self) -> None:
+        """Have it asked for with the next look."""
+        self._left = 0
+
+
+async def check_redis(
+    redis: RedisStore, expected: Expected, settings: KnownSettings | None = None
+) -> tuple[Problem, ...]:
+    """Find every problem; empty if there is none. Errors of Redis are returned, not raised.
+
+    Args:
+      settings: of earlier looks; None: all is asked for now.
+    """
     try:
-        facts = await _facts(redis)
+        facts = await _facts(redis, settings or KnownSettings())
     except MirrorUnavailable as error:
         what = UNAVAILABLE.get(
             str(error), "check that it runs, is reachable at redis.url and is not overloaded"
@@ -78,19 +115,39 @@ async def check_redis(redis: RedisStore, expected: Expected) -> tuple[Problem, .
     return tuple(problem for problem in found if problem is not None)
 
 
-async def _facts(redis: RedisStore) -> _Facts:
-    commands = [
-        ("INFO",),
-        ("HMGET", INSTALL, "install_id", "partitions"),
-        ("HDEL", INSTALL, "nothing"),  # removes nothing, and is refused whenever Redis takes no writes
-        *(("CONFIG", "GET", name) for name in SETTINGS),
-    ]
-    info, stamp, write, *settings = await redis.pipeline(commands)
-    facts = _Facts(info=_info(reply_or_raise(info)))
+async def _facts(redis: RedisStore, settings: KnownSettings) -> _Facts:
+    facts = await _seen_by_script(redis) or await _seen_one_by_one(redis)
     if _mode(facts) is not None:
         return facts  # it answers nothing else that counts
+    return _Facts(facts.info, await settings.read(redis), facts.stamp, facts.refusal)
+
+
+async def _seen_by_script(redis: RedisStore) -> _Facts | None:
+    """None: it runs no such script, for one of many reasons."""
+    (reply,) = await redis.call_many([ScriptCall(scripts.LOOK, (INSTALL,), ())])
+    if isinstance(reply, MirrorUnavailable):
+        return None
+    info, install_id, partitions, refusal = reply
+    return _Facts(
+        info=_info(info),
+        stamp=_stamp([install_id, partitions]),
+        refusal=reason_of_reply(refusal.decode()) if refusal else None,
+    )
+
+
+async def _seen_one_by_one(redis: RedisStore) -> _Facts:
+    info, stamp, write = await redis.pipeline(
+        [
+            ("INFO",),
+            ("HMGET", INSTALL, "install_id", "partitions"),
+            ("HDEL", INSTALL, "nothing"),  # removes nothing, and is refused whenever Redis takes no writes
+        ]
+    )
+    facts = _Facts(info=_info(reply_or_raise(info)))
+    if _mode(facts) is not None:
+        return facts
     refusal = str(write) if isinstance(write, MirrorUnavailable) else None
-    return _Facts(facts.info, _settings(settings), _stamp(reply_or_raise(stamp)), refusal)
+    return _Facts(facts.info, None, _stamp(reply_or_raise(stamp)), refusal)
 
 
 def _info(reply: RedisReply) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from actors.errors import MirrorUnavailable
-from daemon.mirror.checks import BEGUN, Durability, Expected, Problem, check_redis
+from daemon.mirror.checks import BEGUN, Durability, Expected, KnownSettings, Problem, check_redis
 from daemon.mirror.survey import Survey
 from daemon.stores.redis import RedisStore
 
@@ -27,12 +27,17 @@ class MirrorFitness:
         self._partitions = partitions
         self._trust_unseen = trust_unseen
         self._may_begin_file = True
+        self._settings = KnownSettings()
 
-    async def problems(self, install_id: str | None) -> list[Problem]:
+    async def problems(self, install_id: str | None, thoroughly: bool = False) -> list[Problem]:
         """What is wrong with Redis. `install_id`: whose data it must hold; None while that is not known."""
+        if thoroughly:
+            self._settings.forget()
         expected = Expected(self._durability, self._partitions, install_id, self._may_begin_file)
-        found = await check_redis(self._redis, expected)
+        found = await check_redis(self._redis, expected, self._settings)
         words = [problem.word for problem in found]
+        if words:
+            self._settings.forget()  # what an operator does about it is seen with the next look
         if words != ["unavailable"]:
             self._may_begin_file = "appendonly" in words or BEGUN in words
         return [problem for problem in found if problem.seen or not self._trust_unseen]

@@ -6,6 +6,7 @@ Every change is one Lua script and therefore atomic; `scripts/prelude.lua` lists
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +15,9 @@ from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Message, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from daemon.mirror import scripts
 from daemon.mirror.group_commit import AppendRequest
-from daemon.mirror.keys import INSTALL, PartitionKeys, Place, place
-from daemon.stores.redis import RedisReply, RedisStore, ScriptCall, reply_or_raise
+from daemon.mirror.keys import CHANGES, INSTALL, PartitionKeys, Place, place
+from daemon.mirror.over import MAX_TOGETHER, OfPartition, call_of, is_refused_together
+from daemon.stores.redis import Argument, RedisReply, RedisStore, ScriptCall, reply_or_raise
 
 KEEP_PROCESSED_SECONDS = 300
 """Processed messages are kept this long, for debugging."""
@@ -27,6 +29,9 @@ KEEP_IDS = 10_000
 FOREIGN = "foreign"
 """Why a Redis that does not hold this installation's data is refused: flushed, or another one."""
 
+MAX_DUE = 2000
+"""The most conversations of one answer to what is due."""
+
 UNREADABLE = "[a message that could not be read]"
 
 _decoder = msgspec.json.Decoder(Message)
@@ -36,15 +41,57 @@ Appended = Receipt | ConversationFull | MirrorUnavailable | ValueError
 """The outcome of one append in a group."""
 
 
+class GoesOn(NamedTuple):
+    """Where a search for what is overdue goes on."""
+
+    partition: int
+    score: bytes
+    ties: int
+    """How many of this score are known."""
+
+
+class DuePage(NamedTuple):
+    """What is due, or a part of it."""
+
+    conversations: Sequence[Conversation] = ()
+    stale: Sequence[int] = ()
+    """Partitions that are held under another epoch."""
+    goes_on: GoesOn | None = None
+    """The bound was reached: there may be more from here on."""
+    changes: bytes | None = None
+    """The counter of changes of settings."""
+
+    def with_more(self, partitions: Sequence[int], reply: RedisReply) -> DuePage:
+        changes, stale, rest, found = reply
+        return DuePage(
+            [*self.conversations, *(Conversation.from_key(key.decode()) for key in found)],
+            [*self.stale, *(partitions[number] for number in stale)],
+            self.goes_on or (GoesOn(partitions[rest[0]], rest[1], rest[2]) if rest else None),
+            changes,
+        )
+
+
 class RedisMirror:
     """Implements `actors.ports.Mirror` on a `RedisStore`.
 
     Args:
+      appends: the same Redis over a connection that carries nothing else: acknowledgements wait for no turn.
+      looks: over a connection for what looks at everything.
       alarm_seconds: a frozen batch that is neither deferred nor committed for this long becomes due again.
     """
 
-    def __init__(self, redis: RedisStore, partitions: int, *, alarm_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        redis: RedisStore,
+        partitions: int,
+        *,
+        appends: RedisStore | None = None,
+        looks: RedisStore | None = None,
+        alarm_seconds: float = 60.0,
+    ) -> None:
         self._redis = redis
+        self._appends = appends or redis
+        self._looks = looks or redis
         self._partitions = partitions
         self._alarm_ms = _ms(alarm_seconds)
 
@@ -72,7 +119,9 @@ class RedisMirror:
           MirrorUnavailable: the round trip failed; any of the messages may be stored.
         """
         calls = [self._append_call(one) for one in group]
-        answers = iter(await self._redis.call_many([call for call in calls if isinstance(call, ScriptCall)]))
+        answers = iter(
+            await self._appends.call_many([call for call in calls if isinstance(call, ScriptCall)])
+        )
         return [_appended(next(answers)) if isinstance(call, ScriptCall) else call for call in calls]
 
     async def load(self, conversation: Conversation) -> Snapshot:
@@ -195,27 +244,59 @@ class RedisMirror:
             if answer[0] != 1
         }
 
-    async def due(self, epochs: Mapping[int, int], limit: int = 1000) -> tuple[list[Conversation], list[int]]:
+    async def due(
+        self,
+        epochs: Mapping[int, int],
+        within_seconds: float | None = None,
+        *,
+        goes_on: GoesOn | None = None,
+        limit: int = MAX_DUE,
+    ) -> DuePage:
         """Find conversations that are due.
 
         Args:
-          epochs: the epoch under which each partition is held.
-          limit: the most conversations per partition.
-
-        Returns:
-          The due conversations, and the partitions that are held under another epoch.
+          epochs: the epoch under which each partition is held; they are looked through in this order.
+          within_seconds: became due so lately; None: all that is overdue.
+          goes_on: where to go on in the first partition.
+          limit: the most conversations.
         """
-        calls = [
-            ScriptCall(scripts.DUE, (keys.due, keys.lock), (epoch, limit))
-            for keys, epoch in ((PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items())
-        ]
-        answers = [reply_or_raise(answer) for answer in await self._redis.call_many(calls)]
-        stale = [partition for partition, answer in zip(epochs, answers, strict=True) if not answer[0]]
-        return [Conversation.from_key(key.decode()) for answer in answers for key in answer[1:]], stale
+        numbers = list(epochs)
+        page = DuePage()
+        while numbers and not self._redis.is_split:
+            part, numbers = numbers[:MAX_TOGETHER], numbers[MAX_TOGETHER:]
+            arguments = _due_arguments(within_seconds, limit - len(page.conversations), goes_on)
+            shares = [_due_share(number, epochs[number]) for number in part]
+            (reply,) = await self._looks.call_many([call_of(scripts.DUE, arguments, shares, [CHANGES])])
+            if is_refused_together([reply]):
+                self._redis.split()
+                break
+            page, goes_on = page.with_more(part, reply_or_raise(reply)), None
+            if page.goes_on is not None:
+                break
+        return (
+            page
+            if not self._redis.is_split
+            else await self._due_apart(epochs, within_seconds, goes_on, limit)
+        )
 
-    def state_key(self, conversation: Conversation) -> str:
-        """The Redis key of a conversation's state."""
-        return self._place(conversation).own.state
+    async def _due_apart(
+        self, epochs: Mapping[int, int], within_seconds: float | None, goes_on: GoesOn | None, limit: int
+    ) -> DuePage:
+        """Each partition for itself: the bound is divided between them."""
+        calls = []
+        for number, epoch in epochs.items():
+            arguments = _due_arguments(within_seconds, max(1, limit // len(epochs)), goes_on)
+            calls.append(call_of(scripts.DUE, arguments, [_due_share(number, epoch)]))
+            goes_on = None
+        page = DuePage()
+        for number, reply in zip(epochs, await self._looks.call_many(calls), strict=True):
+            page = page.with_more([number], reply_or_raise(reply))
+        return page._replace(changes=await self._looks.command("GET", CHANGES))
+
+    @property
+    def is_split(self) -> bool:
+        """Whether each partition must be asked for itself."""
+        return self._redis.is_split
 
     def _append_call(self, request: AppendRequest) -> ScriptCall | ValueError:
         """Encode one append. All user text is encoded here, so that a message that cannot be encoded fails alone."""
@@ -247,6 +328,16 @@ class RedisMirror:
 
     def _place(self, conversation: Conversation) -> Place:
         return place(conversation, self._partitions)
+
+
+def _due_share(partition: int, epoch: int) -> OfPartition:
+    keys = PartitionKeys.of(partition)
+    return OfPartition((keys.due, keys.lock), (epoch,))
+
+
+def _due_arguments(within_seconds: float | None, limit: int, goes_on: GoesOn | None) -> Sequence[Argument]:
+    within = "" if within_seconds is None else _ms(within_seconds)
+    return (within, limit, goes_on.score if goes_on else "", goes_on.ties if goes_on else 0)
 
 
 def _ms(seconds: float) -> int:

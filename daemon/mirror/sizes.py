@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.identity import Conversation
+from daemon.mirror import scripts
 from daemon.mirror.keys import ANY_PARTITION
-from daemon.stores.redis import RedisStore, reply_or_raise
+from daemon.stores.redis import RedisStore, ScriptCall
 
-KEYS_AT_A_TIME = 200
+KEYS_AT_A_TIME = 500
 MAX_INSTANCES = 10_000
 """Instances counted by name; the keys of those beyond are counted as shared."""
 _SHARED = ""
@@ -41,11 +42,10 @@ class InstanceSizes:
 
     async def step(self) -> bool:
         """Measure some more keys; True when that ended a walk. Raises `MirrorUnavailable`."""
-        command = ("SCAN", self._cursor, "MATCH", ANY_PARTITION, "COUNT", KEYS_AT_A_TIME)
-        cursor, keys = await self._redis.command(*command)
-        sizes = await self._redis.pipeline([("MEMORY", "USAGE", key) for key in keys]) if keys else []
-        for key, size in zip(keys, sizes, strict=True):
-            self._add(key, reply_or_raise(size) or 0)
+        arguments = (self._cursor, ANY_PARTITION, KEYS_AT_A_TIME)
+        cursor, sizes = await self._redis.call(ScriptCall(scripts.MEASURE, (), arguments))
+        for key, size in zip(sizes[::2], sizes[1::2], strict=True):
+            self._add(key, size)
         self._cursor = cursor
         if cursor != b"0":
             return False

@@ -13,10 +13,11 @@ from actors.messages import Snapshot
 from daemon.mirror import scripts
 from daemon.mirror.keys import INSTALL, PartitionKeys
 from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.over import OfPartition, call_over
 from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
 
 CHUNK = 500
-"""Conversations per round trip: enough to be cheap, few enough not to block Redis for others."""
+"""Conversations at a time: enough to be cheap, few enough not to block Redis for others."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -36,18 +37,6 @@ class Totals(msgspec.Struct, frozen=True):
     def pending(self) -> int:
         ended = self.answered + self.suppressed + self.dead + self.moved_out
         return self.acknowledged + self.moved_in - ended
-
-
-class Pending(msgspec.Struct, frozen=True):
-    """What is pending now, counted one conversation at a time."""
-
-    conversations: int = 0
-    waiting: int = 0
-    frozen: int = 0
-    """Messages in batches being answered."""
-    oldest_at_ms: int | None = None
-    """Arrival time of the oldest pending message."""
-    now_ms: int = 0
 
 
 class RedisStamp(msgspec.Struct, frozen=True):
@@ -118,30 +107,9 @@ class Survey:
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
         """The summed counters of these partitions."""
-        names = Totals.__struct_fields__
-        commands = [("HMGET", PartitionKeys.of(partition).totals, *names) for partition in partitions]
-        rows = [reply_or_raise(answer) for answer in await self._redis.pipeline(commands)]
-        return Totals(**{name: sum(int(row[index] or 0) for row in rows) for index, name in enumerate(names)})
-
-    async def pending(self, partitions: Iterable[int]) -> Pending:
-        """Count what is pending; runs one short script per active conversation."""
-        total = Pending()
-        for chunk in _chunks(await self.active(partitions)):
-            calls = [ScriptCall(scripts.STATS, (self._mirror.state_key(one),), ()) for one in chunk]
-            for answer in await self._redis.call_many(calls):
-                total = _added(total, *reply_or_raise(answer))
-        return total
-
-
-def _added(total: Pending, waiting: int, frozen: int, oldest_at_ms: int, now_ms: int) -> Pending:
-    ages = [at for at in (total.oldest_at_ms, oldest_at_ms or None) if at is not None]
-    return Pending(
-        conversations=total.conversations + (1 if waiting or frozen else 0),
-        waiting=total.waiting + waiting,
-        frozen=total.frozen + frozen,
-        oldest_at_ms=min(ages, default=None),
-        now_ms=now_ms,
-    )
+        shares = [OfPartition((PartitionKeys.of(partition).totals,)) for partition in partitions]
+        replies = await call_over(self._redis, scripts.TOTALS, (), shares)
+        return Totals(*(sum(counts) for counts in zip(*replies, strict=True)))
 
 
 def _chunks(conversations: Sequence[Conversation]) -> Iterator[Sequence[Conversation]]:

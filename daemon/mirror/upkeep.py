@@ -16,7 +16,8 @@ from actors.identity import Conversation
 from daemon.mirror import scripts
 from daemon.mirror.keys import PartitionKeys, place
 from daemon.mirror.mirror import KEEP_IDS_SECONDS, KEEP_PROCESSED_SECONDS
-from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
+from daemon.mirror.over import OfPartition, call_over
+from daemon.stores.redis import RedisStore, ScriptCall
 
 MAX_STRAYS = 500
 """The most conversations examined per partition in one go."""
@@ -39,17 +40,12 @@ class Upkeep:
         self, epochs: Mapping[int, int], grace_seconds: float, limit: int = MAX_STRAYS
     ) -> list[Conversation]:
         """Conversations of these partitions that wait without a timer, or are overdue by `grace_seconds`."""
-        places = [(PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items()]
-        calls = [
-            ScriptCall(
-                scripts.STRAYS,
-                (keys.due, keys.active, keys.lock),
-                (epoch, round(grace_seconds * 1000), limit),
-            )
-            for keys, epoch in places
+        shares = [
+            OfPartition((keys.due, keys.active, keys.lock), (epoch,))
+            for keys, epoch in ((PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items())
         ]
-        answers = [reply_or_raise(answer) for answer in await self._redis.call_many(calls)]
-        return [Conversation.from_key(key.decode()) for answer in answers for key in answer[1:]]
+        answers = await call_over(self._redis, scripts.STRAYS, (round(grace_seconds * 1000), limit), shares)
+        return [Conversation.from_key(key.decode()) for answer in answers for key in answer]
 
     async def tidy(self, conversations: Mapping[Conversation, int]) -> list[Conversation]:
         """Remove conversations with nothing pending from the active set.

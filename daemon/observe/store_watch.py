@@ -11,7 +11,9 @@ from daemon.mirror.checks import Problem
 from daemon.observe.readiness import Health
 
 CHECK_SECONDS = 2.0
-"""How often the stores are checked, and how soon a start tries again."""
+"""How often stores with a problem are checked, and how soon a start tries again."""
+CALM_SECONDS = 3.0
+"""How often they are checked while all is well: each check costs commands, also where nobody writes."""
 
 
 class Installed(Protocol):
@@ -24,7 +26,7 @@ class Installed(Protocol):
 class LedgerStore(Protocol):
     """Postgres, as `daemon.ledger.fitness.LedgerFitness` checks it."""
 
-    async def problem(self) -> str | None: ...
+    async def problem(self, thoroughly: bool = False) -> str | None: ...
 
     async def prepare(self) -> Installed | str: ...
 
@@ -34,7 +36,7 @@ class LedgerStore(Protocol):
 class MirrorStore(Protocol):
     """Redis, as `daemon.mirror.fitness.MirrorFitness` checks it."""
 
-    async def problems(self, install_id: str | None) -> list[Problem]: ...
+    async def problems(self, install_id: str | None, thoroughly: bool = False) -> list[Problem]: ...
 
     async def prepare(self, install_id: str, has_turns: Callable[[], Awaitable[bool]]) -> list[Problem]: ...
 
@@ -74,20 +76,24 @@ class StoreWatch:
           postgres_back: the same for Postgres.
           turned: called once a round.
         """
+        seconds = CALM_SECONDS
         while True:
-            await trio.sleep(CHECK_SECONDS)
+            await trio.sleep(seconds)
             turned()
-            if self._health.report("redis", _texts(await self.redis_problems())):
+            problems = await self._mirror.problems(self._install_id)
+            if self._health.report("redis", _texts(problems)):
                 redis_back()
-            problem = await self.postgres_problem()
+            problem = await self._ledger.problem()
+            seconds = CHECK_SECONDS if problems or problem else CALM_SECONDS
             if self._health.report("postgres", (problem,) if problem else ()):
                 postgres_back()
 
     async def redis_problems(self) -> list[Problem]:
-        return await self._mirror.problems(self._install_id)
+        """For somebody who asks: of a run's checks some are left out now and then."""
+        return await self._mirror.problems(self._install_id, thoroughly=True)
 
     async def postgres_problem(self) -> str | None:
-        return await self._ledger.problem()
+        return await self._ledger.problem(thoroughly=True)
 
 
 def _texts(problems: list[Problem]) -> tuple[str, ...]:

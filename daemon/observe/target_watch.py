@@ -28,7 +28,7 @@ SAMPLE_SECONDS = 5.0
 REFRESH_SECONDS = 60.0
 MAX_AGE_SECONDS = 10.0
 """Who asks again within this gets the same answer."""
-STEP_SECONDS = 1.0
+STEP_SECONDS = 5.0
 REST_SECONDS = 60.0
 """Between two walks through the mirror, and after a failure."""
 

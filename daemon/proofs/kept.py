@@ -16,7 +16,9 @@ from actors.errors import MajlisError, MirrorUnavailable, Unavailable
 from actors.identity import Conversation
 from actors.outcome import NotSent, Sent
 from actors.send_facts import Part, Proof
+from daemon.mirror import scripts
 from daemon.mirror.keys import PartitionKeys
+from daemon.mirror.over import OfPartition, call_over
 from daemon.proofs.sends_log import SendsLog
 from daemon.stores.redis import Argument, RedisStore
 
@@ -127,10 +129,10 @@ class KeptFacts:
 
     async def _settle_all_in_redis(self) -> None:
         partitions = range(self._partitions)
-        commands = [("HGETALL", PartitionKeys.of(partition).proofs) for partition in partitions]
-        for partition, reply in zip(partitions, await self._redis.pipeline(commands), strict=True):
-            if isinstance(reply, MirrorUnavailable):
-                raise reply
+        shares = [OfPartition((PartitionKeys.of(partition).proofs,)) for partition in partitions]
+        replies = await call_over(self._redis, scripts.GATHER, (), shares)
+        kept = (one for reply in replies for one in reply)
+        for partition, reply in zip(partitions, kept, strict=True):
             for field, value in zip(reply[::2], reply[1::2], strict=True):
                 proof = _read(field, value)
                 if proof is None:

@@ -117,11 +117,14 @@ class Parts:
         self.connections = Connections(self.db)
         self.stored_turns = StoredTurns(desk)
         self.former = FormerWebhooks(self.connections, secret_keys(settings))
-        self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
-        self.survey = Survey(self._redis, mirror)
-        self.sizes = InstanceSizes(self._redis)
-        self.upkeep = Upkeep(self._redis, settings.partitions)
-        self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
+        # Three connections: acknowledgements wait for no turn, and neither for what looks at everything.
+        appends, looks = self._redis.apart("appends"), self._redis.apart("looks")
+        self._looks = looks
+        self._mirror = mirror = RedisMirror(self._redis, settings.partitions, appends=appends, looks=looks)
+        self.survey = Survey(looks, mirror)
+        self.sizes = InstanceSizes(looks)
+        self.upkeep = Upkeep(looks, settings.partitions)
+        self.arrivals = Arrivals(looks, self.survey, settings.partitions)
 
         # Which conversations are ours.
         # Leases must not queue behind turns: a connection and short waits of their own.
@@ -220,6 +223,7 @@ class Parts:
             self._mirror,
             self.ownership,
             self.supervisor.nudge,
+            self.changes.heard,
             self.liveness.expect("due poll", DUE_BOUND_SECONDS),
             name="due poll",
         )
@@ -371,7 +375,7 @@ class Parts:
     def _mirror_fitness(self) -> MirrorFitness:
         settings = self._settings
         return MirrorFitness(
-            self._redis,
+            self._looks,
             self.survey,
             settings.redis.durability,
             settings.partitions,
@@ -381,6 +385,6 @@ class Parts:
 
 def _redis(url: str) -> RedisStore:
     try:
-        return RedisStore.from_url(url)
+        return RedisStore(url)
     except ValueError as error:
         raise CannotStart(f"redis.url cannot be used: {error}.") from None

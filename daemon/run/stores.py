@@ -77,7 +77,7 @@ async def migrate_stores(
                 raise CannotStart(unavailable(error)) from error
             found = await install(db, settings.partitions)
             if adopts_redis:
-                await adopt_redis(db, RedisStore.from_url(redis_url), found)
+                await adopt_redis(db, RedisStore(redis_url), found)
                 done.applied.append("stamp of redis")
         nursery.cancel_scope.cancel()
     done.applied[:0] = moved
@@ -104,7 +104,7 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
     async def redis() -> Iterable[Check]:
         if settings.redis.is_embedded:
             return [await embedded_redis_check(settings.data_dir, settings.redis.program)]
-        store = RedisStore.from_url(settings.redis.url.get_secret_value())
+        store = RedisStore(settings.redis.url.get_secret_value())
         expected = Expected(settings.redis.durability, settings.partitions, None)
         checks = [*redis_checks(await check_redis(store, expected)), *await own_redis_checks(store)]
         await store.close()

@@ -1,46 +1,43 @@
-"""The only module that uses the Redis driver.
+"""The only module that uses the Redis driver: how to connect, and what its words and Redis' mean.
 
 Rules of this file:
 
-1. Public methods are Trio-flavoured; `_exchange` is entirely asyncio-flavoured. A connection is taken, used and
-   released inside that one function, so no cancellation can leave it half read or lost.
-2. After an error a connection is closed, never reused: a late reply must not answer another command.
-3. Nothing is retried here. An error reply to one command is returned as a value; a failure of the connection is raised.
-4. Errors are raised as `MirrorUnavailable` with a reason of one word. The messages of the driver may quote arguments,
+1. The driver makes a connection, in a thread, and hands its socket over; from then on Trio drives it (`RedisLine`).
+2. Nothing is retried here. An error reply to one command is returned as a value; a failure of the connection is raised.
+3. Errors are raised as `MirrorUnavailable` with a reason of one word. The messages of the driver may quote arguments,
    so they are dropped.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import redis.asyncio
-import trio_asyncio
+import redis
 from hiredis import pack_command
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.driver_info import DriverInfo
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
-    NoScriptError,
     RedisError,
     ResponseError,
 )
+from redis.retry import Retry
 
 from actors.errors import MirrorUnavailable
+from daemon.stores.redis_line import Dial, ErrorReply, OpenSocket, RedisLine
 
 RedisReply = Any
 """A reply of Redis: bytes, int, None or a list of these; the scripts define which."""
 
 Argument = str | bytes | int
 
+CROSS_SLOT = "cross_slot"
+"""One script had keys of several slots: this is a cluster, or a proxy before one."""
 REASONS = {  # by the error code that leads Redis' reply
     "OOM": "full",
     "LOADING": "loading",
@@ -56,11 +53,12 @@ REASONS = {  # by the error code that leads Redis' reply
     "NOAUTH": "forbidden",
     "NOPERM": "forbidden",
     "WRONGPASS": "forbidden",
+    "CROSSSLOT": CROSS_SLOT,
 }
 FORBIDDEN = "forbidden"
 UNKNOWN_COMMAND = "unknown_command"
 CONNECTION_REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((TimeoutError, redis.asyncio.TimeoutError), "timeout"),
+    ((TimeoutError, redis.TimeoutError), "timeout"),
     ((AuthenticationError, AuthorizationError), FORBIDDEN),
     ((BusyLoadingError,), "loading"),
 )
@@ -89,38 +87,70 @@ class ScriptCall(NamedTuple):
         return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.arguments)
 
 
-class RedisStore:
-    """A few connections to one Redis. Every method is called from Trio and bounded by `timeout_seconds`."""
+class _Known:
+    """What the stores of one Redis have in common."""
 
-    def __init__(self, pool: ConnectionPool, *, connections: int = 4, timeout_seconds: float = 5.0) -> None:
-        self._pool = pool
-        self._timeout_seconds = timeout_seconds
-        self._slots = asyncio.Semaphore(connections)
-        self._idle: list[AbstractConnection] = []
+    def __init__(self) -> None:
         self.installation = ""
-        """Whose data this Redis must hold."""
+        self.is_split = False
 
-    @classmethod
-    def from_url(cls, url: str, *, connections: int = 4, timeout_seconds: float = 5.0) -> RedisStore:
-        """Make a store for a `redis://`, `rediss://` or `unix://` URL. Connects at first use.
+
+class RedisStore:
+    """One Redis, over one connection that all callers share. Every method is bounded by `timeout_seconds`.
+
+    Nothing that blocks in Redis may be asked here: all that comes after it would wait.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = 5.0,
+        purpose: str = "",
+        known: _Known | None = None,
+    ) -> None:
+        """Connects at first use.
+
+        Args:
+          url: begins with `redis://`, `rediss://` or `unix://`.
+          purpose: a word that tells the connection from others in Redis' list of clients.
+          known: what is known of this Redis already.
 
         Raises:
           ValueError: the URL has another scheme.
         """
-        pool = redis.asyncio.ConnectionPool.from_url(
-            url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,  # `_exchange` has one deadline for all replies instead of a timer for each
-            socket_connect_timeout=timeout_seconds,
-            client_name="majlis",
-            driver_info=DriverInfo(),  # else each new connection reads the version of the installed package
+        self._url = url
+        self._timeout_seconds = timeout_seconds
+        self._known = known or _Known()
+        self._apart: list[RedisStore] = []
+        name = f"majlis-{purpose}" if purpose else "majlis"
+        self._line = RedisLine(_dial(url, name, timeout_seconds), _reason, purpose, timeout_seconds)
+
+    def apart(self, purpose: str) -> RedisStore:
+        """The same Redis over a connection of its own: what is asked there waits for nothing that is asked here."""
+        other = RedisStore(
+            self._url, timeout_seconds=self._timeout_seconds, purpose=purpose, known=self._known
         )
-        return cls(pool, connections=connections, timeout_seconds=timeout_seconds)
+        self._apart.append(other)
+        return other
+
+    @property
+    def installation(self) -> str:
+        """Whose data this Redis must hold."""
+        return self._known.installation
+
+    @property
+    def is_split(self) -> bool:
+        """Whether one script may only touch keys of one hash tag."""
+        return self._known.is_split
+
+    def split(self) -> None:
+        """A script with keys of several hash tags was refused (`CROSS_SLOT`)."""
+        self._known.is_split = True
 
     def expect(self, installation: str) -> None:
         """Have each script check that this Redis holds the data of this installation: it is their last argument."""
-        self.installation = installation
+        self._known.installation = installation
 
     async def command(self, *arguments: Argument) -> RedisReply:
         """Run one command.
@@ -153,7 +183,7 @@ class RedisStore:
           MirrorUnavailable: a round trip failed; any of the scripts may have run.
         """
         replies = await self._round_trip([self._command(call) for call in calls])
-        missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        missing = [index for index, reply in enumerate(replies) if _is_missing(reply)]
         if missing:
             scripts = {calls[index].script for index in missing}
             again: list[Sequence[Argument]] = [("SCRIPT", "LOAD", script.text) for script in scripts]
@@ -167,50 +197,37 @@ class RedisStore:
         return (*call.command(), self.installation)
 
     async def close(self) -> None:
-        """Close the connections. Call it only after the last use."""
-        await trio_asyncio.aio_as_trio(self._close)()
+        """Close the connections, also those apart. Call it only after the last use."""
+        for other in self._apart:
+            await other.close()
+        await self._line.close()
 
     async def _round_trip(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply]:
         if not commands:
             return []
-        packed = b"".join(_pack(command) for command in commands)
-        try:
-            replies: list[RedisReply] = await trio_asyncio.aio_as_trio(self._exchange)(packed, len(commands))
-        except (
-            Exception
-        ) as error:  # also what the driver does not expect itself: our arguments are packed already
-            raise MirrorUnavailable(_reason(error)) from None
-        return replies
-
-    async def _exchange(self, packed: bytes, count: int) -> list[RedisReply]:
-        """Asyncio-flavoured. The connection is released synchronously, so that the release cannot be cancelled."""
-        async with asyncio.timeout(self._timeout_seconds), self._slots:
-            connection = self._idle.pop() if self._idle else self._connect()
-            try:
-                await self._pool.ensure_connection(connection)
-                await connection.send_packed_command(packed, check_health=False)
-                return [await _read(connection) for _ in range(count)]
-            except BaseException:
-                await connection.disconnect(nowait=True)
-                raise
-            finally:
-                self._idle.append(connection)
-
-    def _connect(self) -> AbstractConnection:
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
-
-    async def _close(self) -> None:
-        while self._idle:
-            await self._idle.pop().disconnect(nowait=True)
+        packed = b"".join(map(_pack, commands))
+        return await self._line.exchange(packed, len(commands))
 
 
-async def _read(connection: AbstractConnection) -> RedisReply:
-    """Read one reply. An error reply is returned, not raised: the replies after it must still be read."""
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
+def _dial(url: str, name: str, timeout_seconds: float) -> Dial:
+    """The driver connects, encrypts, authenticates and chooses the database; then the socket is ours."""
+    pool = redis.ConnectionPool.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        client_name=name,
+        driver_info=DriverInfo(),  # else each new connection reads the version of the installed package
+    )
+
+    def dial() -> OpenSocket:
+        # Not by the pool: it makes a hundred in its life, and knows of none that ended.
+        connection: Any = pool.connection_class(**pool.connection_kwargs)
+        connection.connect()
+        return OpenSocket(connection._sock, connection)
+
+    return dial
 
 
 def _pack(command: Sequence[Argument]) -> bytes:
@@ -227,7 +244,11 @@ def reply_or_raise(reply: RedisReply | MirrorUnavailable) -> RedisReply:
 
 
 def _mapped(reply: RedisReply) -> RedisReply | MirrorUnavailable:
-    return MirrorUnavailable(_reason(reply)) if isinstance(reply, ResponseError) else reply
+    return MirrorUnavailable(reason_of_reply(str(reply))) if isinstance(reply, ErrorReply) else reply
+
+
+def _is_missing(reply: RedisReply) -> bool:
+    return isinstance(reply, ErrorReply) and str(reply).startswith("NOSCRIPT")
 
 
 def _reason(error: Exception) -> str:
@@ -237,16 +258,16 @@ def _reason(error: Exception) -> str:
     ):  # the driver wraps error replies to its own commands on connect
         return _reason(error.__cause__)
     if isinstance(error, ResponseError):
-        return _reason_of_reply(error)
+        return reason_of_reply(f"{getattr(error, 'status_code', None) or ''} {error}".strip())
     for kinds, reason in CONNECTION_REASONS:
         if isinstance(error, kinds):
             return reason
     return "connection" if isinstance(error, RedisError | OSError | EOFError) else type(error).__name__
 
 
-def _reason_of_reply(error: ResponseError) -> str:
-    text = str(error)
-    word = getattr(error, "status_code", None) or text.partition(" ")[0]
+def reason_of_reply(text: str) -> str:
+    """The reason in one word, of an error reply, or of one inside of a script."""
+    word = text.partition(" ")[0]
     inside = _WORD_INSIDE_SCRIPT_ERROR.search(text)
     if word not in REASONS and inside is not None:
         word = inside[1]

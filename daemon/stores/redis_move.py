@@ -216,7 +216,7 @@ class _Move:
 
         async with trio.open_nursery() as nursery:
             server: EmbeddedRedis = await nursery.start(run)
-            redis = RedisStore.from_url(server.url, connections=1, timeout_seconds=COMMAND_SECONDS)
+            redis = RedisStore(server.url, timeout_seconds=COMMAND_SECONDS)
             try:
                 yield redis
             except MirrorUnavailable as error:

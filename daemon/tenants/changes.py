@@ -3,8 +3,8 @@
 Laws of this file:
 1. One mechanism for all of them: the marks of the rows are compared, and only what lies in a bucket that differs is
    read again. A notice through Redis makes a comparison come sooner; none is needed.
-2. A change is in force here when `look` returns; on every other daemon within `NOTICE_SECONDS` of its notice, and
-   within `POLL_SECONDS` and a bit without one.
+2. A change is in force here when `look` returns; on every other daemon when its next due poll has brought the notice,
+   and within `POLL_SECONDS` and a bit without one.
 3. While a store is away, what was read last stays in force, and nothing waits for it.
 4. What was not read completely is compared again.
 """
@@ -25,9 +25,7 @@ from daemon.mirror.keys import CHANGES
 from daemon.stores.postgres import LedgerError, is_only_away
 from daemon.tenants.rows import RowMarks, Seen, TenantRows
 
-POLL_SECONDS = 1.0
-NOTICE_SECONDS = 0.5
-"""Each time it is asked for costs a round trip, also when nothing ever changes."""
+POLL_SECONDS = 1.6
 MAX_BUCKETS = 64
 """So many are looked at in one statement: of 10,000 instances, about 600."""
 BUCKETS = 1024
@@ -85,15 +83,19 @@ class Changes:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow until cancelled."""
         await self.start()
-        async with trio.open_nursery() as nursery:
-            if self._redis is not None:
-                nursery.start_soon(self._hear, self._redis, name="notices of changes")
-            task_status.started()
-            while True:
-                await self._tried(self.look)
-                with trio.move_on_after(POLL_SECONDS):
-                    await self._wanted.wait()
-                self._wanted = trio.Event()
+        task_status.started()
+        while True:
+            await self._tried(self.look)
+            with trio.move_on_after(POLL_SECONDS):
+                await self._wanted.wait()
+            self._wanted = trio.Event()
+
+    def heard(self, count: bytes | None) -> None:
+        """The counter, as the due poll read it: look when it is another than before. It may begin anew, so any other
+        counts."""
+        if count != self._count:
+            self._count = count
+            self._wanted.set()
 
     async def look(self) -> None:
         """Put in force whatever has changed. Raises `LedgerUnavailable`."""
@@ -160,18 +162,6 @@ class Changes:
                 await follower(changed, added)
             except Exception as error:  # one that fails keeps the others from nothing
                 self._feed.emit("daemon.problem", part="followers of instances", error=type(error).__name__)
-
-    async def _hear(self, redis: Counts) -> None:
-        """Look when the counter is another than before. It may begin anew, so any other counts."""
-        while True:
-            await trio.sleep(NOTICE_SECONDS)
-            try:
-                count = await redis.command("GET", CHANGES)
-            except MirrorUnavailable:
-                continue
-            if count != self._count:
-                self._count = count
-                self._wanted.set()
 
     async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

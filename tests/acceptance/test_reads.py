@@ -17,6 +17,7 @@ QUICK = {
     "daemon.controls.pauses.REFRESH_SECONDS": 0.2,
     "daemon.controls.replays.POLL_SECONDS": 0.2,
     "daemon.knowledge.housekeeping.EVERY_SECONDS": 0.2,
+    "daemon.observe.store_watch.CALM_SECONDS": 0.2,
     "daemon.observe.store_watch.CHECK_SECONDS": 0.2,
     "daemon.partitions.due_poll.DUE_SECONDS": 0.2,
     "daemon.run.watchdog.STATUS_SECONDS": 0.2,

@@ -9,7 +9,6 @@ from typing import cast
 
 import pytest
 import trio
-import trio_asyncio
 
 from actors.errors import LeaseUncertain, MirrorUnavailable
 from actors.outcome import NotSent, Sent
@@ -65,23 +64,22 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield Subject(memory, again, away)
         return
     url = cast(str, request.getfixturevalue("fresh_redis_url"))
-    async with trio_asyncio.open_loop():
-        redis = cast(_Redis, _Redis.from_url(url))
-        proved: list[Proof] = []
+    redis = _Redis(url)
+    proved: list[Proof] = []
 
-        async def prove(proof: Proof) -> bool:
-            await trio.lowlevel.checkpoint()
-            proved.append(proof)
-            return True
+    async def prove(proof: Proof) -> bool:
+        await trio.lowlevel.checkpoint()
+        proved.append(proof)
+        return True
 
-        def start() -> KeptFacts:
-            return KeptFacts(redis, SendsLog(tmp_path / "sends.log", BOOT), prove, 8)
+    def start() -> KeptFacts:
+        return KeptFacts(redis, SendsLog(tmp_path / "sends.log", BOOT), prove, 8)
 
-        def take_away(is_away: bool) -> None:
-            redis.is_away = is_away
+    def take_away(is_away: bool) -> None:
+        redis.is_away = is_away
 
-        yield Subject(start(), start, take_away, proved)
-        await redis.close()
+    yield Subject(start(), start, take_away, proved)
+    await redis.close()
 
 
 @pytest.mark.parametrize("proof", [SENT, UNSENT], ids=["sent", "not sent"])

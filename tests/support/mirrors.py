@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import fakeredis
+import hiredis
+import redis
 import trio
-import trio_asyncio
+from fakeredis._helpers import SimpleError, SimpleString
 
 from actors.messages import Message
 from daemon.mirror.mirror import RedisMirror
@@ -81,21 +85,70 @@ class RedisProcess:
 
 @asynccontextmanager
 async def real_store(url: str, timeout_seconds: float = PATIENCE_SECONDS) -> AsyncIterator[RedisStore]:
-    async with trio_asyncio.open_loop():
-        store = RedisStore.from_url(url, timeout_seconds=timeout_seconds)
-        try:
-            yield store
-        finally:
-            with trio.move_on_after(5, shield=True):
-                await store.close()
+    store = RedisStore(url, timeout_seconds=timeout_seconds)
+    try:
+        yield store
+    finally:
+        with trio.move_on_after(5, shield=True):
+            await store.close()
 
 
 @asynccontextmanager
 async def fake_store(server: fakeredis.FakeServer | None = None) -> AsyncIterator[RedisStore]:
-    async with trio_asyncio.open_loop():
-        server = server or fakeredis.FakeServer()
-        client = fakeredis.FakeAsyncRedis(server=server, version=(6, 2), protocol=2)
-        yield RedisStore(client.connection_pool, timeout_seconds=PATIENCE_SECONDS)
+    """fakeredis behind a socket, so that what talks to it is what talks to Redis."""
+    server = server or fakeredis.FakeServer(version=(6, 2))
+    with (
+        tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as folder,
+        trio.socket.socket(socket.AF_UNIX) as door,
+    ):
+        path = f"{folder}/fake.sock"
+        await door.bind(path)
+        door.listen()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_serve_fake, door, server)
+            async with real_store(f"unix://{path}") as store:
+                yield store
+            nursery.cancel_scope.cancel()
+
+
+async def _serve_fake(door: trio.socket.SocketType, server: fakeredis.FakeServer) -> None:
+    async with trio.open_nursery() as nursery:
+        while True:
+            client, _ = await door.accept()
+            nursery.start_soon(_answer_as_fake, trio.SocketStream(client), server)
+
+
+async def _answer_as_fake(client: trio.SocketStream, server: fakeredis.FakeServer) -> None:
+    fake: Any = fakeredis.FakeRedis(server=server, protocol=2).connection_pool.make_connection()
+    fake.connect()
+    requests = hiredis.Reader()
+    async with client:
+        async for data in client:
+            requests.feed(bytes(data))
+            while (command := requests.gets()) is not False:
+                fake.send_packed_command([hiredis.pack_command(tuple(command))], check_health=False)
+                await client.send_all(_encoded(fake.get_socket().responses.get_nowait()))
+
+
+def _encoded(reply: object) -> bytes:
+    match reply:
+        case SimpleError():
+            encoded = b"-%s\r\n" % reply.value.encode()
+        case redis.ResponseError():  # the driver's, without the word that led it
+            encoded = b"-%s %s\r\n" % ((reply.status_code or "ERR").encode(), str(reply).encode())
+        case SimpleString():
+            encoded = b"+%s\r\n" % reply.value
+        case None:
+            encoded = b"$-1\r\n"
+        case int():
+            encoded = b":%d\r\n" % reply
+        case bytes():
+            encoded = b"$%d\r\n%s\r\n" % (len(reply), reply)
+        case list():
+            encoded = b"*%d\r\n%s" % (len(reply), b"".join(map(_encoded, reply)))
+        case _:
+            raise TypeError(type(reply).__name__)
+    return encoded
 
 
 async def fenced_mirror(store: RedisStore, epoch: int = 1, installation: str = INSTALLATION) -> RedisMirror:

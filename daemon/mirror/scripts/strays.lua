@@ -1,18 +1,21 @@
--- Conversations of one partition that may have been forgotten: pending without a due time, or long overdue. Reads only.
--- Of a large partition a random sample is examined.
--- KEYS: due active_queues processing_lock
--- ARGV: epoch, grace ms, limit
--- Returns { 1, conversation... } or { 0 } when the epoch does not hold the partition
+-- Conversations that may have been forgotten: pending without a due time, or long overdue. Reads only.
+-- Of a large partition a random sample is examined; one that is not held under its epoch is left alone.
+-- KEYS: due active_queues processing_lock of each partition
+-- ARGV: grace ms, limit for each partition, then the epoch of each partition
+-- Returns { conversation... }
 
-if not fenced(KEYS[3], ARGV[1]) then
-  return { 0 }
-end
-local long_ago = text(clock() - tonumber(ARGV[2]))
-local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', long_ago, 'LIMIT', 0, ARGV[3])
-table.insert(found, 1, 1)
-for _, conversation in ipairs(redis.call('SRANDMEMBER', KEYS[2], ARGV[3])) do
-  if not redis.call('ZSCORE', KEYS[1], conversation) then
-    table.insert(found, conversation)
+local long_ago, found = text(clock() - tonumber(ARGV[1])), {}
+for number = 0, #KEYS / 3 - 1 do
+  local due, active, lock = KEYS[3 * number + 1], KEYS[3 * number + 2], KEYS[3 * number + 3]
+  if fenced(lock, ARGV[number + 3]) then
+    for _, conversation in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', long_ago, 'LIMIT', 0, ARGV[2])) do
+      table.insert(found, conversation)
+    end
+    for _, conversation in ipairs(redis.call('SRANDMEMBER', active, ARGV[2])) do
+      if not redis.call('ZSCORE', due, conversation) then
+        table.insert(found, conversation)
+      end
+    end
   end
 end
 return found

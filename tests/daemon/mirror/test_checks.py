@@ -128,7 +128,12 @@ async def test_a_sentinel_or_a_cluster_is_named(mode: str, reason: str, remedy: 
         info = f"# Server\r\nredis_version:6.2.14\r\nredis_mode:{mode}\r\n".encode()
         return [info, *(MirrorUnavailable(reason) for _ in commands[1:])]
 
-    (problem,) = await check_redis(cast(Any, SimpleNamespace(pipeline=answers)), EXPECTED)
+    async def refuses(calls: Sequence[object]) -> list[object]:
+        await trio.lowlevel.checkpoint()
+        return [MirrorUnavailable(reason) for _ in calls]
+
+    redis = cast(Any, SimpleNamespace(pipeline=answers, call_many=refuses))
+    (problem,) = await check_redis(redis, EXPECTED)
     assert problem.word == mode
     assert remedy in problem.text
 

@@ -11,7 +11,7 @@ import trio.testing
 from daemon.mirror.checks import Problem
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.observe.store_watch import CHECK_SECONDS, StoreWatch
+from daemon.observe.store_watch import CALM_SECONDS, CHECK_SECONDS, StoreWatch
 
 AWAY = Problem("unavailable", "Redis cannot be used now.")
 
@@ -28,6 +28,7 @@ class Stores:
         self.mirror_problems: list[Problem] = []
         self.prepared_for: list[str] = []
         self.asked_for: list[str | None] = []
+        self.thoroughly: list[bool] = []
         self.back: list[str] = []
         self.rounds = 0
         self.health = Health(EventFeed(strict=True))
@@ -46,7 +47,8 @@ class Ledger:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    async def problem(self) -> str | None:
+    async def problem(self, thoroughly: bool = False) -> str | None:
+        self._stores.thoroughly.append(thoroughly)
         await trio.lowlevel.checkpoint()
         return self._stores.ledger_problem
 
@@ -62,8 +64,9 @@ class Mirror:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    async def problems(self, install_id: str | None) -> list[Problem]:
+    async def problems(self, install_id: str | None, thoroughly: bool = False) -> list[Problem]:
         await trio.lowlevel.checkpoint()
+        self._stores.thoroughly.append(thoroughly)
         self._stores.asked_for.append(install_id)
         return self._stores.mirror_problems
 
@@ -104,10 +107,11 @@ async def test_a_store_that_comes_back_is_announced_once(
     stores = Stores()
     await stores.watch.until_fit()
     nursery.start_soon(stores.run)
-    await trio.sleep(2.5 * CHECK_SECONDS)
+    await trio.sleep(2.5 * CALM_SECONDS)
     assert (stores.back, stores.rounds, set(stores.asked_for)) == ([], 2, {"install-1"})
+    assert not any(stores.thoroughly)
     stores.mirror_problems, stores.ledger_problem = [AWAY], "Postgres cannot be used now."
-    await trio.sleep(2 * CHECK_SECONDS)
+    await trio.sleep(2 * CALM_SECONDS)
     assert stores.back == [] and stores.health.stores()["redis"] == AWAY.text
     stores.mirror_problems = []
     await trio.sleep(2 * CHECK_SECONDS)
@@ -124,3 +128,4 @@ async def test_before_the_start_redis_is_checked_for_no_install(
     stores = Stores()
     assert await stores.watch.redis_problems() == []
     assert (await stores.watch.postgres_problem(), stores.asked_for) == (None, [None])
+    assert all(stores.thoroughly), "who asks is told all there is"

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import redis
 import trio
-import trio_asyncio
 
 from actors.errors import MajlisError
 from daemon import run as root
@@ -145,18 +144,16 @@ async def test_an_engine_that_does_not_read_them_all_gets_nothing(
         (f'exec {WHEEL} "$@" --appendfilename other.aof', r"4 missing.*nothing was changed"),
     ):
         newer.runs(command)
-        async with trio_asyncio.open_loop():
-            with pytest.raises(EmbeddedStoreError, match=words):
-                await move_redis(wheels_data, None, Events())
+        with pytest.raises(EmbeddedStoreError, match=words):
+            await move_redis(wheels_data, None, Events())
         assert names_of_redis(wheels_data) == ["redis", "redis.lock"]
 
     def full(*_: object, **__: object) -> None:
         raise shutil.Error([("a", "b", "[Errno 28] No space left on device")])
 
     monkeypatch.setattr(shutil, "copytree", full)
-    async with trio_asyncio.open_loop():
-        with pytest.raises(EmbeddedStoreError, match="cannot be copied or renamed; the next start finds"):
-            await move_redis(wheels_data, None, Events())
+    with pytest.raises(EmbeddedStoreError, match="cannot be copied or renamed; the next start finds"):
+        await move_redis(wheels_data, None, Events())
     async with running_redis(wheels_data, chooses=True) as server:
         assert await trio.to_thread.run_sync(size, server.url) == 5
 
@@ -169,7 +166,7 @@ KILLED = """
 import os, sys
 from functools import partial
 from pathlib import Path
-import trio_asyncio
+import trio
 from daemon.stores import redis_move
 sync = redis_move.sync
 def dying(path):
@@ -177,7 +174,7 @@ def dying(path):
     if not (Path(sys.argv[1]) / "redis").exists():
         os._exit(7)
 redis_move.sync = dying
-trio_asyncio.run(partial(redis_move.move_redis, Path(sys.argv[1]), None, lambda event, fields: None))
+trio.run(partial(redis_move.move_redis, Path(sys.argv[1]), None, lambda event, fields: None))
 """
 
 

@@ -13,7 +13,7 @@ from daemon.controls.run_time import RunTime
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ledger.rows import ScopeRows
 from daemon.stores.postgres import LedgerError
-from daemon.tenants.changes import MAX_BUCKETS, NO_MARKS, NOTICE_SECONDS, POLL_SECONDS, Changes
+from daemon.tenants.changes import MAX_BUCKETS, NO_MARKS, POLL_SECONDS, Changes
 from daemon.tenants.rows import RowMarks, Seen
 from tests.support.memory import MemoryFeed
 
@@ -28,7 +28,6 @@ class Stores:
         self.settings = 0
         self.read: list[Collection[int] | None] = []
         self.looks: list[tuple[int, int, int]] = []
-        self.count: bytes | None = b"1"
         self.redis_is_away = False
         self.asked = 0
 
@@ -66,7 +65,7 @@ class Stores:
         self.asked += 1
         if self.redis_is_away:
             raise MirrorUnavailable("connection")
-        return self.count
+        return b"1"
 
     async def _answer(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -134,8 +133,8 @@ async def test_a_notice_makes_it_come_sooner_and_a_counter_may_begin_anew(
         await trio.sleep(0.5)
         for count in (b"7", None, b"1"):
             scene.stores.versions["acme"] += 1
-            scene.stores.count = count
-            await trio.sleep(NOTICE_SECONDS + 0.01)
+            scene.changes.heard(count)
+            await trio.sleep(0.01)
             assert scene.told.pop() == ({"acme"}, set())
         scene.stores.redis_is_away = True
         await scene.changes.tell()
