@@ -124,12 +124,12 @@ async def test_a_call_waits_for_a_session_so_long_and_no_longer(loop: None, fres
     """I8, and close while busy: who waits is told at once."""
     db = Postgres(fresh_postgres_dsn, max_connections=1, acquire_seconds=0.1)
     await db.open()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_fails_at_close, db)
-        await until(lambda: db.statistics().size == 1 and db.statistics().idle == 0)
-        await _fails(db, "postgres_timeout")
-        assert db.statistics().waiting == 0
-        with trio.fail_after(PATIENCE_SECONDS):
+    with trio.fail_after(PATIENCE_SECONDS):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_fails_at_close, db)
+            await until(lambda: db.statistics().size == 1 and db.statistics().idle == 0)
+            await _fails(db, "postgres_timeout")
+            assert db.statistics().waiting == 0
             await db.close(grace_seconds=0)
     assert db.statistics().size == 0
 
