@@ -193,6 +193,9 @@ class BorderSession:
     def _wake(self, _future: object) -> None:
         """Rule 3. Before the socket is closed: the kernel does not tell who waits for it then."""
         if self._waits:
+            # The loop may wait for this socket as well, to write what nobody needs any more.
+            if self._wire.get_write_buffer_size():
+                self._wire.abort()
             trio.lowlevel.notify_closing(self._fd)
 
     def _read(self) -> None:

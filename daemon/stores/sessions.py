@@ -35,6 +35,10 @@ _MAX_STATEMENTS = 50_000
 _FULL_SECONDS = 1.0
 """After the server had no room for another session, none is opened for so long while others serve."""
 
+_REFUSED_SECONDS = 0.2
+"""After a connection could not be made, whoever wants another within this time hears the same error at once: thousands
+of turns that find their server away need not all try the door."""
+
 _FAREWELL_SECONDS = 2.0
 _SWEEP_SECONDS = 0.5
 
@@ -84,6 +88,8 @@ class SessionSet:
         self._parting: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_open = True
+        self._refused: Exception | None = None
+        self._refused_until = 0.0
         self.generation = 0
         """Counts how often the sessions were replaced."""
 
@@ -147,9 +153,9 @@ class SessionSet:
             session.connection.terminate()
         for task in self._parting:
             task.cancel()
-        await self._places.emptied()
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
+        await self._places.emptied()
 
     def _take_idle(self) -> Session | None:
         while self._idle:
@@ -175,23 +181,33 @@ class SessionSet:
 
     async def _open(self) -> Session:
         """In place of the right to open one."""
-        from trio_asyncio import aio_as_trio
-
         while True:
-            generation = self.generation
             try:
-                connection = await aio_as_trio(self._connect)(self._loop)
+                return await self._connected()
             except Exception as error:
-                if not (self._is_full(error) and self._places.taken > 1):
+                if not self._is_full(error) or self._places.taken == 1:
                     self._places.give_up()
                     raise
             except BaseException:
                 self._places.give_up()
                 raise
-            else:
-                return Session(self._loop, connection, generation)
             if (session := await self._places.take_of_another()) is not None:
                 return session
+
+    async def _connected(self) -> Session:
+        from trio_asyncio import aio_as_trio
+
+        if self._refused is not None and time.monotonic() < self._refused_until:
+            raise self._refused.with_traceback(None)
+        generation = self.generation
+        try:
+            connection = await aio_as_trio(self._connect)(self._loop)
+        except Exception as error:
+            if not self._is_full(error):
+                self._refused, self._refused_until = error, time.monotonic() + _REFUSED_SECONDS
+            raise
+        self._refused = None
+        return Session(self._loop, connection, generation)
 
     def _is_fit(self, session: Session) -> bool:
         return (

@@ -98,9 +98,9 @@ async def test_a_server_without_room_lends_what_it_has(loop: None, fresh_postgre
                 await owner.fetch("DROP ROLE narrow")
 
 
-async def _fails(db: Postgres, reason: str) -> None:
+async def _fails(db: Postgres, reason: str, text: str = "") -> None:
     with pytest.raises(LedgerUnavailable, match=f"^{reason}$"):
-        await db.fetch("SELECT 1", repeatable=False)
+        await db.fetch("SELECT $1::text", text, repeatable=False)
 
 
 async def test_a_server_that_does_not_answer_costs_its_session_and_not_the_place(
@@ -111,11 +111,12 @@ async def test_a_server_that_does_not_answer_costs_its_session_and_not_the_place
     monkeypatch.setattr(sessions, "_FAREWELL_SECONDS", 0.1)
     monkeypatch.setattr(sessions, "_SWEEP_SECONDS", 0.05)
     async with proxied(fresh_postgres_dsn, command_seconds=0.1) as (db, proxy):
-        await db.fetch("SELECT 1")
-        proxy.delay_seconds = 60
         with trio.fail_after(PATIENCE_SECONDS):
-            await _fails(db, "postgres_timeout")
-            proxy.delay_seconds = 0
+            for size in (1, 16_000_000):  # the second does not even go out
+                await db.fetch("SELECT $1::text", "x")
+                proxy.delay_seconds = 60
+                await _fails(db, "postgres_timeout", "x" * size)
+                proxy.delay_seconds = 0
             assert await db.value("SELECT 1") == 1
 
 
@@ -123,12 +124,12 @@ async def test_a_call_waits_for_a_session_so_long_and_no_longer(loop: None, fres
     """I8, and close while busy: who waits is told at once."""
     db = Postgres(fresh_postgres_dsn, max_connections=1, acquire_seconds=0.1)
     await db.open()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_fails_at_close, db)
-        await until(lambda: db.statistics().size == 1 and db.statistics().idle == 0)
-        await _fails(db, "postgres_timeout")
-        assert db.statistics().waiting == 0
-        with trio.fail_after(PATIENCE_SECONDS):
+    with trio.fail_after(PATIENCE_SECONDS):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_fails_at_close, db)
+            await until(lambda: db.statistics().size == 1 and db.statistics().idle == 0)
+            await _fails(db, "postgres_timeout")
+            assert db.statistics().waiting == 0
             await db.close(grace_seconds=0)
     assert db.statistics().size == 0
 
@@ -190,3 +191,23 @@ async def test_what_people_look_at_leaves_the_other_connections_alone(
         assert db.statistics() == PoolStatistics(size=2, idle=1, max_connections=3)
         nursery.cancel_scope.cancel()
     assert db.statistics().size == 0
+
+
+async def test_a_server_that_is_away_is_not_asked_by_everybody(loop: None) -> None:
+    """I8: thousands of turns that find it away at once hear the same; a moment later somebody tries again."""
+    tries: list[object] = []
+
+    async def connect(loop: object) -> object:
+        tries.append(loop)
+        raise ConnectionRefusedError
+
+    away = sessions.SessionSet(connect, lambda _error: False, 1, acquire_seconds=1, statement_seconds=1)
+    for _ in range(2):
+        tries.clear()
+        for _ in range(20):
+            with pytest.raises(ConnectionRefusedError):
+                await away.borrow()
+        assert len(tries) < 20
+        await trio.sleep(sessions._REFUSED_SECONDS)
+        assert tries
+    assert (away.size, away.waiting) == (0, 0)
