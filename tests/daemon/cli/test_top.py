@@ -105,7 +105,11 @@ def test_the_screen_fits_the_terminal_with_500_conversations(width: int, height:
     assert len(lines) <= height and max(map(len, lines)) <= width
     text = "\n".join(lines)
     assert "waiting messages: 9,031" in text and "clinic paused: majlis resume --instance clinic" in text
-    assert "windows 3,120" in text and "turns 42 (3/4 at work)" in text and "backup circuit open for 12.0 s" in text
+    assert (
+        "windows 3,120" in text
+        and "turns 42 (3/4 at work)" in text
+        and "backup circuit open for 12.0 s" in text
+    )
     assert "3,169 busy conversations" in text and PHONE not in text
 
 
