@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
-from typing import Literal
 
 import msgspec
 import trio
 
 from actors import conversation as core
 from actors.census import Census
+from actors.counted import Counted, Phase
 from actors.crash_points import reach
 from actors.errors import EarlierTurnUnfinished, Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
@@ -31,8 +31,6 @@ from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST
 
 HOLD_SPREAD = 0.1
 """How much longer than the peer wished a hold may last, by chance, as a share of it."""
-
-Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
 ALL_IN_FLIGHT = "as many turns run as its providers take"
 MUCH_AT_WORK = "waits to begin: other turns are being opened and stored"
@@ -83,26 +81,19 @@ class ActorView(msgspec.Struct, frozen=True):
     held_by: Holder = ""
 
 
-class ConversationActor:
+class ConversationActor(Counted):
     def __init__(
         self, conversation: Conversation, services: Services, state: core.ConversationState, census: Census
     ) -> None:
-        self.conversation = conversation
+        super().__init__(conversation, state, census)
         self.life = trio.CancelScope()
         self._services = services
-        self._census = census
-        self._at: Phase = "idle"
-        self._known = core.emptied(state)
-        self._batch: Batch | None = None
-        census.came(self._at)
-        self._state = state
         self._wake = trio.Event()
         self._sleeps_until = -inf
         self._holds = 0
         self._hold_until = -inf
         self._held_until_ms = 0
         self._parked = False
-        self._why = ""
         self._held_by: Holder = ""
 
     # What others may do to it: synchronous, all of it.
@@ -154,12 +145,6 @@ class ConversationActor:
         """The conversation goes on elsewhere."""
         self.life.cancel()
 
-    def leave(self) -> None:
-        """It is not counted any more."""
-        self._work_on(None)
-        self._state = core.emptied(self._state)
-        self._census.left(self._at)
-
     def view(self) -> ActorView:
         state, batch = self._state, self._batch
         holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
@@ -209,43 +194,6 @@ class ConversationActor:
                     await self._do_or_hold(lambda: self._answer(why))
                 case core.Leave():
                     return
-
-    # What it is at, counted as it changes.
-
-    @property
-    def phase(self) -> Phase:
-        return self._at
-
-    def _enter(self, phase: Phase, why: str) -> None:
-        if phase != self._at:
-            self._census.left(self._at)
-            self._census.came(phase)
-            self._at = phase
-        self._why = why
-
-    @property
-    def _state(self) -> core.ConversationState:
-        return self._known
-
-    @_state.setter
-    def _state(self, state: core.ConversationState) -> None:
-        before, self._known = self._known.waiting, state
-        self._census.messages += len(state.waiting) - len(before)
-        self._census.open_windows += bool(state.waiting) - bool(before)
-        self._note_oldest()
-
-    def _work_on(self, batch: Batch | None) -> None:
-        self._census.messages += _size(batch) - _size(self._batch)
-        self._batch = batch
-        self._note_oldest()
-
-    def _note_oldest(self) -> None:
-        state, batch = self._known, self._batch
-        times = [entries[0].at_ms for entries in (batch.entries if batch else (), state.waiting) if entries]
-        if batch is None and state.frozen and state.batch_number is not None:
-            times.append(state.batch_number)  # not read yet: its number is the time when it was frozen
-        if times or not (state.stale or state.frozen or state.unfinished):  # else what was known last stands
-            self._census.note_oldest(self.conversation, min(times, default=None))
 
     @property
     def _policy(self) -> WindowPolicy:
@@ -429,7 +377,3 @@ class ConversationActor:
 
     def _emit(self, event: str, **fields: object) -> None:
         self._services.feed.emit(event, self.conversation, **fields)
-
-
-def _size(batch: Batch | None) -> int:
-    return len(batch.entries) if batch else 0

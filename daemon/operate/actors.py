@@ -9,7 +9,8 @@ import msgspec
 import trio
 from msgspec import Meta
 
-from actors.actor import ActorView, Phase
+from actors.actor import ActorView
+from actors.counted import Phase
 from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon.operate.call import AdminCall

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.actor import Phase
+from actors.counted import Phase
 from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.instance import FeatureFlags

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from actors.actor import ActorView, Phase
+from actors.actor import ActorView
 from actors.amendments import DELETION
+from actors.counted import Phase
 from actors.lookups import RESPONDER
 from actors.messages import Message
 from actors.modes import SHADOW

@@ -29,7 +29,7 @@ from daemon.tenants import Tenants
 from daemon.tenants.keys import canonical, sends_away
 from daemon.web.http1 import Response, json_response
 
-_NUMBERS = ("escalation.notify_numbers", "contacts.ignore", "contacts.allow")
+_NUMBERS = ("escalation.notify_numbers", "contacts.ignore", "contacts.allow", "contacts.priority")
 """Settings that hold phone numbers, of instances as well."""
 
 

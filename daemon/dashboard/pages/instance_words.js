@@ -83,6 +83,7 @@ export const GROUPS = {
   alerts: "Alerts",
   ingress: "The door of webhooks",
   turn: "Turns",
+  weight: "The share of turns",
   country: "Numbers",
   timezone: "The time zone",
   hours: "Date and hours",

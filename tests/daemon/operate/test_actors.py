@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from actors.actor import ActorView, Phase
+from actors.actor import ActorView
+from actors.counted import Phase
 from actors.identity import Conversation
 from daemon.operate.actors import ActorSort, ActorsQuery, actor_row
 from tests.support.operators import Operators

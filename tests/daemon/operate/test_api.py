@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 import trio
 
-from actors.actor import ActorView, Phase
+from actors.actor import ActorView
+from actors.counted import Phase
 from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Waiting

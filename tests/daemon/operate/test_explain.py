@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import trio
 
-from actors.actor import ActorView, Phase
+from actors.actor import ActorView
+from actors.counted import Phase
 from actors.errors import Conflict, LedgerUnavailable, Missing, Unavailable
 from actors.identity import Conversation
 from actors.lookups import Span

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.actor import ActorView, Phase
+from actors.actor import ActorView
+from actors.counted import Phase
 from actors.errors import Conflict, Holder, Missing
 from actors.identity import Conversation
 from daemon.operate.takeovers import TAKEOVER_SECONDS
