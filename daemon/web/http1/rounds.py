@@ -118,6 +118,7 @@ class Rounds:
         finally:
             for connection in list(self._watched.values()):
                 self.end(connection)
+            self._is_awake = True  # for good: nobody listens to the bell any more
             self._epoll.close()
             os.close(self._bell)
 
