@@ -10,7 +10,7 @@ The laws of this file:
 2. What cannot be done at once goes to a task of `Connection`; its socket is not watched here meanwhile.
 3. Events are told once (edge-triggered), so none costs anything while a request is handled. What came meanwhile is
    remembered and looked for after the answer: a socket that is not looked at again would hang.
-4. An answer is written when it is there, in whatever order requests end; of one connection there is one at a time.
+4. An answer is written when it is there, by whoever brings it; of one connection there is one at a time.
 5. Nothing that goes wrong with one connection ends a round.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeGuard
@@ -61,7 +61,6 @@ class Rounds:
         self._epoll.register(self._bell, select.EPOLLIN | select.EPOLLET)
         self._watched: dict[int, QuickConnection] = {}
         self._ready: OrderedDict[int, QuickConnection] = OrderedDict()
-        self._answers: deque[tuple[QuickConnection, Response]] = deque()
         self._is_awake = False
 
     def watch(self, connection: QuickConnection) -> None:
@@ -118,16 +117,16 @@ class Rounds:
         finally:
             for connection in list(self._watched.values()):
                 self.end(connection)
+            self._is_awake = True  # for good: nobody listens to the bell any more
             self._epoll.close()
             os.close(self._bell)
 
     def _round(self) -> None:
-        self._is_awake = True  # whatever is answered from here on is written below
+        self._is_awake = True  # what becomes ready from here on is seen
         for descriptor, flags in self._epoll.poll(0, MAX_EVENTS):
             connection = self._watched.get(descriptor)
             if connection is not None and connection.came(bool(flags & _OVER)):
                 self._ready[descriptor] = connection
-        self._write_answers()
         until = time.perf_counter() + ROUND_SECONDS
         for _ in range(min(len(self._ready), MAX_EVENTS)):
             if not self._ready:
@@ -135,7 +134,6 @@ class Rounds:
             self._contained(self._begin, self._ready.popitem(last=False)[1])
             if time.perf_counter() > until:
                 break
-        self._write_answers()
         self._is_awake = False
 
     def _begin(self, connection: QuickConnection) -> None:
@@ -154,14 +152,9 @@ class Rounds:
             self._go_on(connection, "task")
 
     def _respond(self, connection: QuickConnection, response: Response) -> None:
-        self._answers.append((connection, response))
-        self.wake()
-
-    def _write_answers(self) -> None:
-        while self._answers:
-            connection, response = self._answers.popleft()
-            if self.is_watched(connection):
-                self._contained(self._answer, connection, response)
+        # At once, from whatever task: to be woken for it costs as much as a small answer.
+        if self.is_watched(connection):
+            self._contained(self._answer, connection, response)
 
     def _answer(self, connection: QuickConnection, response: Response) -> None:
         self._go_on(connection, connection.answer(response))
@@ -176,6 +169,7 @@ class Rounds:
             connection.rest(trio.current_time())
             if connection.has_more():
                 self._ready[connection.descriptor] = connection
+                self.wake()
 
     def _contained(
         self, step: Callable[..., None], connection: QuickConnection, *arguments: Response

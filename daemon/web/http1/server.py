@@ -228,19 +228,19 @@ class HttpServer:
     async def _serve(self, connection: Connection, stream: trio.abc.Stream) -> None:
         goes_on = False
         try:
-            goes_on = await connection.serve()
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the peer went away
-        except* Exception as group:
-            self.report(group)
+            try:
+                goes_on = await connection.serve()
+            except* (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass  # the peer went away
+            except* Exception as group:
+                self.report(group)
+            if connection.was_evicted:
+                await self._turn_away(stream, True)
         finally:
             if not goes_on:
                 self.ended(connection)
-                if not connection.was_evicted:
-                    await trio.aclose_forcefully(stream)
-        if connection.was_evicted:
-            await self._turn_away(stream, True)
-        elif goes_on:
+                await trio.aclose_forcefully(stream)
+        if goes_on:
             connection.renew()
             self._watch(connection, stream)
 

@@ -258,3 +258,20 @@ async def test_many_appends_of_one_caller_are_not_refused_for_their_number(
     outcomes = await bench.group.append_all([(message(number), POLICY) for number in range(1, 20)])
     assert [type(outcome) for outcome in outcomes] == [Receipt] * 19
     assert bench.delivered == [f"M{number}" for number in range(1, 20)]
+
+
+async def test_what_is_posted_without_a_task_has_all_its_outcomes_together(bench: Bench) -> None:
+    """I1: told once, in order, after the last of them; also where none of them is taken."""
+    told: list[Sequence[Receipt | Exception]] = []
+    bench.store.refusal = lambda one: ConversationFull("full") if one.id == "M1" else None
+    bench.group.post([(message(number), POLICY) for number in range(3)], told.append)
+    await trio.testing.wait_all_tasks_blocked()
+    assert told == [] and bench.store.groups == [["M0", "M1", "M2"]]
+    bench.store.gate.set()
+    await trio.testing.wait_all_tasks_blocked()
+    (outcomes,) = told
+    assert [isinstance(one, Receipt) for one in outcomes] == [True, False, True]
+    assert bench.delivered == ["M0", "M2"]
+    full = GroupCommit(bench.store.append_group, bench.on_appended)  # it does not run
+    full.post([(message(3), POLICY)], told.append)
+    assert [type(one) for one in told[1]] == [MirrorUnavailable]

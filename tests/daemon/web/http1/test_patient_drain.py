@@ -29,6 +29,8 @@ async def test_a_patient_drain_waits_for_a_first_request() -> None:
             answer = await read_answer(fresh)
             assert (answer.status, answer.headers["connection"]) == (200, "close")
         await until(lambda: served.server.counters.connections == 0)
+        with trio.fail_after(PATIENCE_SECONDS):
+            await served.server.drain()  # once more, to be sure: it has ended
 
 
 async def test_a_request_that_is_in_the_kernel_already_is_answered() -> None:
