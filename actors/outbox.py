@@ -132,10 +132,9 @@ class Outbox:
         return self._new_claim(conversation)
 
     async def disclaim(self, turn: Turn, part: int, token: str) -> None:
-        """The claim was refused, or its answer was lost: it may have been made all the same.
+        """A claim was refused, or its answer was lost: it may stand all the same, and nothing was sent under it.
 
-        Nothing was sent under it: that is a fact, and says nothing about an earlier send. If the ledger cannot take it
-        now, `recall` finds that nothing left.
+        That is a fact, and says nothing about an earlier send. If the ledger cannot take it, `recall` finds it.
         """
         with suppress(Unavailable):
             await self._ledger.prove(Proof(turn.id, part, token, NotSent("claim_lost", "hold")))
@@ -213,8 +212,7 @@ class _PartDelivery:
         self._is_claimed = is_claimed
         self._since_ms = evidence_since_ms(part, outbox._wall_ms())
         self._resends = part.resends
-        self.ended = False
-        """The turn, with this part."""
+        self.ended = False  # the turn, with this part
 
     async def run(self) -> Sent | NotSent:
         """Bring the part to a proven outcome, whatever its state."""
