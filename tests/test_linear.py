@@ -23,7 +23,7 @@ import msgspec
 import pytest
 
 from actors import contacts, modes, momentary, response_cache, told
-from actors.instance import ContextTerms, Terms
+from actors.instance import ContactTerms, ContextTerms, Terms
 from actors.messages import Context
 from actors.text import first_words
 from daemon.controls import own_words
@@ -122,6 +122,9 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.forwarding.taking.is_among": lambda text: taking.is_among(text, (text,)),
     "actors.modes.is_off": lambda text: modes.is_off(text, Terms(mode="off")),
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
+    "actors.contacts.has_priority": lambda text: contacts.has_priority(
+        text, Terms(contacts=ContactTerms(priority=(text, f"{text}*")))
+    ),
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.momentary.names_customer": lambda text: momentary.names_customer(text, text),
     "actors.told.told_earlier": lambda text: told.told_earlier(
