@@ -84,6 +84,8 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             found[name] = await parts[name]()
         except BenchBroken as error:
             found["broken"].append(f"{name} broke: {error}")
+        else:
+            sys.stderr.write("".join(f"  {goal.line()}\n" for goal in judged({name: found[name]})))
     return found
 
 

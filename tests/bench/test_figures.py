@@ -51,7 +51,18 @@ def _measured() -> dict[str, Measured]:
 
 def test_a_goal_says_what_is_wanted_and_whether_it_is_reached() -> None:
     floor, ceiling = Goal("rate", 250, 240, 300), Goal("cost", 7.5, 6.5, is_floor=False)
-    assert floor.line().split() == ["rate", "250.00", "goal", "≥", "240", "reached", "aim", "≥", "300", "MISSED"]
+    assert floor.line().split() == [
+        "rate",
+        "250.00",
+        "goal",
+        "≥",
+        "240",
+        "reached",
+        "aim",
+        "≥",
+        "300",
+        "MISSED",
+    ]
     assert goals.lines([ceiling])[0].split() == ["cost", "7.50", "goal", "≤", "6.5", "MISSED"]
     assert floor.document() == {
         **{"what": "rate", "value": 250, "goal": "≥ 240", "reached": True},
