@@ -1,7 +1,8 @@
 """`make bench-scale`: what a daemon costs when there is much of everything.
 
 - A conversation with 20,000 turns, and a database with 1,000,000: the processor time of a turn, of server, Postgres and
-  Redis together, as a ratio to one of a fresh conversation in a fresh database. Both alternate in one run.
+  Redis together, as a ratio to one of a fresh conversation in a fresh database. Both alternate in one run. A fresh
+  conversation has little history to tell the model, so the old one is also set beside one of 60 turns.
 - 100,000 conversations that wait: bytes of each in the daemon (its proportional set size) and in Redis (used_memory),
   and the seconds from kill -9 until a new daemon has all of them again.
 - 20,000 turns queued behind a model that does not answer: how soon /metrics and status are there.
@@ -84,6 +85,8 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             found[name] = await parts[name]()
         except BenchBroken as error:
             found["broken"].append(f"{name} broke: {error}")
+        else:
+            sys.stderr.write("".join(f"  {goal.line()}\n" for goal in judged({name: found[name]})))
     return found
 
 
@@ -92,10 +95,19 @@ def judged(found: dict[str, Any]) -> list[Goal]:
     reached = []
     if past := found.get("old"):
         for what, size, key in (
-            ("a conversation with", past["conversation_turns"], "conversation"),
             ("a database with", past["database_turns"], "database"),
+            ("a conversation with", past["conversation_turns"], "conversation"),
         ):
             reached.append(Goal(f"{what} {size:,} turns / fresh", past[key]["ratio"], 1.1, is_floor=False))
+        ratio = past["conversation_by_full_history"]["ratio"]
+        reached.append(
+            Goal(
+                f"the same / one of {old.FULL_HISTORY_TURNS} turns, of full history",
+                ratio,
+                1.1,
+                is_floor=False,
+            )
+        )
     if many := found.get("waiting"):
         each = f"{many['conversations']:,} waiting"
         for what, key, scale, mark in (
@@ -113,12 +125,14 @@ def judged(found: dict[str, Any]) -> list[Goal]:
 
 def _lines(found: dict[str, Any]) -> list[str]:
     lines = []
-    for key in ("database", "conversation"):
-        for kind in ("fresh", "other") if "old" in found else ():
-            costs = found["old"][key][kind]
-            each = ", ".join(f"{sum(cost.values()):.2f}" for cost in costs)
-            name = f"{key}, {'fresh' if kind == 'fresh' else 'full of turns'}"
-            lines.append(f"CPU ms per turn, {name:<32} {each}")
+    for key, first in (
+        ("database", "fresh"),
+        ("conversation", "fresh"),
+        ("conversation_by_full_history", "60 turns"),
+    ):
+        for kind, name in (("fresh", first), ("other", "full of turns")) if "old" in found else ():
+            each = ", ".join(f"{sum(cost.values()):.2f}" for cost in found["old"][key][kind])
+            lines.append(f"CPU ms per turn, {key.partition('_')[0]}, {name:<16} {each}")
     if many := found.get("waiting"):
         spent = ", ".join(
             f"{key.removeprefix('recovery_cpu_')} {value:.1f}"

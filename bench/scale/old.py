@@ -17,6 +17,8 @@ from bench.turns.home import Case, Home, converse, spent, start
 PLAIN = Case("plain")
 CUSTOMERS = 5
 """Old ones, and as many fresh ones."""
+FULL_HISTORY_TURNS = 60
+"""With so many the responder sees as much history as it ever does: what comes on top is the past alone."""
 SEEDS = 200
 """Contacts among whom the turns of the full database are divided."""
 _SETTLE_TURNS = 4
@@ -48,16 +50,27 @@ async def measure(folder: Path, size: Size) -> dict[str, Any]:
         await _converse(fresh, old, 1)
         await ageing.age(str(fresh.places.sockets), "9661", size.conversation_turns)
         of_old = await _compare(fresh, fresh, old, size)
-    return {**size._asdict(), "database": among_many, "conversation": of_old}
+        young = [f"9662{number:07}" for number in range(CUSTOMERS)]
+        await _converse(fresh, young, 1)
+        await ageing.age(str(fresh.places.sockets), "9662", FULL_HISTORY_TURNS)
+        of_young = await _compare(fresh, fresh, old, size, beside=young)
+    return {
+        **size._asdict(),
+        "database": among_many,
+        "conversation": of_old,
+        "conversation_by_full_history": of_young,
+    }
 
 
-async def _compare(fresh: Home, other: Home, customers: list[str] | None, size: Size) -> dict[str, Any]:
-    """Rounds of fresh customers of the one, and of these or of fresh ones of the other, in turn."""
+async def _compare(
+    fresh: Home, other: Home, customers: list[str] | None, size: Size, beside: list[str] | None = None
+) -> dict[str, Any]:
+    """Rounds of fresh customers (or `beside`) of the one, and of these or of fresh ones of the other, in turn."""
     found: dict[str, list[dict[str, float]]] = {"fresh": [], "other": []}
     for number in range(-1, size.rounds):  # the first is for warming up
         new = [f"967{random.randrange(10**5):05}{one:04}" for one in range(2 * CUSTOMERS)]
         sides = [
-            ("fresh", fresh, new[:CUSTOMERS]),
+            ("fresh", fresh, beside or new[:CUSTOMERS]),
             ("other", other, customers or new[CUSTOMERS:]),
         ]
         for kind, home, who in sides if number % 2 else reversed(sides):
