@@ -348,7 +348,7 @@ class _PartDelivery:
         refused: Unavailable | StaleEpoch
         is_last = self._part is self._turn.parts[-1] and not self._turn.dead_reason
         try:
-            if is_last and isinstance(proof.outcome, Sent):
+            if is_last and isinstance(outcome, Sent):
                 self.ended = await self._ledger.settle_last(self._turn, self._epoch, proof)
             else:
                 await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)

@@ -450,12 +450,13 @@ async def test_where_a_proof_may_be_kept_is_asked_before_anything_is_sent(
     assert room.sends == 0
 
 
+@pytest.mark.parametrize("parts", [("hello",), ("hello", "there")], ids=["last", "earlier"])
 @pytest.mark.parametrize("ledger_away", [False, True])
 async def test_a_former_owners_proof_is_heeded_by_the_next(
-    autojump_clock: MockClock, room: Room, ledger_away: bool
+    autojump_clock: MockClock, room: Room, ledger_away: bool, parts: tuple[str, ...]
 ) -> None:
     """It was paused while it sent; another daemon owns the conversation when the gateway's answer comes."""
-    await room.answered("hello")
+    await room.answered(*parts)
     former = room.outbox
 
     async def lose(moment: str) -> None:
@@ -468,6 +469,8 @@ async def test_a_former_owners_proof_is_heeded_by_the_next(
     room.gateway.fault = lose
     with pytest.raises((StaleEpoch, LedgerUnavailable)):
         await former.deliver(await room.ledger.begin(ONLY, EPOCH), DEMO, EPOCH)
+    [row] = room.ledger.rows.values()
+    assert row.turn.parts[0].state == ("sending" if ledger_away else "sent")
     room.mend()
     room.gateway.fault = None
     room.gateway.records.clear()
@@ -476,7 +479,7 @@ async def test_a_former_owners_proof_is_heeded_by_the_next(
     theirs.mirror = room.facts.mirror
     room.outbox = room.new_outbox(theirs, room.ownership)
     await room.deliver()
-    assert (room.sends, await room.states()) == (0, [("sent", 0)])
+    assert (room.sends, await room.states()) == (len(parts) - 1, [("sent", 0)] * len(parts))
 
 
 async def test_proven_not_sent_is_a_fact_as_well(autojump_clock: MockClock, room: Room) -> None:

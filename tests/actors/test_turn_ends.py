@@ -40,6 +40,7 @@ async def test_a_turn_that_was_done_when_its_time_was_up_is_answered_and_no_dead
 ) -> None:
     """I2: it finished, the answer of the ledger was lost, and meanwhile the batch waited for too long."""
     world = World(turn_policy=TurnPolicy(max_hold_seconds=600))
+    lose_the_answer(world, "settle_last", 0)
     lose_the_answer(world, "finish", 700)
     await world.start(nursery)
     await world.say("x")
