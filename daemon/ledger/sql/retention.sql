@@ -12,9 +12,12 @@ WITH page AS MATERIALIZED (
       AND NOT EXISTS (SELECT FROM majlis_outbox o WHERE o.turn_id = t.id AND o.state IN ('pending', 'sending', 'unknown'))
       AND NOT EXISTS (SELECT FROM majlis_dead_letters d WHERE d.turn_id = t.id AND d.retried_at IS NULL)
     FOR UPDATE OF t SKIP LOCKED
+), theirs AS (
+    SELECT id, unnest(message_ids) AS message_id FROM ended
 ), heard AS (
-    DELETE FROM majlis_heard h USING (SELECT id, unnest(message_ids) AS message_id FROM ended) e
-    WHERE h.message_id = e.message_id AND h.turn_id = e.id
+    DELETE FROM majlis_heard h USING theirs t WHERE h.message_id = t.message_id AND h.turn_id = t.id
+), heard_again AS (
+    DELETE FROM majlis_heard_again h USING theirs t WHERE h.message_id = t.message_id AND h.turn_id = t.id
 ), parts AS (
     DELETE FROM majlis_outbox o USING ended e WHERE o.turn_id = e.id
 ), letters AS (

@@ -95,6 +95,7 @@ async def test_old_turns_go_whole_and_what_is_unfinished_or_dead_stays(world: Le
     suppressed = await begun(world, 7)
     await world.ledger.suppress(suppressed, 1, "duplicate")
     late = await done(world, 8)  # begun long ago, and answered today
+    await world.rows("INSERT INTO majlis_heard_again SELECT message_id, turn_id FROM majlis_heard")
     await make_old(world, unfinished, *gone, unknown, dead, dropped, suppressed, late)
     await world.rows("UPDATE majlis_turns SET finished_at = now() WHERE id = $1", late.id)
     new = await done(world, 9)
@@ -104,7 +105,7 @@ async def test_old_turns_go_whole_and_what_is_unfinished_or_dead_stays(world: Le
     stay = [unfinished, unknown, dead, dropped, late, new]
     assert await kept(world) == [turn.id for turn in stay]
     assert keeper.feed.events == [("retention.done", None, {"turns": 3})]
-    for table in ("majlis_outbox", "majlis_heard", "majlis_dead_letters"):
+    for table in ("majlis_outbox", "majlis_heard", "majlis_heard_again", "majlis_dead_letters"):
         left = {row["turn_id"] for row in await world.rows(f"SELECT turn_id FROM {table}")}
         assert left <= {turn.id for turn in stay}, table
     heard = {row["turn_id"] for row in await world.rows("SELECT turn_id FROM majlis_heard")}
