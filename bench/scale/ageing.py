@@ -76,7 +76,7 @@ async def age(sockets: str, prefix: str, turns: int) -> None:
                 await connection.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
         await connection.execute("CHECKPOINT")
     finally:
-        await connection.close()
+        connection.terminate()
 
 
 async def _drop_indexes(connection: asyncpg.Connection) -> list[str]:

@@ -112,7 +112,7 @@ async def _fetch(sockets: Path, statement: str) -> asyncpg.Record:
     try:
         return await connection.fetchrow(statement)
     finally:
-        await connection.close()
+        connection.terminate()
 
 
 async def _execute(sockets: Path, statement: str) -> None:
@@ -120,7 +120,7 @@ async def _execute(sockets: Path, statement: str) -> None:
     try:
         await connection.execute(statement)
     finally:
-        await connection.close()
+        connection.terminate()
 
 
 def run_script(sockets: Path, script: str) -> None:

@@ -149,7 +149,7 @@ class Home:
             for statement, arguments in statements:
                 await connection.execute(statement, *arguments, timeout=3600)
         finally:
-            await connection.close()
+            connection.terminate()
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:

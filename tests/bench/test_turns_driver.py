@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,8 @@ class _Toy:
         self.replying: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            except (asyncio.IncompleteReadError, asyncio.CancelledError):
-                return
+        while lines := [line async for line in _head(reader)]:
+            head = "".join(lines)
             length = re.search(r"Content-Length: (\d+)", head)
             assert length
             data = json.loads(await reader.readexactly(int(length[1])))["data"]
@@ -63,6 +61,12 @@ class _Toy:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
         writer.close()
+
+
+async def _head(reader: asyncio.StreamReader) -> AsyncIterator[str]:
+    """The lines of a head; none when the connection has ended."""
+    while (line := (await reader.readline()).decode()) not in ("", "\r\n"):
+        yield line
 
 
 def test_a_burst_follows_each_reply_and_a_refused_webhook_is_posted_again(
