@@ -211,6 +211,8 @@ def _show_turn(client: AdminClient, number: int, reveal: bool, json: bool) -> No
         display("", _parts_table(found.turn))
     if found.waterfall:
         display("", _trace(found.waterfall))
+    if skipped := [span.name for span in found.waterfall if span.outcome == "skipped"]:
+        display("", cell(f"skipped: {', '.join(skipped)}", "dim"))
 
 
 def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
@@ -258,11 +260,13 @@ def _parts_table(turn: TurnView) -> Table:
 
 
 def _trace(spans: Sequence[Span]) -> Table:
-    """One line for each lookup and for the responder, in the order in which they started, with bars to one scale."""
+    """One line for each lookup that ran and for the responder, as they started, with bars to one scale."""
     width = _NARROW_BAR_WIDTH if is_narrow() else _BAR_WIDTH
     end_ms = max(span.started_ms + span.took_ms for span in spans)
     drawn = table(*_TRACE_COLUMNS, right=("start ms", "took ms"), folding=("outcome",))
     for span in sorted(spans, key=lambda span: span.started_ms):
+        if span.outcome == "skipped":
+            continue
         outcome = cell(span.outcome)
         if span.error:
             outcome.append(f" {cell(span.error)}")
@@ -278,8 +282,8 @@ def _trace(spans: Sequence[Span]) -> Table:
 
 
 def _bar(span: Span, end_ms: float, width: int) -> Text:
-    """At least one block for what ran, none for what was skipped."""
-    if span.outcome == "skipped" or end_ms <= 0:
+    """At least one block."""
+    if end_ms <= 0:
         return Text("")
     before = min(round(span.started_ms / end_ms * width), width - 1)
     length = min(max(round(span.took_ms / end_ms * width), 1), width - before)

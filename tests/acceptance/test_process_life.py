@@ -71,7 +71,7 @@ def test_a_stop_answers_accepted_messages(
     daemon.signal(number)
     daemon.wait_for(lambda: daemon.request("GET", "/health/ready").status == 503, "it says that it stops")
     assert b"draining" in daemon.request("GET", "/health/ready").body
-    said_why = daemon.events("daemon.draining")[-1]
+    said_why = daemon.wait_for(lambda: daemon.events("daemon.draining"), "the log says why")[-1]
     assert (said_why["why"], said_why["signal"]) == ("signal", number.name)
     assert daemon.admin("/v1/status")["stopping"] == number.name
     refused = daemon.post(late)

@@ -93,7 +93,7 @@ class Tenants:
         row = self._row(name, one)
         kept = ("instance", "version", "changed_at", "changed_by", "origin", "held")
         page = {**{key: row[key] for key in kept}, "values": self._values(one)}
-        return page | {"connection": {"connected": False}, "forwards": {}}
+        return page | {"credentials": [], "connection": {"connected": False}, "forwards": {}}
 
     def _one(self, route: Route) -> None:
         url = urlsplit(route.request.url)
