@@ -22,7 +22,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from actors.identity import phone_number
 from daemon.gateways.lenient import JsonObject, text
@@ -57,7 +59,7 @@ _FIELDS_OF_OWN = ("remoteJid", "remoteJidAlt", "previousRemoteJid")
 """Where a message sent by the account names the other side; there the other fields name the account."""
 
 
-class Sender(NamedTuple):
+class Sender(msgspec.Struct, frozen=True):
     contact: str
     """The phone number; the LID while the phone number is unknown."""
     lid: str
