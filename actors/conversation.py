@@ -109,7 +109,9 @@ def decide(state: ConversationState, now: float, policy: WindowPolicy) -> Decisi
 
 
 def _about_window(state: ConversationState, now: float, policy: WindowPolicy) -> Decision:
-    count = counted(state.waiting, policy, policy.max_messages)
+    count = len(state.waiting)  # nearly always too few for a window, whatever of them counts
+    if count >= policy.max_messages:
+        count = counted(state.waiting, policy, policy.max_messages)
     reason = close_reason(count, state.deadline, now, policy) or state.asked
     if reason is None and state.deadline is not None:
         return Sleep(state.deadline)

@@ -8,7 +8,8 @@ each, and leave the rest to a task of its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from actors.messages import Message, Receipt
 from daemon.web.http1 import Response
@@ -19,7 +20,7 @@ MAX_POSTED = 8
 Outcomes = Sequence[Receipt | Exception]
 
 
-class Unfinished(NamedTuple):
+class Unfinished(msgspec.Struct, frozen=True):
     """What remains to be done. Do it once: by `rest`, or by making `messages` durable and asking `answer`."""
 
     rest: Callable[[], Awaitable[Response]]

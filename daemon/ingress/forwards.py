@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from daemon.web.http1 import Keeper
 
 HOPS_HEADER = "x-majlis-forwarded"
@@ -12,7 +14,7 @@ HOPS_HEADER = "x-majlis-forwarded"
 MAX_HOPS = 8
 
 
-class Came(NamedTuple):
+class Came(msgspec.Struct, frozen=True):
     """How a webhook came, beside its body."""
 
     headers: Mapping[str, str] = {}

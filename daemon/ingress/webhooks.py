@@ -136,10 +136,10 @@ class Ingress:
         begun = self._webhook(request, self._meant(names), names[1] if len(names) == 2 else None)
         if isinstance(begun, Response):
             return measured(begun)
-        rest, messages, answer = begun
+        rest, answer = begun.rest, begun.answer
         if answer is None:
             return Unfinished(measured_rest)
-        return Unfinished(measured_rest, messages, lambda outcomes: measured(answer(outcomes)))
+        return Unfinished(measured_rest, begun.messages, lambda outcomes: measured(answer(outcomes)))
 
     def _webhook(self, request: Request, instance: str | None, event: str | None) -> WebhookBegun:
         if request.method != "POST":

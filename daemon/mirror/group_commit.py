@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple
 
+import msgspec
 import trio
 
 from actors.errors import MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt, WindowPolicy
 
 
-class AppendRequest(NamedTuple):
+class AppendRequest(msgspec.Struct, frozen=True):
     """One message to store. `at_ms` is the original arrival time of a message moved from another conversation."""
 
     message: Message

@@ -23,8 +23,13 @@ class Health:
         self._starting: tuple[str, ...] = ("Majlis is starting.",)
         self._was_ready = False
         self._draining = False
+        self._readiness = self._derived()
 
     def readiness(self) -> Readiness:
+        """Asked with every webhook, so it is derived when something changes."""
+        return self._readiness
+
+    def _derived(self) -> Readiness:
         needed = ("redis", "postgres", "leases") if self._starting else ("redis", "leases")
         reasons = self._starting + tuple(text for store in needed for text in self._problems.get(store, ()))
         return Readiness(ready=not reasons, reasons=reasons, draining=self._draining)
@@ -40,16 +45,19 @@ class Health:
     def started(self) -> None:
         """Stores, leases and recovery are done."""
         self._starting = ()
+        self._readiness = self._derived()
         self._announce()
 
     def drain(self) -> None:
         """The daemon is stopping: nothing new is taken."""
         self._draining = True
+        self._readiness = self._derived()
 
     def report(self, store: str, problems: tuple[str, ...]) -> bool:
         """Take note of how a store is; True when it is well again after a problem."""
         before = self._problems.get(store, ())
         self._problems[store] = problems
+        self._readiness = self._derived()
         if problems and problems != before:
             self._feed.emit("store.problem", store=store, problem=" ".join(problems))
         if before and not problems:
@@ -58,10 +66,10 @@ class Health:
         return bool(before) and not problems
 
     def _announce(self) -> None:
-        ready = self.readiness().ready
+        ready = self._readiness.ready
         if ready != self._was_ready and not self._starting:
             self._was_ready = ready
             if ready:
                 self._feed.emit("daemon.ready")
             else:
-                self._feed.emit("daemon.not_ready", reasons=list(self.readiness().reasons))
+                self._feed.emit("daemon.not_ready", reasons=list(self._readiness.reasons))

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import redis
 from hiredis import pack_command
 from redis.backoff import NoBackoff
@@ -76,7 +77,7 @@ class LuaScript(NamedTuple):
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class ScriptCall(NamedTuple):
+class ScriptCall(msgspec.Struct, frozen=True):
     """One run of a script."""
 
     script: LuaScript

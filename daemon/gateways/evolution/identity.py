@@ -21,7 +21,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
 
 from actors.identity import phone_number
 from daemon.gateways.lenient import JsonObject, text
@@ -37,6 +40,8 @@ _OF_WHATSAPP = frozenset({"0", "server", "16505361212", "13135550002"})
 """WhatsApp itself: announcements, the server, its business account, Meta AI. Never a customer."""
 _USER = re.compile(r"[0-9a-z._-]{1,64}")
 """Real ones are digits. Letters do no harm; braces, colons, spaces and control characters would."""
+_MAX_REMEMBERED_CHARS = 128
+"""No real JID is longer, so that nobody fills the memory with names."""
 
 _FIELDS = (
     "remoteJid",
@@ -54,7 +59,7 @@ _FIELDS_OF_OWN = ("remoteJid", "remoteJidAlt", "previousRemoteJid")
 """Where a message sent by the account names the other side; there the other fields name the account."""
 
 
-class Sender(NamedTuple):
+class Sender(msgspec.Struct, frozen=True):
     contact: str
     """The phone number; the LID while the phone number is unknown."""
     lid: str
@@ -100,18 +105,27 @@ def person(jid: str) -> str:
 def _jids(key: JsonObject, fields: tuple[str, ...]) -> Iterator[str]:
     """Every person's JID in these fields of `key`, canonical."""
     for field in fields:
-        jid = text(key.get(field))
-        if not jid:
+        jid = key.get(field)
+        if not jid or not isinstance(jid, str):
             continue
-        user, _, server = jid.strip().lower().partition("@")
-        user = _user_of(user)
-        if _USER.fullmatch(user) is None:
-            continue
-        # What `_USER` lets through is what `canonical_contact` would make of it.
-        if server in _PHONE_SERVERS:
-            yield user
-        elif server in _LID_SERVERS:
-            yield f"{user}@lid"
+        if name := _remembered(jid) if len(jid) <= _MAX_REMEMBERED_CHARS else _canonical(jid):
+            yield name
+
+
+def _canonical(jid: str) -> str:
+    """A person's JID, canonical; empty: it is nobody's."""
+    user, _, server = jid.strip().lower().partition("@")
+    user = _user_of(user)
+    if _USER.fullmatch(user) is None:
+        return ""
+    # What `_USER` lets through is what `canonical_contact` would make of it.
+    if server in _PHONE_SERVERS:
+        return user
+    return f"{user}@lid" if server in _LID_SERVERS else ""
+
+
+_remembered = lru_cache(4096)(_canonical)
+"""A key names its author twice or more, and who writes once writes again."""
 
 
 def _user_of(jid: str) -> str:

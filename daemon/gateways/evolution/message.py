@@ -15,7 +15,9 @@ Laws of this file:
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from actors.messages import Context, Message
 from actors.told import stand_in
@@ -67,7 +69,7 @@ hand), `no_id`, `bad_id` (too long, or not storable), `malformed` (no object, or
 """
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct, frozen=True):
     """What a payload says of all its messages."""
 
     origin: str = ""

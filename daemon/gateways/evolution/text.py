@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 from actors.text import is_visible
 from daemon.gateways.evolution.parts import READERS, Kind, silent_reason
@@ -36,7 +37,7 @@ _MAX_LOOKED_AT = 64
 """So many objects of it are searched for them."""
 
 
-class Content(NamedTuple):
+class Content(msgspec.Struct, frozen=True):
     kind: Kind
     text: str
     type: str

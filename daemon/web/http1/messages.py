@@ -14,6 +14,13 @@ import trio
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS = (204, 304)
 
+
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}"
+
+
+_STATUS_LINES = {status: _status_line(status) for status in _PHRASES}
+
 JSON_TYPE = "application/json"
 
 
@@ -181,11 +188,8 @@ def encode_head(
     Raises:
       ValueError: a header would break out of its line, or is not Latin-1.
     """
-    lines = [
-        f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Unknown')}",
-        f"Date: {_DATE}",
-        f"Content-Type: {response.content_type}",
-    ]
+    lines = [_STATUS_LINES.get(response.status) or _status_line(response.status), _DATE.line()]
+    lines.append(f"Content-Type: {response.content_type}")
     if chunked:
         lines.append("Transfer-Encoding: chunked")
     elif response.stream is None and response.status not in _BODILESS:
@@ -194,7 +198,8 @@ def encode_head(
         lines.append("Connection: close")
     elif keep_alive_header:
         lines.append("Connection: keep-alive")
-    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    if response.headers:
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
     head = "\r\n".join(lines)
     line_breaks = len(lines) - 1
     if head.count("\r") != line_breaks or head.count("\n") != line_breaks or "\0" in head:
@@ -203,17 +208,17 @@ def encode_head(
 
 
 class _HttpDate:
-    """The `Date` header's value, formatted once a second."""
+    """The `Date` header, formatted once a second."""
 
     def __init__(self) -> None:
         self._second = 0
-        self._text = ""
+        self._line = ""
 
-    def __str__(self) -> str:
+    def line(self) -> str:
         second = int(time.time())
         if second != self._second:
-            self._second, self._text = second, formatdate(second, usegmt=True)
-        return self._text
+            self._second, self._line = second, f"Date: {formatdate(second, usegmt=True)}"
+        return self._line
 
 
 _DATE = _HttpDate()
