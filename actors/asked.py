@@ -51,6 +51,8 @@ def exact_form(text: str) -> str | None:
 
     It has none with more than `MAX_UNSEEN` characters that nobody sees: they may say something to a model.
     """
+    if text.isascii():  # nothing is hidden in it, and no letter has another shape
+        return _without_ends(text.lower())
     seen, unseen = _UNSEEN.subn("", text)
     if unseen > MAX_UNSEEN:
         return None
@@ -58,8 +60,12 @@ def exact_form(text: str) -> str | None:
     form = unicodedata.normalize("NFD", form.lower())
     form = _DRAWN.sub("", _JOINED.sub(" ", form))
     form = _ARABIC_MARKS.sub("", _ACCENT.sub(_told_by_it, form)).translate(_SAME)
+    return unicodedata.normalize("NFC", _without_ends(form))
+
+
+def _without_ends(form: str) -> str:
     form = _BEGINNING.sub("", _END.sub(_unless_between_digits, " ".join(form.split())))
-    return unicodedata.normalize("NFC", " ".join(form.split()))
+    return " ".join(form.split())
 
 
 def _told_by_it(match: re.Match[str]) -> str:

@@ -68,6 +68,8 @@ class Inquiry:
         self.paid = Spent()
         """For all that was asked."""
         self._calls: tuple[Asked, ...] = ()
+        self._asks: Question | None = None
+        """Made once: what the response cache reads of its texts is kept with it."""
         self._prompt: Prompt | None = None
 
     async def run(self) -> Findings:
@@ -206,8 +208,11 @@ class Inquiry:
 
     def _question(self, found: Mapping[str, Any]) -> Question:
         turn: Turn = found["conversation"]
-        # An answer is about what asks for one.
-        return Question(turn, self._batch.asked, found["settings"], self._flags, self._terms, self._now_ms)
+        if self._asks is None:
+            # An answer is about what asks for one.
+            asked, settings = self._batch.asked, found["settings"]
+            self._asks = Question(turn, asked, settings, self._flags, self._terms, self._now_ms)
+        return self._asks
 
     def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""

@@ -9,7 +9,8 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from actors.amendments import EDIT, corrected_text
@@ -66,11 +67,21 @@ def said_in(message: Message, terms: OptOutTerms) -> Wish | None:
     if not terms.enabled or message.kind not in _HEEDED or len(message.text) > MAX_CHARS:
         return None
     said = first_words(corrected_text(message), MAX_CHARS)
-    for wants_out, listed in ((True, terms.stop_words), (False, terms.start_words)):
+    phrases = _phrases(terms.stop_words, terms.start_words).get(said[0], ()) if said else ()
+    return next((wish for phrase, wish in phrases if _is_nothing_but(said, phrase)), None)
+
+
+@lru_cache(maxsize=1024)
+def _phrases(
+    stop_words: tuple[str, ...], start_words: tuple[str, ...]
+) -> Mapping[str, Sequence[tuple[tuple[str, ...], Wish]]]:
+    """By their first words, what the words of the settings say; stop words come before start words."""
+    phrases: dict[str, list[tuple[tuple[str, ...], Wish]]] = {}
+    for wants_out, listed in ((True, stop_words), (False, start_words)):
         for word in listed:
-            if _is_nothing_but(said, words(word)):
-                return Wish(wants_out, word)
-    return None
+            if phrase := words(word):
+                phrases.setdefault(phrase[0], []).append((phrase, Wish(wants_out, word)))
+    return phrases
 
 
 def confirmation(wish: Wish, contact: str, terms: OptOutTerms) -> str:
@@ -106,5 +117,5 @@ def _language(word: str, contact: str) -> Language:
 
 def _is_nothing_but(said: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
     """Whether `said` is the phrase, once or again and again."""
-    times, rest = divmod(len(said), len(phrase)) if phrase else (0, 0)
-    return times > 0 and not rest and said == phrase * times
+    times, rest = divmod(len(said), len(phrase))
+    return not rest and said == phrase * times

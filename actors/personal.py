@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _KEYCAP = re.compile("\u20e3")
+_SIGN = re.compile(r"[\d@]")
+"""Whatever looks personal has one of these."""
 _PERSONAL = re.compile(
     r"\d{5,}"  # a phone number, an account, a code
     r"|\d(?:[\s().+/*·•_~-]{0,2}\d){6,}"  # the same, written in groups
@@ -18,4 +20,4 @@ _PERSONAL = re.compile(
 
 def is_personal(text: str) -> bool:
     """Whether normalised `text` looks as if it held personal data."""
-    return _PERSONAL.search(_KEYCAP.sub("", text)) is not None
+    return _SIGN.search(text) is not None and _PERSONAL.search(_KEYCAP.sub("", text)) is not None

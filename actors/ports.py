@@ -268,8 +268,8 @@ class Ledger(Protocol):
         """Gateway message ids already bound to replies of this conversation: no evidence for another one."""
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What the lookups of one turn are about."""
+class Question(msgspec.Struct, frozen=True, dict=True):
+    """What the lookups of one turn are about. What is made of it once is kept with it (`dict`), and goes with it."""
 
     turn: Turn
     batch: Batch

@@ -74,6 +74,13 @@ def key(question: Question, told: str = "") -> CacheEntry | None:
     Args:
       told: the digest of what was said before, see `actors/snippet.py`.
     """
+    keys: dict[str, CacheEntry | None] = question.__dict__.setdefault("cache_keys", {})
+    if told not in keys:
+        keys[told] = _key(question, told)
+    return keys[told]
+
+
+def _key(question: Question, told: str) -> CacheEntry | None:
     asked = _asked(question)
     if isinstance(asked, str):
         return None
@@ -92,10 +99,17 @@ def key(question: Question, told: str = "") -> CacheEntry | None:
 
 
 def _asked(question: Question) -> _Asked | NoKey:
-    """Or why there is no key."""
-    terms, messages = question.terms, question.batch.messages
-    if not question.flags.cache or not _keep_seconds(terms):
+    """Or why there is no key. The texts are read once for each question, which is looked at four times in a turn."""
+    if not question.flags.cache or not _keep_seconds(question.terms):
         return "off"
+    kept: dict[str, _Asked | NoKey] = question.__dict__
+    if "cache_asked" not in kept:
+        kept["cache_asked"] = _read(question)
+    return kept["cache_asked"]
+
+
+def _read(question: Question) -> _Asked | NoKey:
+    terms, messages = question.terms, question.batch.messages
     referred = list(_referred(messages, terms.context))
     text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for _, each in referred)
     if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from actors import hours
-from actors.instance import ContextTerms
 from actors.messages import Batch
 from actors.ports import Question
 from actors.prompt import json_line
@@ -40,6 +39,7 @@ _MONTHS = (
     "December",
 )
 _UTC = "UTC"
+_MINUTE_MS = 60_000
 
 
 class Clock(NamedTuple):
@@ -66,12 +66,17 @@ _known_zone = lru_cache(maxsize=512)(zone)
 def clock(question: Question) -> Clock | None:
     """None where it is not told."""
     terms = question.terms.context
-    return _clock(terms.timezone, terms.hours, question.now_ms) if terms.clock and question.now_ms else None
+    return _clock(terms.timezone, terms.hours, _minute(question)) if terms.clock and question.now_ms else None
 
 
-@lru_cache(maxsize=128)
+def _minute(question: Question) -> int:
+    """In which the attempt began, Unix time in milliseconds: nothing finer is told."""
+    return question.now_ms // _MINUTE_MS * _MINUTE_MS
+
+
+@lru_cache(maxsize=512)
 def _clock(timezone: str, lines: tuple[str, ...], now_ms: int) -> Clock:
-    """Kept, because a turn asks several times."""
+    """Kept, because a turn asks several times, and many turns in a minute."""
     found = _known_zone(timezone)
     name, where = (timezone, found) if found is not None else (_UTC, ZoneInfo(_UTC))
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
@@ -82,9 +87,8 @@ def _clock(timezone: str, lines: tuple[str, ...], now_ms: int) -> Clock:
 def situation(question: Question) -> str:
     """In whole sentences; empty where nothing of it is told."""
     terms, said = question.terms.context, []
-    if shown := clock(question):
-        said.append(_now(shown))
-        said += _opening(shown, terms)
+    if terms.clock and question.now_ms:
+        said += _told_clock(terms.timezone, terms.hours, _minute(question))
     name = told_name(question)
     if terms.clock or terms.customer_name:
         said.append(
@@ -114,10 +118,16 @@ def _now(clock: Clock) -> str:
     )
 
 
-def _opening(clock: Clock, terms: ContextTerms) -> tuple[str, ...]:
+@lru_cache(maxsize=512)
+def _told_clock(timezone: str, lines: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
+    shown = _clock(timezone, lines, now_ms)
+    return _now(shown), *_opening(shown, lines)
+
+
+def _opening(clock: Clock, hours_lines: tuple[str, ...]) -> tuple[str, ...]:
     if clock.openness is None:
         return ()
-    lines = f"The business's opening hours: {'; '.join(terms.hours)}."
+    lines = f"The business's opening hours: {'; '.join(hours_lines)}."
     changes_at = clock.openness.changes_at
     if changes_at is None:
         state = "Open now, day and night." if clock.openness.is_open else "Closed now, for a week at least."

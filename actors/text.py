@@ -35,7 +35,10 @@ _LETTERS = str.maketrans(
 )
 """Other letters and digits for the same thing. Hamza on alef, waw and ya, and madda, go with the marks."""
 
-_NOT_IN_WORDS = re.compile(r"[\W_]")
+_NOT_IN_WORDS = re.compile(r"[^\w ]|_")
+"""But for the blank, which parts words as it is."""
+_ASCII_BLANKS = {code: " " for code in range(128) if not chr(code).isalnum()}
+"""The same of ASCII."""
 _WITHOUT_BLANKS = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff])"
 )
@@ -61,6 +64,8 @@ def plain_text(text: str) -> str:
     NUL and lone surrogates cannot be stored by Postgres, neither by ours nor by the gateway's, which stores a
     message only after it has sent it; the other control characters can take over an operator's terminal.
     """
+    if text.isascii() and text.isprintable():
+        return text  # as most are
     return _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -79,6 +84,8 @@ def is_visible(text: str) -> bool:
 
 def normalised(text: str) -> str:
     """`text` in the one spelling that all its spellings share; whitespace is one blank."""
+    if text.isascii():  # only case, blanks and control characters are left to differ
+        return " ".join(plain_text(text).lower().split())
     seen = _UNSEEN.sub("", plain_text(text))
     # Twice: the folding of one letter may give letters that fold again once they are taken apart.
     for _ in range(2):
@@ -93,7 +100,10 @@ def words(text: str) -> tuple[str, ...]:
     All that is neither letter, digit nor mark parts words; apostrophes too, so that "the lawyer's" says lawyer and
     "l'avocat" avocat.
     """
-    spaced = _NOT_IN_WORDS.sub(_mark_or_blank, normalised(text))
+    spaced = normalised(text)
+    if spaced.isascii():
+        return tuple(spaced.translate(_ASCII_BLANKS).split())
+    spaced = _NOT_IN_WORDS.sub(_mark_or_blank, spaced)
     return tuple(_WITHOUT_BLANKS.sub(r" \1 ", spaced).split())
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.asked import MAX_UNSEEN, exact_form
+from actors.personal import is_personal
 
 DIFFERENT = """
 C++|C#|C
@@ -92,6 +93,18 @@ def test_what_a_reader_takes_for_something_else_is_something_else(line: str) -> 
 )
 def test_what_people_leave_off_makes_no_difference(text: str, same: str) -> None:
     assert exact_form(text) == exact_form(same)
+
+
+@given(st.text(st.characters(max_codepoint=127)) | st.text("aZ9.,;:!?-'\" \t\n\x1c"))
+def test_what_is_ascii_has_the_form_that_it_has_beside_other_scripts(text: str) -> None:
+    assert exact_form(f"{text} ж") == f"{exact_form(text)} ж".lstrip()
+
+
+@given(st.text(st.characters(categories=["Nd", "Lu", "Ll", "Po", "Zs"])) | st.text("a1٣@#-_ .()+/٠\u20e3"))
+def test_what_looks_personal_has_a_digit_or_an_at_sign(text: str) -> None:
+    bare = re.sub(r"[\d@]", "x", text)
+    assert not is_personal(bare)
+    assert is_personal(f"{text}@") and is_personal(f"{bare} {'1' * 5}")
 
 
 def test_a_text_full_of_what_nobody_sees_has_no_form() -> None:

@@ -10,6 +10,8 @@ from actors.text import contains_phrase, first_words, normalised, plain_text, se
 
 HARD = "aeizAI\u0130\u0131\u0345\u03a3\u03c2\u1fb3ß\ufb01ＡÅ '’_1٣۴ \u200b\u200f\u00a0\n\r\x00\ud83d👍\ufe0f"
 ARABIC = "اأإآٱىيیؤئةهءكک\u0640\u064b\u0651\u0654\u0670\u06e5\ufe70\ufe71\ufefb\u0301\u05b0é"
+ASCII = st.text(st.characters(max_codepoint=127)) | st.text("aZ_9' .,?!\t\n\r\x0b\x00\x1c\x7f")
+"""Read on a way of its own. A word of another script behind it sends it the way of all texts."""
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(HARD + ARABIC)
 
 
@@ -33,6 +35,13 @@ def test_any_text_can_be_stored_afterwards_and_does_not_change_again(text: str) 
     assert "\x00" not in plain
     assert plain.encode().decode() == plain
     assert plain_text(plain) == plain
+
+
+@given(ASCII)
+def test_what_is_ascii_is_read_as_all_texts_are(text: str) -> None:
+    assert plain_text(f"{text}ж") == f"{plain_text(text)}ж" or text.endswith("\r")
+    assert normalised(f"{text} ж") == f"{normalised(text)} ж".lstrip()
+    assert words(f"{text} ж") == (*words(text), "ж")
 
 
 @pytest.mark.parametrize(
