@@ -98,14 +98,16 @@ class ConversationActor(Counted):
 
     # What others may do to it: synchronous, all of it.
 
-    def hear(self, entry: Waiting, receipt: Receipt) -> None:
-        """A message of this conversation is durable in the mirror."""
+    def hear(self, entry: Waiting, receipt: Receipt) -> bool:
+        """A message of this conversation is durable in the mirror. True: there may be something to do sooner."""
         now, policy = trio.current_time(), self._policy
         self._census.clock(receipt.now_ms, now)
         self._state = core.hear(self._state, entry, receipt, now, policy)
         decision = core.decide(self._state, now, policy)
-        if not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until:
+        stirs = not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until
+        if stirs:
             self._wake.set()  # most messages of a burst change nothing: waking for each would cost a burst
+        return stirs
 
     def flush(self) -> None:
         """Answer what waits now; attempt a deferred batch again now."""
@@ -131,6 +133,8 @@ class ConversationActor(Counted):
 
     def resume(self) -> None:
         """What was away is back: do not sit out the rest of a hold, and try again what kept crashing meanwhile."""
+        if self.phase not in ("holding", "parked"):
+            return  # thousands may wait for their windows
         self._hold_until = -inf
         self._parked = False
         self._wake.set()
@@ -140,6 +144,14 @@ class ConversationActor(Counted):
         self._work_on(None)
         # What was heard meanwhile goes too: the mirror had it before we did, and the next decision is to load.
         self._state = core.doubt_ledger(msgspec.structs.replace(core.loading(self._state), unfinished=()))
+
+    def rests_until(self) -> float | None:
+        """Before `run`: until when it has nothing to do; None: it has something to do now."""
+        decision = core.decide(self._state, trio.current_time(), self._policy)
+        if not isinstance(decision, core.Sleep):
+            return None
+        self._rest(decision.until)
+        return decision.until
 
     def cancel(self) -> None:
         """The conversation goes on elsewhere."""
@@ -180,6 +192,7 @@ class ConversationActor(Counted):
 
     async def run(self) -> None:
         """Live until there is nothing to do. What it raises is for the supervisor."""
+        self._sleeps_until = -inf
         while True:
             match core.decide(self._state, trio.current_time(), self._policy):
                 case core.Load():
@@ -203,11 +216,14 @@ class ConversationActor(Counted):
         self._state = state
         self._wake.set()
 
-    async def _sleep(self, until: float) -> None:
+    def _rest(self, until: float) -> None:
         if not (self._state.frozen or self._state.unfinished):
             self._enter(*(("waiting", "window open") if self._state.waiting else ("idle", "")))
-        self._wake = trio.Event()
         self._sleeps_until = until
+
+    async def _sleep(self, until: float) -> None:
+        self._rest(until)
+        self._wake = trio.Event()
         with trio.move_on_at(until):
             await self._wake.wait()
         self._sleeps_until = -inf

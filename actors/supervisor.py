@@ -2,12 +2,14 @@
 
 Laws of this file:
 1. A failure stays in its conversation: nothing that an actor raises reaches the nursery.
-2. An actor is in the registry exactly while its task lives; finding it and handing it something is one
-   synchronous step, and so are its last decision to leave and its removal.
+2. An actor is in the registry until its task ends; finding it and handing it something is one synchronous step, and so
+   are its last decision to leave and its removal.
 3. A crashed actor comes back from the mirror after a backoff; more than `MAX_RESTARTS` in
    `RESTART_WINDOW_SECONDS` parks it: visible, and the daemon stays up. It tries again, with its restarts unspent,
    when an operator flushes it, or a store is back: what a store said while it was ill is no proof against the work.
 4. Nothing here is the only copy: what is dropped when a lease is lost or the daemon drains is in the mirror.
+5. The task of an actor begins when there is something to do. One that only waits for its first window has none: its
+   alarm stands for it, and whatever is handed to it is looked at in the same step. Each actor has an alarm or a task.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import trio
 
 from actors import conversation as core
 from actors.actor import ActorView, ConversationActor, Services
+from actors.alarms import Alarms
 from actors.census import Census
 from actors.errors import StaleEpoch
 from actors.identity import Conversation
@@ -38,6 +41,7 @@ class Supervisor:
         self._services = services
         self._owns = owns
         self._actors: dict[Conversation, ConversationActor] = {}
+        self._alarms = Alarms()
         self._census = Census()
         self._nursery: trio.Nursery | None = None
         self._draining = False
@@ -47,6 +51,7 @@ class Supervisor:
         """Hold the actors' nursery until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._alarms.run, self._ring, name="alarms")
             task_status.started()
             await trio.sleep_forever()
 
@@ -65,14 +70,17 @@ class Supervisor:
             self._services.feed.emit("message.aside", conversation, reason=message.aside)
         if receipt.duplicate or not self._owns(conversation):
             return
-        actor = self._actors.get(conversation)
+        actor, entry = self._actors.get(conversation), Waiting(receipt.seq, receipt.at_ms, message)
         if actor is None:
             if self._draining:
                 return
             now = trio.current_time()
             alone = receipt.waiting == 1 and not receipt.frozen
-            actor = self._start(conversation, core.fresh(now) if alone else core.unknown(now))
-        actor.hear(Waiting(receipt.seq, receipt.at_ms, message), receipt)
+            actor = self._make(conversation, core.fresh(now) if alone else core.unknown(now))
+            actor.hear(entry, receipt)
+            self._see_to(actor)
+        elif actor.hear(entry, receipt):
+            self._stirred(actor)
 
     def nudge(self, conversation: Conversation, check_ledger: bool = False) -> bool:
         """The mirror says that something of this conversation is due. True: it had no actor, and has one now.
@@ -82,6 +90,7 @@ class Supervisor:
         actor = self._actors.get(conversation)
         if actor is not None:
             actor.nudge(check_ledger)
+            self._stirred(actor)
         elif not self._draining and self._owns(conversation):
             state = core.unknown(trio.current_time())
             self._start(conversation, core.doubt_ledger(state) if check_ledger else state)
@@ -119,6 +128,7 @@ class Supervisor:
         if actor is None:
             return False
         actor.flush()
+        self._stirred(actor)
         return True
 
     def hurry(self, conversation: Conversation) -> str:
@@ -141,9 +151,12 @@ class Supervisor:
         A send that is under way ends first, within its own time limit: what became of it is a fact that the new owner
         needs. Nothing more follows it, for every further step is refused to us.
         """
-        for conversation, actor in self._actors.items():
+        for conversation, actor in tuple(self._actors.items()):
             if not self._owns(conversation) and not self._services.is_sending(conversation):
-                actor.cancel()
+                if conversation in self._alarms:
+                    self._forget(actor)
+                else:
+                    actor.cancel()
 
     def resume_held(self) -> None:
         """A store is back, or a pause is over: no actor waits for the rest of its hold, and none stays parked."""
@@ -155,6 +168,7 @@ class Supervisor:
         self._draining = True
         for actor in self._actors.values():
             actor.drain()
+            self._stirred(actor)
         if self._actors:
             await self._empty.wait()
 
@@ -162,6 +176,9 @@ class Supervisor:
         """Cancel whatever still runs; returns the conversations that were left to the mirror."""
         left = tuple(self._actors)
         self._draining = True
+        for conversation in left:
+            if conversation in self._alarms:
+                self._forget(self._actors[conversation])
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
         return left
@@ -189,17 +206,52 @@ class Supervisor:
         """Age of the oldest of them; None: there is none."""
         return self._census.oldest_seconds(trio.current_time())
 
-    def _start(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
+    def _start(self, conversation: Conversation, state: core.ConversationState) -> None:
+        self._see_to(self._make(conversation, state))
+
+    def _make(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
+        """`_see_to` it in the same step."""
         if self._nursery is None:
             raise RuntimeError("the supervisor is not running")
         actor = ConversationActor(conversation, self._services, state, self._census)
         self._actors[conversation] = actor
-        self._nursery.start_soon(self._supervise, actor, name=f"conversation/{conversation.key}")
         self._services.feed.emit("actor.started", conversation)
         return actor
 
+    def _see_to(self, actor: ConversationActor) -> None:
+        """Of an actor without a task: begin it, or set its alarm."""
+        try:
+            until = actor.rests_until()
+        except Exception:
+            until = None  # its task meets it too, and there it stays in its conversation
+        if until is None:
+            self._begin(actor)
+        else:
+            self._alarms.set(actor.conversation, until)
+
+    def _stirred(self, actor: ConversationActor) -> None:
+        """It was told something; its task looks by itself."""
+        if actor.conversation in self._alarms:
+            self._see_to(actor)
+
+    def _ring(self, conversation: Conversation) -> None:
+        self._see_to(self._actors[conversation])
+
+    def _begin(self, actor: ConversationActor) -> None:
+        assert self._nursery is not None
+        self._alarms.drop(actor.conversation)
+        self._nursery.start_soon(self._supervise, actor, name=f"conversation/{actor.conversation.key}")
+
+    def _forget(self, actor: ConversationActor) -> None:
+        self._alarms.drop(actor.conversation)
+        del self._actors[actor.conversation]
+        actor.leave()
+        if self._draining and not self._actors:
+            self._empty.set()
+        self._services.feed.emit("actor.left", actor.conversation)
+
     async def _supervise(self, actor: ConversationActor) -> None:
-        """One actor's whole life, restarts included."""
+        """One actor's life from its first work on, restarts included."""
         crashes: deque[float] = deque()
         try:
             with actor.life:
@@ -215,11 +267,7 @@ class Supervisor:
         finally:
             # No checkpoint between the actor's decision to leave and this line: a message that comes now finds either
             # the living actor or none, and starts another.
-            del self._actors[actor.conversation]
-            actor.leave()
-            if self._draining and not self._actors:
-                self._empty.set()
-            self._services.feed.emit("actor.left", actor.conversation)
+            self._forget(actor)
 
     async def _live(self, actor: ConversationActor) -> Literal["left", "stale", "crashed"]:
         """Run the actor; returns how it ended."""

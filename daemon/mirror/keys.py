@@ -71,6 +71,10 @@ class ConversationKeys(NamedTuple):
         )
 
 
+Keyed = tuple[str, int]
+"""A conversation by its key and its partition, as the sets of a partition have it: nothing needs to be hashed."""
+
+
 class Place(NamedTuple):
     """All keys of one conversation."""
 

@@ -15,7 +15,7 @@ from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Message, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from daemon.mirror import scripts
 from daemon.mirror.group_commit import AppendRequest
-from daemon.mirror.keys import CHANGES, INSTALL, PartitionKeys, Place, place
+from daemon.mirror.keys import CHANGES, INSTALL, ConversationKeys, Keyed, PartitionKeys, Place, place
 from daemon.mirror.over import MAX_TOGETHER, OfPartition, call_of, is_refused_together
 from daemon.stores.redis import Argument, RedisReply, RedisStore, ScriptCall, reply_or_raise
 
@@ -126,18 +126,17 @@ class RedisMirror:
 
     async def load(self, conversation: Conversation) -> Snapshot:
         """The current state of the conversation."""
-        return _snapshot(conversation, await self._redis.call(self._load_call(conversation)))
+        return _snapshot(conversation, await self._redis.call(_load_call(self._place(conversation).own)))
 
-    async def load_many(self, conversations: Sequence[Conversation]) -> list[Snapshot]:
+    async def load_many(self, conversations: Sequence[Keyed]) -> list[Snapshot]:
         """Many conversations in one round trip.
 
         Raises:
           MirrorUnavailable: one of them could not be loaded.
         """
-        answers = await self._redis.call_many([self._load_call(one) for one in conversations])
-        return [
-            _snapshot(one, reply_or_raise(answer)) for one, answer in zip(conversations, answers, strict=True)
-        ]
+        calls = [_load_call(ConversationKeys.of(key, partition)) for key, partition in conversations]
+        rows = zip(conversations, await self._redis.call_many(calls), strict=True)
+        return [_snapshot(Conversation.from_key(key), reply_or_raise(answer)) for (key, _), answer in rows]
 
     async def freeze(
         self, conversation: Conversation, epoch: int, why: CloseReason, policy: WindowPolicy
@@ -322,12 +321,12 @@ class RedisMirror:
             ),
         )
 
-    def _load_call(self, conversation: Conversation) -> ScriptCall:
-        keys = self._place(conversation).own
-        return ScriptCall(scripts.LOAD, (keys.queue, keys.state), ())
-
     def _place(self, conversation: Conversation) -> Place:
         return place(conversation, self._partitions)
+
+
+def _load_call(keys: ConversationKeys) -> ScriptCall:
+    return ScriptCall(scripts.LOAD, (keys.queue, keys.state), ())
 
 
 def _due_share(partition: int, epoch: int) -> OfPartition:

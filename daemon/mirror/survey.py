@@ -6,18 +6,21 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
+import trio
 
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Snapshot
 from daemon.mirror import scripts
-from daemon.mirror.keys import INSTALL, PartitionKeys
+from daemon.mirror.keys import INSTALL, Keyed, PartitionKeys
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.over import OfPartition, call_over
 from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
 
 CHUNK = 500
 """Conversations at a time: enough to be cheap, few enough not to block Redis for others."""
+CHUNKS_AHEAD = 2
+"""Chunks that are asked for at once: while one is read here, Redis works on the next."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -76,9 +79,15 @@ class Survey:
 
     async def active(self, partitions: Iterable[int]) -> list[Conversation]:
         """The conversations that have anything pending."""
-        commands = [("SMEMBERS", PartitionKeys.of(partition).active) for partition in partitions]
-        answers = await self._redis.pipeline(commands)
-        return [Conversation.from_key(key.decode()) for answer in answers for key in reply_or_raise(answer)]
+        return [Conversation.from_key(key) for key, _ in await self._active(partitions)]
+
+    async def _active(self, partitions: Iterable[int]) -> list[Keyed]:
+        numbers = list(partitions)
+        answers = await self._redis.pipeline(
+            [("SMEMBERS", PartitionKeys.of(partition).active) for partition in numbers]
+        )
+        rows = zip(numbers, map(reply_or_raise, answers), strict=True)
+        return [(key.decode(), partition) for partition, keys in rows for key in keys]
 
     async def recover(self, partitions: Iterable[int]) -> tuple[list[Snapshot], list[Conversation]]:
         """Load every conversation that has anything pending.
@@ -89,11 +98,18 @@ class Survey:
         """
         found: list[Snapshot] = []
         unloaded: list[Conversation] = []
-        for chunk in _chunks(await self.active(partitions)):
-            try:
-                found += await self._mirror.load_many(chunk)
-            except MirrorUnavailable:
-                unloaded += chunk
+        chunks = _chunks(await self._active(partitions))
+
+        async def load() -> None:
+            for chunk in chunks:
+                try:
+                    found.extend(await self._mirror.load_many(chunk))
+                except MirrorUnavailable:
+                    unloaded.extend(Conversation.from_key(key) for key, _ in chunk)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(CHUNKS_AHEAD):
+                nursery.start_soon(load)
         return found, unloaded
 
     async def epochs(self, partitions: Iterable[int]) -> dict[int, int]:
@@ -112,6 +128,6 @@ class Survey:
         return Totals(*(sum(counts) for counts in zip(*replies, strict=True)))
 
 
-def _chunks(conversations: Sequence[Conversation]) -> Iterator[Sequence[Conversation]]:
+def _chunks(conversations: Sequence[Keyed]) -> Iterator[Sequence[Keyed]]:
     for start in range(0, len(conversations), CHUNK):
         yield conversations[start : start + CHUNK]

@@ -73,6 +73,9 @@ from daemon.web.tls import tls_context
 DESK_SHARE = 4
 """One in so many connections of Postgres serves what people look at."""
 
+RECOVERED_AT_ONCE = 5_000
+"""Conversations that are picked up before others have their turn: acknowledgements go on meanwhile."""
+
 APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0
 LEASE_BOUND_SECONDS = 90.0
@@ -337,7 +340,10 @@ class Parts:
             for entry in snapshot.waiting:
                 self._note(entry.message)
         await self.open_turns.search_all(held)
-        self.supervisor.recover(held, unread)
+        self.supervisor.recover((), unread)
+        for at in range(0, len(held), RECOVERED_AT_ONCE):
+            self.supervisor.recover(held[at : at + RECOVERED_AT_ONCE])
+            await trio.lowlevel.checkpoint()
 
     def _services(self) -> Services:
         turn = self._settings.turn

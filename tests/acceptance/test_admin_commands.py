@@ -134,7 +134,7 @@ def test_a_paused_instance_stores_its_messages_and_answers_them_afterwards(
     assert "is not paused" in majlis.refused("resume", "--instance", "quick")
 
 
-def test_all_instances_are_paused_at_once(
+def test_all_instances_are_paused_at_once_and_tree_shows_what_is_held(
     daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
 ) -> None:
     said = Said("quick", "5511500000005", "while all is paused", "ADM-5")
@@ -142,16 +142,14 @@ def test_all_instances_are_paused_at_once(
     daemon.burst(said)
     daemon.wait_for(lambda: majlis.json("explain", said.id)["state"] == "holding", "it is held")
     assert "all instances are" in majlis.refused("resume", "--instance", "quick")
+    row = f"conversation/{majlis.json('explain', said.id)['conversation']}  actors/actor.py:"
+    daemon.wait_for(lambda: row in majlis.text("tree"), "its window is over, and it has a task")
+    tree, document = majlis.both("tree", "--limit", "50")
+    assert row in tree and is_masked(tree) and said.phone not in tree
+    assert "due poll" in tree and "store watch" in tree
+    assert isinstance(document["tasks"], int) and document["tasks"] > 20
     majlis.text("resume", "--all")
     daemon.wait_for(lambda: gateway.texts(said.phone), "it is answered")
-
-
-def test_tree_names_every_conversation_by_its_label(majlis: Command) -> None:
-    text, document = majlis.both("tree", "--limit", "50")
-    label = str(majlis.json("explain", OPENED.id)["conversation"])
-    assert f"conversation/{label}  actors/actor.py:" in text and is_masked(text)
-    assert "due poll" in text and "store watch" in text
-    assert isinstance(document["tasks"], int) and document["tasks"] > 20
 
 
 def test_config_shows_each_value_in_effect_and_its_source(daemon: DaemonUnderTest, majlis: Command) -> None:

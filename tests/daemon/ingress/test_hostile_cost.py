@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.realtime import frames
-from daemon.run.process import settle_memory
+from daemon.run.process import COLLECT_AFTER, settle_memory
 from tests.support.hostile import MAX_BODY_BYTES, Door, bodies, filled, large_bodies, messages
 
 MAX_SECONDS = 0.3
@@ -39,6 +39,7 @@ FRAMES = {
 def collector_of_the_daemon() -> Iterator[None]:
     """Its settings: else each run would also pay for visiting all that other tests have left in this process."""
     before = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
     settle_memory()
     yield
     gc.unfreeze()
