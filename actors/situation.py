@@ -86,7 +86,8 @@ def _clock(timezone: str, lines: tuple[str, ...], now_ms: int) -> Clock:
 
 def situation(question: Question) -> str:
     """In whole sentences; empty where nothing of it is told."""
-    terms, said = question.terms.context, []
+    terms = question.terms.context
+    said: list[str] = []
     if terms.clock and question.now_ms:
         said += _told_clock(terms.timezone, terms.hours, _minute(question))
     name = told_name(question)

@@ -74,7 +74,8 @@ def shown_text(text: str) -> str:
 
     A message that somebody gets keeps its isolates, which right-to-left texts need; so this is no part of `plain_text`.
     """
-    return _REORDERING.sub("", plain_text(text))
+    plain = plain_text(text)
+    return plain if plain.isascii() else _REORDERING.sub("", plain)
 
 
 def is_visible(text: str) -> bool:

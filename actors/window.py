@@ -57,6 +57,8 @@ def awaits_album(waiting: Sequence[Waiting], policy: WindowPolicy) -> bool:
     if not policy.album_seconds:
         return False
     messages: list[Message] = [entry.message for entry in waiting if entry.message.album]
+    if not messages:
+        return False
     parts = Counter(message.album for message in messages if not message.album_size)
     return any(parts[message.album] < message.album_size for message in messages)
 

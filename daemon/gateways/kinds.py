@@ -18,6 +18,11 @@ _KINDS: tuple[GatewayKind[Any], ...] = (
     Realtime(),
 )
 GATEWAYS = {kind.name: kind for kind in _KINDS}
+_OWN = {
+    kind.name: sorted(kind.settings.model_fields.keys() - GatewaySettings.model_fields.keys())
+    for kind in _KINDS
+}
+"""The settings that only this kind has."""
 
 
 def server_of(gateway: GatewaySettings) -> str:
@@ -25,8 +30,7 @@ def server_of(gateway: GatewaySettings) -> str:
 
     Under another name it may be another server, whose records say nothing of what the first one sent.
     """
-    own = GATEWAYS[gateway.kind].settings.model_fields.keys() - GatewaySettings.model_fields.keys()
-    values = [(key, getattr(gateway, key)) for key in sorted(own)]
+    values = [(key, getattr(gateway, key)) for key in _OWN[gateway.kind]]
     open_ones = [each for each in values if each[1] is not None and not isinstance(each[1], SecretStr)]
     deciding = (gateway.kind, *open_ones)
     return hashlib.sha256(repr(deciding).encode()).hexdigest()[:12]

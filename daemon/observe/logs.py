@@ -52,7 +52,8 @@ _SECRET_KEYS = frozenset(
 )
 _PLAIN_KEYS = ("timestamp", "level", "event", "conversation", "instance")
 """Values from closed sets, the clock, the keyed hash and the tenant's own name: unmasked, and first in each line."""
-_LONG_NUMBER = re.compile(r"\d{7,}")
+_LONG_NUMBER_DIGITS = 7
+_LONG_NUMBER = re.compile(rf"\d{{{_LONG_NUMBER_DIGITS},}}")
 _LABEL = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{10}")
 """A conversation's label. It may have many digits in a row, and is no phone number."""
 
@@ -119,12 +120,20 @@ def masked(key: str, value: object) -> object:
         return value
     if key.lower().replace("-", "_") in _SECRET_KEYS:
         return MASK
-    if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
+    return _masked_value(key, value)
+
+
+def _masked_value(key: str, value: object) -> object:
+    """Of a key that is no secret's."""
+    if value is None or value == "":
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() < 64):
+        return value
+    is_text = isinstance(value, str)  # as most are: it need not be asked whether it is a mapping
+    if not is_text and isinstance(value, Mapping):
         return {mask_digits(_one_line(str(name))): masked(str(name), item) for name, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [masked(key, item) for item in cast("Iterable[object]", value)]
+    if not is_text and isinstance(value, (list, tuple, set, frozenset)):
+        return [_masked_value(key, item) for item in cast("Iterable[object]", value)]
     text = shown_text(str(value))
     text = text if _LABEL.fullmatch(text) else mask_digits(text)
     return text if key == "exception" else _one_line(text)
@@ -137,6 +146,8 @@ def _one_line(text: str) -> str:
 
 def mask_digits(text: str) -> str:
     """`text` with every run of seven or more digits shortened to its last two."""
+    if len(text) < _LONG_NUMBER_DIGITS:
+        return text
     return _LONG_NUMBER.sub(lambda found: f"…{found[0][-2:]}", text)
 
 
