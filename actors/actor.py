@@ -66,7 +66,7 @@ class Services(msgspec.Struct, frozen=True):
     """Whether it goes before the others of its instance."""
 
 
-class ActorView(msgspec.Struct, frozen=True):
+class ActorView(msgspec.Struct, frozen=True, gc=False):
     """What an operator sees of one actor. `why` is for people; `held_by` says what one that is `holding` waits for."""
 
     conversation: Conversation
@@ -157,24 +157,28 @@ class ConversationActor(Counted):
         """The conversation goes on elsewhere."""
         self.life.cancel()
 
-    def view(self) -> ActorView:
-        state, batch = self._state, self._batch
-        holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
-        due = state.resume_at or due
-        if due is not None and self.phase == "waiting":  # for the rest of an album it waits longer
-            due = max(due, self._sleeps_until)
-        until = self._hold_until if holding else due
-        left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
+    def view(self, now: float) -> ActorView:
+        """As of `now`. Many thousands are made for one look."""
+        state, batch, phase = self._known, self._batch, self._at
+        holding, until = (
+            phase == "holding",
+            state.resume_at or (state.retry_at if state.frozen else state.deadline),
+        )
+        if holding:
+            until = self._hold_until
+        elif until is not None and phase == "waiting" and until < self._sleeps_until:
+            until = self._sleeps_until  # for the rest of an album it waits longer
+        left = None if until is None or phase in ("answering", "queued") else until - now
         return ActorView(
-            conversation=self.conversation,
-            phase=self.phase,
-            waiting=state.waiting,
-            batch_number=batch.number if batch else None,
-            batch_messages=len(batch.entries) if batch else 0,
-            attempts=batch.attempts if batch else 0,
-            seconds_left=None if left is None else max(0.0, left),
-            why=self._why,
-            held_by=self._held_by if holding else "",
+            self.conversation,
+            phase,
+            state.waiting,
+            batch.number if batch else None,
+            len(batch.entries) if batch else 0,
+            batch.attempts if batch else 0,
+            left if left is None or left > 0.0 else 0.0,
+            self._why,
+            self._held_by if holding else "",
         )
 
     # Its own life.

@@ -134,7 +134,7 @@ class Supervisor:
     def hurry(self, conversation: Conversation) -> str:
         """Wake an actor that is parked or held; returns how it rested, empty if it did not. A pause is not ended so."""
         actor = self._actors.get(conversation)
-        view = None if actor is None else actor.view()
+        view = self.view(conversation)
         if (
             actor is None
             or view is None
@@ -184,11 +184,12 @@ class Supervisor:
         return left
 
     def views(self) -> list[ActorView]:
-        return [actor.view() for actor in self._actors.values()]
+        now = trio.current_time()
+        return [actor.view(now) for actor in self._actors.values()]
 
     def view(self, conversation: Conversation) -> ActorView | None:
         actor = self._actors.get(conversation)
-        return None if actor is None else actor.view()
+        return None if actor is None else actor.view(trio.current_time())
 
     def phases(self) -> Counter[str]:
         """How many actors are in each phase."""
