@@ -43,6 +43,10 @@ OBSERVED = "majlis observed"
 RECORD = InstanceRecord(escalation_enabled=True, knowledge_files=1)
 TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1)
 LINKED = "777@lid"
+PLANNED_ONCE = """
+    SELECT array_agg(proname::text ORDER BY proname) FROM pg_proc
+    WHERE 'plan_cache_mode=force_generic_plan' = ANY (proconfig)
+"""
 
 
 @pytest.fixture(scope="module", params=["bigint", "uuid"])
@@ -215,6 +219,8 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
 async def test_a_turn_of_a_long_conversation_reads_no_more_than_one_of_a_short_one(filled_dsn: str) -> None:
     """Neither its steps nor its lookups: that one has 1,000 turns and the fiftieth part of all messages."""
     read: list[int] = []
+    async with trio_asyncio.open_loop(), open_postgres(filled_dsn) as db:
+        assert await db.value(PLANNED_ONCE) == ["majlis_answer", "majlis_settle_last", "majlis_standing_now"]
     async with watching(filled_dsn) as watcher:
         for conversation in (Conversation("shop-2", "5511000000002"), FIRST):
 
