@@ -189,11 +189,15 @@ async def test_what_is_no_whole_answer_proves_nothing(made: Both) -> None:
         assert [path for path, _ in server.requests] == [*BROKEN, "reset"]
 
 
-@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.parametrize(
+    ("made", "name"),
+    # The library reads some of them on until the deadline.
+    [("ours", name) for name in ENDLESS]
+    + [("library", name) for name in ENDLESS if name not in SLOW_FOR_THE_LIBRARY],
+    indirect=["made"],
+)
 async def test_what_never_ends_is_given_up(made: Both, name: str) -> None:
     """I8: by what it is, not by the clock."""
-    if name in SLOW_FOR_THE_LIBRARY and not made.is_ours:
-        pytest.skip("the library reads on until the deadline")
     async with serving() as server, made.client() as client:
         with pytest.raises(DeliveryUnknown) as failure:
             await ask(client, f"{server.url}/endless/{name}")
@@ -207,11 +211,14 @@ async def test_an_answer_before_the_request_was_read_is_an_answer(made: Both) ->
         assert (await ask(client, f"{server.url}/length")).status == 200
 
 
-@pytest.mark.parametrize("how", ["length/end", "length/more", "two-lengths", "old", "until-the-end"])
+@pytest.mark.parametrize(
+    ("made", "how"),
+    [(made, how) for made in ("ours", "library") for how in ("length/end", "old", "until-the-end")]
+    + [("ours", how) for how in ("length/more", "two-lengths")],  # the library trusts such a connection
+    indirect=["made"],
+)
 async def test_a_connection_that_is_not_fit_is_not_used_again(made: Both, how: str) -> None:
     """I6: neither is one that the peer closed meanwhile, nor one on which something came that nobody asked for."""
-    if how in ("two-lengths", "length/more") and not made.is_ours:
-        pytest.skip("the library trusts such a connection")
     async with serving() as server, made.client(30.0) as client:
         assert (await ask(client, f"{server.url}/length")).status == 200
         assert (await ask(client, f"{server.url}/{how}")).status == 200
