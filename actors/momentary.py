@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-from actors.text import contains_phrase, normalised, words
+from actors.text import contains_phrase, normalised, words, words_of
 
 _ARTICLES = ("ال", "وال", "بال", "لل")
 _PREFIXES = ("", "و", "ب", "ل", "وب", "ول", *_ARTICLES)
@@ -62,9 +62,10 @@ _MAX_CHARS = 4_000
 
 def names_a_moment(answer: str) -> bool:
     """Whether it names a time of day, or counts from now."""
-    if len(answer) > _MAX_CHARS or not _WORDS.isdisjoint(words(answer)):
+    if len(answer) > _MAX_CHARS:
         return True
-    return _MOMENT.search(normalised(answer)) is not None
+    plain = normalised(answer)
+    return not _WORDS.isdisjoint(words_of(plain)) or _MOMENT.search(plain) is not None
 
 
 def names_customer(answer: str, name: str) -> bool:

@@ -36,7 +36,7 @@ from actors.personal import is_personal
 from actors.ports import CacheEntry, CacheRecord, Question
 from actors.situation import clock, told_name
 from actors.snippet import snippet, whole, without_greetings
-from actors.text import first_words, normalised, words
+from actors.text import first_words, normalised, words, words_of
 from actors.told import told_contexts
 
 CACHE = "cache"
@@ -120,7 +120,7 @@ def _read(question: Question) -> _Asked | NoKey:
     if is_personal(plain) or any(is_personal(normalised(each.text)) for _, each in referred):
         return "personal"
     form, quoted = exact_form(text), [exact_form(each.text) for _, each in referred]
-    said = " ".join(words(text))
+    said = " ".join(words_of(plain))
     if form is None or None in quoted or not said:
         return "symbols"
     return _Asked(form, plain, said, referred, [each or "" for each in quoted])

@@ -101,10 +101,14 @@ def words(text: str) -> tuple[str, ...]:
     All that is neither letter, digit nor mark parts words; apostrophes too, so that "the lawyer's" says lawyer and
     "l'avocat" avocat.
     """
-    spaced = normalised(text)
-    if spaced.isascii():
-        return tuple(spaced.translate(_ASCII_BLANKS).split())
-    spaced = _NOT_IN_WORDS.sub(_mark_or_blank, spaced)
+    return words_of(normalised(text))
+
+
+def words_of(plain: str) -> tuple[str, ...]:
+    """The words of a text that is normalised already."""
+    if plain.isascii():
+        return tuple(plain.translate(_ASCII_BLANKS).split())
+    spaced = _NOT_IN_WORDS.sub(_mark_or_blank, plain)
     return tuple(_WITHOUT_BLANKS.sub(r" \1 ", spaced).split())
 
 

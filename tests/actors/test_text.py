@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.text import contains_phrase, first_words, normalised, plain_text, search_text, shown_text, words
+from actors.text import (
+    contains_phrase,
+    first_words,
+    normalised,
+    plain_text,
+    search_text,
+    shown_text,
+    words,
+    words_of,
+)
 
 HARD = "aeizAI\u0130\u0131\u0345\u03a3\u03c2\u1fb3ß\ufb01ＡÅ '’_1٣۴ \u200b\u200f\u00a0\n\r\x00\ud83d👍\ufe0f"
 ARABIC = "اأإآٱىيیؤئةهءكک\u0640\u064b\u0651\u0654\u0670\u06e5\ufe70\ufe71\ufefb\u0301\u05b0é"
@@ -42,6 +51,7 @@ def test_what_is_ascii_is_read_as_all_texts_are(text: str) -> None:
     assert plain_text(f"{text}ж") == f"{plain_text(text)}ж" or text.endswith("\r")
     assert normalised(f"{text} ж") == f"{normalised(text)} ж".lstrip()
     assert words(f"{text} ж") == (*words(text), "ж")
+    assert words_of(normalised(text)) == words(text)
 
 
 @pytest.mark.parametrize(
