@@ -283,8 +283,9 @@ END $$;
 
 -- Plans are kept, from the first call on, in these and in what they call: left to itself the server plans many of the
 -- statements anew at every call, for it takes an array that it knows for cheaper than one that it does not. They find their
--- rows by an index, whatever the values are. Not T1, the history and the pace: there the best index depends on how much there
--- is of a conversation. CREATE OR REPLACE takes it away: who writes one of them anew says it again.
+-- rows by an index, whatever the values are. Not T1: there the best index depends on how much there is of a conversation; and
+-- not the history and the pace, of which that was not tried. CREATE OR REPLACE takes it away: who writes one of them anew says
+-- it again.
 ALTER FUNCTION majlis_answer(bigint, bigint, jsonb, jsonb, text, boolean) SET plan_cache_mode = force_generic_plan;
 ALTER FUNCTION majlis_settle_last(bigint, bigint, integer, text, text) SET plan_cache_mode = force_generic_plan;
 ALTER FUNCTION majlis_standing_now(text, text, text, double precision, boolean) SET plan_cache_mode = force_generic_plan;
