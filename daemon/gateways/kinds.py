@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 from pydantic import SecretStr
@@ -18,11 +19,6 @@ _KINDS: tuple[GatewayKind[Any], ...] = (
     Realtime(),
 )
 GATEWAYS = {kind.name: kind for kind in _KINDS}
-_OWN = {
-    kind.name: sorted(kind.settings.model_fields.keys() - GatewaySettings.model_fields.keys())
-    for kind in _KINDS
-}
-"""The settings that only this kind has."""
 
 
 def server_of(gateway: GatewaySettings) -> str:
@@ -30,7 +26,13 @@ def server_of(gateway: GatewaySettings) -> str:
 
     Under another name it may be another server, whose records say nothing of what the first one sent.
     """
-    values = [(key, getattr(gateway, key)) for key in _OWN[gateway.kind]]
+    values = [(key, getattr(gateway, key)) for key in _own_settings(gateway.kind)]
     open_ones = [each for each in values if each[1] is not None and not isinstance(each[1], SecretStr)]
     deciding = (gateway.kind, *open_ones)
     return hashlib.sha256(repr(deciding).encode()).hexdigest()[:12]
+
+
+@cache
+def _own_settings(kind: str) -> list[str]:
+    """Those that only this kind has."""
+    return sorted(GATEWAYS[kind].settings.model_fields.keys() - GatewaySettings.model_fields.keys())

@@ -56,7 +56,7 @@ TESTS = {
     "audit": "test_admin_commands.py::test_leases_top_and_log_level",
     "leases": "test_admin_commands.py::test_leases_top_and_log_level",
     "config": "test_admin_commands.py::test_config_shows_each_value_in_effect_and_its_source",
-    "tree": "test_admin_commands.py::test_tree_names_every_conversation_by_its_label",
+    "tree": "test_admin_commands.py::test_all_instances_are_paused_at_once_and_tree_shows_what_is_held",
     "doctor": "test_command_line.py::test_doctor",
     "migrate": "test_command_line.py::test_an_external_database_is_migrated_by_command",
     "simulate": "test_simulate.py::test_a_rehearsal_with_a_running_daemon",
