@@ -61,7 +61,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 _SHUT_ADVICE = "`majlis secrets` says which, and why, or `majlis config`; set it anew, or unset it."
-_UNSET = {"none": "none, whoever reaches the door may post", "token": "none, nobody may post"}
+_UNSET = {"none": "none, anyone may post", "token": "none, nobody may post"}
 _OWN: Mapping[str, str] = {
     key: f"ingress.{key}" for key in ("token", "tokens_sha256", "jwt_key", "signing_secret")
 }

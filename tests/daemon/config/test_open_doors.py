@@ -148,7 +148,7 @@ def test_the_mode_token_needs_a_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sets", "words"),
     [
-        ([], "webhooks for all instances: none, whoever reaches the door may post"),
+        ([], "webhooks for all instances: none, anyone may post"),
         (
             [
                 "ingress.auth.token=[0123456789abcdef, 1123456789abcdef]",
