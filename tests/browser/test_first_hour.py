@@ -121,6 +121,7 @@ def _try(page: Page, gateway: FakeEvolution) -> None:
     page.get_by_label("Key", exact=True).fill("responder.providers.0.price_per_million_input_tokens")
     page.get_by_label("Value", exact=True).fill("3")
     page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_text("price_per_million_input_tokens is in force.")).to_be_visible()
     prompt = page.locator(".instance-prompt")
     editor = prompt.get_by_label("What the model is told")
     expect(editor).to_have_value(PROMPT)
