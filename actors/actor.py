@@ -19,14 +19,23 @@ import msgspec
 import trio
 
 from actors import conversation as core
+from actors.actor_services import Services
 from actors.census import Census
 from actors.counted import Counted, Phase
 from actors.crash_points import reach
-from actors.errors import EarlierTurnUnfinished, Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import (
+    EarlierTurnUnfinished,
+    Holder,
+    StaleEpoch,
+    Superseded,
+    TurnFailed,
+    TurnRefused,
+    Unavailable,
+)
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
-from actors.permits import TurnPermits
-from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
+from actors.ports import Attempt
+from actors.superseding import is_superseded
 from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST
 
 HOLD_SPREAD = 0.1
@@ -36,34 +45,6 @@ ALL_IN_FLIGHT = "as many turns run as its providers take"
 MUCH_AT_WORK = "waits to begin: other turns are being opened and stored"
 """Why a turn is `queued`, for people."""
 GOES_FIRST = "; goes first within its instance"
-
-
-class TurnPolicy(msgspec.Struct, frozen=True):
-    max_attempts: int = 3
-    backoff_seconds: tuple[float, ...] = (1.0, 2.0, 4.0)
-    max_hold_seconds: float = 21600.0
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What every actor shares."""
-
-    mirror: Mirror
-    ownership: Ownership
-    attempt: NewAttempt
-    policies: Policies
-    feed: Feed
-    permits: TurnPermits
-    policy: TurnPolicy
-    draw: Callable[[], float]
-    """A uniform random number in [0, 1)."""
-    wall_ms: Callable[[], int]
-    """Unix time, milliseconds."""
-    open_turns: Callable[[Conversation], Awaitable[tuple[Batch, ...]]]
-    """`Ledger.open_turns`."""
-    is_sending: Callable[[Conversation], bool]
-    """Whether a send of this conversation is under way: its outcome is a fact, and is waited for."""
-    goes_first: Callable[[Conversation], bool] = lambda _conversation: False
-    """Whether it goes before the others of its instance."""
 
 
 class ActorView(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +76,8 @@ class ConversationActor(Counted):
         self._held_until_ms = 0
         self._parked = False
         self._held_by: Holder = ""
+        self._attempt: Attempt | None = None
+        """At the turn of the frozen batch."""
 
     # What others may do to it: synchronous, all of it.
 
@@ -103,6 +86,7 @@ class ConversationActor(Counted):
         now, policy = trio.current_time(), self._policy
         self._census.clock(receipt.now_ms, now)
         self._state = core.hear(self._state, entry, receipt, now, policy)
+        self._overtake()
         decision = core.decide(self._state, now, policy)
         stirs = not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until
         if stirs:
@@ -308,10 +292,14 @@ class ConversationActor(Counted):
                 return
             if self._batch is None or self._batch.number != batch.number:
                 self._emit("window.closed", **core.closing(batch, self._policy if awaited else None))
-            batch = core.measured(batch, self._policy, self._held_until_ms)
-            self._work_on(batch)
-            self._state = core.froze(self._state, batch)
-            await self._run_turn(batch, epoch)
+            await self._run_turn(self._take_up(batch), epoch)
+
+    def _take_up(self, batch: Batch) -> Batch:
+        """The mirror has just frozen or widened it."""
+        batch = core.measured(batch, self._policy, self._held_until_ms)
+        self._work_on(batch)
+        self._state = core.froze(self._state, batch)
+        return batch
 
     @asynccontextmanager
     async def _permitted(self, first: bool) -> AsyncIterator[None]:
@@ -329,7 +317,10 @@ class ConversationActor(Counted):
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
         try:
-            outcome = await self._services.attempt(batch, epoch).run()
+            outcome = await self._try(batch, epoch)
+        except Superseded:
+            await self._widen(batch, epoch)
+            return
         except (TurnFailed, TurnRefused, Unavailable) as error:
             failure: Exception = error
         except StaleEpoch:
@@ -350,6 +341,31 @@ class ConversationActor(Counted):
             await self._bury(batch, epoch, HELD_TOO_LONG, str(failure))
         else:
             raise failure
+
+    async def _try(self, batch: Batch, epoch: int) -> TurnOutcome:
+        self._attempt = self._services.attempt(batch, epoch)
+        try:
+            self._overtake()  # what came since the freeze, or before a restart
+            return await self._attempt.run()
+        finally:
+            self._attempt = None
+
+    def _overtake(self) -> None:
+        """Let the attempt give way to what has been said since its batch was frozen. The mirror holds that batch."""
+        state, batch = self._state, self._batch
+        if self._attempt is None or batch is None or state.unfinished:
+            return
+        if is_superseded(batch, state.waiting, self._policy):
+            self._attempt.overtake()
+
+    async def _widen(self, batch: Batch, epoch: int) -> None:
+        """The turn of this batch is superseded: answer it with what has been said since."""
+        widened = await self._services.mirror.widen(self.conversation, epoch, batch, self._policy)
+        reach("widened")
+        if widened is None:
+            self._state = core.doubt(self._state)
+            return
+        await self._run_turn(self._take_up(widened), epoch)
 
     async def _fail(self, batch: Batch, epoch: int, failure: TurnFailed) -> None:
         """One more attempt after a backoff, or a dead letter when they are used up."""

@@ -223,7 +223,11 @@ def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int) -> Batch:
 
 
 def window_ended_ms(batch: Batch, policy: WindowPolicy) -> int:
-    """When the window was over: its time was up, or enough messages waited. Never after the freeze."""
+    """When the window was over: its time was up, or enough messages waited; of a batch that was widened, with its last
+    message. Never after the freeze but for such a one.
+    """
+    if batch.supersedes:
+        return max(entry.at_ms for entry in batch.entries)
     if any(
         entry.message.album for entry in batch.entries
     ):  # it was closed by the rest of the album, or by its time
@@ -237,7 +241,7 @@ def window_ended_ms(batch: Batch, policy: WindowPolicy) -> int:
 
 
 def froze(state: ConversationState, batch: Batch) -> ConversationState:
-    """The mirror froze `batch`: what it holds no longer waits.
+    """The mirror froze or widened `batch`: what it holds no longer waits.
 
     The exact end of the rest's window comes with the commit's snapshot.
     """

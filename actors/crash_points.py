@@ -13,6 +13,8 @@ CrashPoint = Literal[
     "appended",
     "frozen",
     "begun",
+    "superseded",
+    "widened",
     "responder_answered",
     "answer_stored",
     "claimed",

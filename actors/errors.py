@@ -123,6 +123,10 @@ class SwitchedOff(MajlisError):
     """The instance was switched off before the send: nothing more is said."""
 
 
+class Superseded(MajlisError):
+    """The customer said more before the answer was stored: the turn has ended, its batch is to be widened."""
+
+
 class TakenOver(MajlisError):
     """A person of the business writes in the chat: Majlis is silent there. Contrast `TurnRefused`: nothing is wrong."""
 

@@ -7,6 +7,7 @@ lookups   whatever else helps: safe with defaults, and only for a turn that is t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -68,6 +69,12 @@ class Inquiry:
         self.paid = Spent()
         """For all that was asked."""
         self._calls: tuple[Asked, ...] = ()
+        self.is_guess = False
+        """What was paid is known by guessing alone."""
+        self._is_overtaken = False
+        self._call: trio.CancelScope | None = None
+        """The call under way."""
+        self._cost_so_far: Callable[[], Asked | None] = lambda: None
         self._asks: Question | None = None
         """Made once: what the response cache reads of its texts is kept with it."""
         self._prompt: Prompt | None = None
@@ -91,15 +98,31 @@ class Inquiry:
             self._feed.emit("conversation.take_over_lifted", self._batch.conversation, by=lifted)
         return found
 
-    async def ask(self, responder: Responder, bought: Bought, turn: Turn, prompt: Prompt) -> Answer:
-        """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises."""
+    def overtake(self) -> None:
+        """The customer has said more: what is asked of the responder is given up, if it may be."""
+        self._is_overtaken = True
+        if self._call is not None and self._given_up() is not None:
+            self._call.cancel()
+
+    async def ask(self, responder: Responder, bought: Bought, turn: Turn, prompt: Prompt) -> Answer | None:
+        """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises.
+
+        None: it was overtaken before the call, in it, or before this returns. What it returns stands; so does an answer
+        that an earlier attempt has paid for.
+        """
         started_at = trio.current_time()
         self._prompt = prompt
+        self._cost_so_far = partial(responder.given_up, prompt, started_at)
         answer = bought.find(turn.id, prompt, started_at)
+        is_kept = answer is not None
         if answer is None:
+            if self._given_up() is not None:
+                return None
             try:
                 async with aside():
-                    answer = await responder.answer(prompt)
+                    answer = await self._call_responder(responder, prompt)
+                if answer is None:
+                    return None
                 answer = bought.with_earlier(turn.id, answer)
                 answer = msgspec.structs.replace(answer, scope=self._terms.cache_scope)
             except (TurnFailed, TurnRefused, ResponderHeld) as failure:
@@ -111,7 +134,22 @@ class Inquiry:
         self._note_asked(
             answer.asked or (Asked(answer.provider, started_at, took_seconds, spent=paid),), paid
         )
+        if not is_kept and self._given_up() is not None:
+            return None
         return msgspec.structs.replace(answer, asked=())
+
+    async def _call_responder(self, responder: Responder, prompt: Prompt) -> Answer | None:
+        """None: it was given up, which no other step of a turn ever is. What that costs, nobody tells."""
+        answer = None
+        try:
+            with trio.CancelScope() as self._call:
+                answer = await responder.answer(prompt)
+        finally:
+            self._call = None
+        if answer is None and (asked := self._given_up()) is not None:
+            self.is_guess = asked.spent != Spent()
+            self._note_asked((asked,), asked.spent)
+        return answer
 
     async def store(self, turn: Turn, reply: Reply, bought: Bought, claim: str, heed_takeover: bool) -> Turn:
         """T2. An answer that was paid for and cannot be stored now is kept for the next attempt."""
@@ -123,6 +161,10 @@ class Inquiry:
             raise
         bought.forget(turn.id)
         return stored
+
+    def _given_up(self) -> Asked | None:
+        """What was asked and is to be given up; None: nothing is."""
+        return self._cost_so_far() if self._is_overtaken else None
 
     def _note_asked(self, asked: tuple[Asked, ...], paid: Spent) -> None:
         self.paid += paid

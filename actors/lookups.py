@@ -152,6 +152,39 @@ class CacheMiss(msgspec.Struct, frozen=True):
     """As in `CachedAnswer`: under it the responder's answer may be kept."""
 
 
+class CacheEntry(msgspec.Struct, frozen=True):
+    """The key of an answer in the response cache; `actors/response_cache.py` makes the digests of it."""
+
+    scope: str
+    question_hash: str
+    question: str
+    """Normalised."""
+    numbers: str
+    """Those in the question: without the same numbers it is another question, however alike it sounds."""
+    keep_seconds: float
+    max_entries: int
+    """Of the instance; the oldest go first."""
+    model: str = ""
+    """Whose vector of the question is to be kept with it; empty: none is."""
+    text_hash: str = ""
+    """Under what that vector is kept."""
+    features: str = ""
+    """What another wording of the question must have as well; without a vector none is looked for."""
+
+
+class CacheRecord(msgspec.Struct, frozen=True):
+    """What became of a question in the response cache."""
+
+    looked: CacheHit | MissReason
+    """How it was answered from there, or why it was not: counted by the hour."""
+    not_kept: NotKept | Literal[""] = ""
+    """Why the responder's answer is not kept; empty: it is, or `looked` says it."""
+    entry: CacheEntry | None = None
+    """The key under which it is kept."""
+    hit: int | None = None
+    """The answer came from this entry: nothing is stored, the hit is counted."""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """One field per lookup; its default is what the turn assumes when the lookup fails or is late."""
 

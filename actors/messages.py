@@ -118,6 +118,8 @@ class WindowPolicy(msgspec.Struct, frozen=True):
     max_waiting_messages: int = 1000
     album_seconds: float = 10.0
     """How much longer the rest of an album is waited for; 0: not at all."""
+    max_supersedes: int = 0
+    """How often more words of the customer may end the call for one batch; 0: they wait for the next one."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -135,7 +137,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """The messages frozen for one answer. Its boundaries never change."""
+    """The messages frozen for one answer. Its boundaries never change, but for turns that are superseded."""
 
     conversation: Conversation
     number: int
@@ -151,6 +153,8 @@ class Batch(msgspec.Struct, frozen=True):
     """When its window ended, which may be long before it was frozen. None: the mirror alone knew."""
     held: bool = False
     """Since then it had to wait for a gateway, a store or an operator: how long it took is no measure of us."""
+    supersedes: int = 0
+    """How often it was widened: its earlier turns were superseded."""
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -13,10 +13,11 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookups import CacheHit, FailedCall, Lookup, MissReason, NotKept, Span
+from actors.lookups import CacheRecord, FailedCall, Lookup, Span
 from actors.machines import Pace
 from actors.messages import (
     Answer,
+    Asked,
     Batch,
     CloseReason,
     Message,
@@ -30,7 +31,7 @@ from actors.messages import (
 from actors.outcome import SendEvidence, SendOutcome
 from actors.send_facts import Part, Proof
 
-TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
+TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved", "superseded"]
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -82,39 +83,6 @@ class Notice(msgspec.Struct, frozen=True):
     """A key under which the notice is stored only once; empty: always."""
 
 
-class CacheEntry(msgspec.Struct, frozen=True):
-    """The key of an answer in the response cache; `actors/response_cache.py` makes the digests of it."""
-
-    scope: str
-    question_hash: str
-    question: str
-    """Normalised."""
-    numbers: str
-    """Those in the question: without the same numbers it is another question, however alike it sounds."""
-    keep_seconds: float
-    max_entries: int
-    """Of the instance; the oldest go first."""
-    model: str = ""
-    """Whose vector of the question is to be kept with it; empty: none is."""
-    text_hash: str = ""
-    """Under what that vector is kept."""
-    features: str = ""
-    """What another wording of the question must have as well; without a vector none is looked for."""
-
-
-class CacheRecord(msgspec.Struct, frozen=True):
-    """What became of a question in the response cache."""
-
-    looked: CacheHit | MissReason
-    """How it was answered from there, or why it was not: counted by the hour."""
-    not_kept: NotKept | Literal[""] = ""
-    """Why the responder's answer is not kept; empty: it is, or `looked` says it."""
-    entry: CacheEntry | None = None
-    """The key under which it is kept."""
-    hit: int | None = None
-    """The answer came from this entry: nothing is stored, the hit is counted."""
-
-
 class Reply(msgspec.Struct, frozen=True):
     """Everything that T2 stores in one transaction."""
 
@@ -156,6 +124,15 @@ class Mirror(Protocol):
 
         Raises:
           StaleEpoch: the partition has a higher epoch.
+        """
+
+    async def widen(
+        self, conversation: Conversation, epoch: int, batch: Batch, policy: WindowPolicy
+    ) -> Batch | None:
+        """Take into the frozen `batch` what waits behind it, see `actors/superseding.py`. Its number stays.
+
+        Only if it ends where `batch` does: called again, it returns what the first call made. None: another batch, or
+        none, is frozen. What still waits keeps a window of its own. Raises `StaleEpoch`.
         """
 
     async def defer(
@@ -200,6 +177,15 @@ class Ledger(Protocol):
         and counted. `claim`: T3 of the first part in the same step, under this token; empty: nothing is claimed. Where
         a person of the business writes in the chat (unless `heed_takeover` is off) it ends the turn likewise, by rule
         `taken_over`: nothing is claimed, nobody is told. Called again with the same `claim`, it finds that claim.
+        """
+
+    async def supersede(
+        self, turn: Turn, epoch: int, spent: Spent, estimated: bool, spans: tuple[Span, ...] = ()
+    ) -> Turn:
+        """End the turn as `superseded`, with what its call cost, or is `estimated` to have cost; idempotent.
+
+        From then on T1 knows nothing of it: a batch of its number and messages begins a turn of its own. The place that
+        it took in its minute is free. If it is not `started`, it stays as it is. Returns it as it is then.
         """
 
     async def spend(
@@ -299,6 +285,12 @@ class Responder(Protocol):
           TurnRefused: this prompt will never be answered.
         """
 
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked | None:
+        """About what a call costs that began then and is given up now, and who was asked for it.
+
+        None: it must not be given up, for others share it.
+        """
+
 
 MaySend = Callable[[], None]
 """Asked in the last moment before the first byte of a send leaves; raises when it must not leave any more."""
@@ -351,6 +343,13 @@ class Attempt(Protocol):
           TurnRefused: no attempt can succeed.
           Unavailable: a store or the gateway is away, or a limit says to wait.
           StaleEpoch: another daemon owns the conversation.
+          Superseded: the turn has ended for `overtake`; the batch is to be widened.
+        """
+
+    def overtake(self) -> None:
+        """The customer has said more, and the batch would take it in: a call that is under way is given up.
+
+        Synchronous. Without effect once the answer is there.
         """
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:

@@ -29,11 +29,22 @@ from actors.asked import exact_form
 from actors.distinctions import features_text, is_listed
 from actors.escalation import LOW_QUALITY
 from actors.instance import ContextTerms, Terms
-from actors.lookups import RESPONDER, CachedAnswer, CacheMiss, Facts, MissReason, NoKey, NotKept, Span
+from actors.lookups import (
+    RESPONDER,
+    CachedAnswer,
+    CacheEntry,
+    CacheMiss,
+    CacheRecord,
+    Facts,
+    MissReason,
+    NoKey,
+    NotKept,
+    Span,
+)
 from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt
 from actors.momentary import names_a_moment, names_customer
 from actors.personal import is_personal
-from actors.ports import CacheEntry, CacheRecord, Question
+from actors.ports import Question
 from actors.situation import clock, told_name
 from actors.snippet import snippet, whole, without_greetings
 from actors.text import first_words, normalised, words, words_of

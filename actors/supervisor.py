@@ -21,7 +21,8 @@ from typing import Literal
 import trio
 
 from actors import conversation as core
-from actors.actor import ActorView, ConversationActor, Services
+from actors.actor import ActorView, ConversationActor
+from actors.actor_services import Services
 from actors.alarms import Alarms
 from actors.census import Census
 from actors.errors import StaleEpoch

@@ -23,6 +23,7 @@ from actors.errors import (
     MajlisError,
     ResponderHeld,
     StaleEpoch,
+    Superseded,
     SwitchedOff,
     TakenOver,
     TurnFailed,
@@ -33,10 +34,10 @@ from actors.escalation import told_reason
 from actors.identity import is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
-from actors.lookups import Usage
+from actors.lookups import CacheRecord, Usage
 from actors.machines import Pace
 from actors.messages import Answer, Batch, Prompt, Spent, TurnOutcome
-from actors.ports import CacheRecord, Notice, Reply, Turn
+from actors.ports import Notice, Reply, Turn
 from actors.turn_end import HELD_TOO_LONG, MIRROR_LOST, TurnEnd
 from actors.turn_services import TurnServices
 
@@ -98,6 +99,8 @@ class TurnAttempt:
                 return await self._decide(found)
             case "answered":
                 return await self._deliver(turn)
+            case "superseded":  # the ledger begins another one in its place
+                raise MajlisError("a superseded turn was begun again")
 
     async def _decide(self, found: Findings) -> TurnOutcome:
         turn, pace, usage = found.question.turn, found.facts.pace, found.facts.usage
@@ -112,6 +115,9 @@ class TurnAttempt:
         if isinstance(verdict, triage.Silence):
             return await self._end.silent(turn, verdict.rule, pace)
         return await self._deliver(await self._answer(found, verdict))
+
+    def overtake(self) -> None:
+        self._inquiry.overtake()
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
@@ -194,8 +200,10 @@ class TurnAttempt:
         to_send = self._alerts(verdict.reached, found.facts.usage)
         cache: CacheRecord | None
         if isinstance(verdict, triage.AskResponder):
-            answer = await self._ask(found.question.turn, verdict.prompt)
-            rule, escalation = "", ""
+            said = await self._ask(found.question.turn, verdict.prompt)
+            if said is None:
+                return await self._supersede(found.question.turn)
+            answer, rule, escalation = said, "", ""
             spans = self._inquiry.spans
             cache = response_cache.record(verdict.prompt, answer, found.question, found.facts, spans)
             if verdict.opt_out:  # not all that was asked was told, see `triage`
@@ -296,14 +304,29 @@ class TurnAttempt:
         """Whether the customer may be told something that answers nothing he wrote."""
         return not self._terms.opt_out.enabled or await self._ledger.may_start(self._conversation)
 
-    async def _ask(self, turn: Turn, prompt: Prompt) -> Answer:
+    async def _supersede(self, turn: Turn) -> Turn:
+        """The customer said more before the answer was there: the turn ends, and its batch is answered anew.
+
+        Returns the turn if it has an answer all the same: that of an attempt which never heard that it was stored.
+        """
+        spent, is_guess = self._inquiry.paid, self._inquiry.is_guess
+        turn = await self._ledger.supersede(turn, self._epoch, spent, is_guess, self._inquiry.spans)
+        if turn.state != "superseded":
+            return turn
+        self._services.bought.forget(turn.id)
+        reach("superseded")
+        cost = msgspec.structs.asdict(spent) if spent != Spent() else {}
+        self._emit("turn.superseded", turn, messages=len(self._came.entries), estimated=is_guess, **cost)
+        raise Superseded("the customer said more")
+
+    async def _ask(self, turn: Turn, prompt: Prompt) -> Answer | None:
         try:
             answer = await self._inquiry.ask(self._services.responder, self._services.bought, turn, prompt)
         except (TurnFailed, TurnRefused, ResponderHeld) as error:
             failure = error
         else:
             reach("responder_answered")
-            if answer.shortened:
+            if answer is not None and answer.shortened:
                 self._emit("turn.shortened", turn, rounds=answer.shortened, provider=answer.provider)
             return answer
         await self._count_spent(turn, failure.reason)

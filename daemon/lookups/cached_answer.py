@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from actors.instance import SIMILAR
-from actors.lookups import CachedAnswer, CacheMiss
-from actors.ports import CacheEntry, Question
+from actors.lookups import CachedAnswer, CacheEntry, CacheMiss
+from actors.ports import Question
 from actors.response_cache import CACHE, fits, key, meaning, refusal
 from actors.snippet import Snippet, snippet, whole, without_greetings
 from daemon.knowledge.calibration import Calibrator

@@ -17,7 +17,7 @@ from daemon.mirror import scripts
 from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import CHANGES, INSTALL, ConversationKeys, Keyed, PartitionKeys, Place, place
 from daemon.mirror.over import MAX_TOGETHER, OfPartition, call_of, is_refused_together
-from daemon.stores.redis import Argument, RedisReply, RedisStore, ScriptCall, reply_or_raise
+from daemon.stores.redis import Argument, LuaScript, RedisReply, RedisStore, ScriptCall, reply_or_raise
 
 KEEP_PROCESSED_SECONDS = 300
 """Processed messages are kept this long, for debugging."""
@@ -146,23 +146,37 @@ class RedisMirror:
         Raises:
           StaleEpoch: the partition is not held under this epoch.
         """
+        return await self._take(scripts.FREEZE, conversation, epoch, (why,), policy)
+
+    async def widen(
+        self, conversation: Conversation, epoch: int, batch: Batch, policy: WindowPolicy
+    ) -> Batch | None:
+        """Take into the frozen `batch` what waits behind it; called again, it returns what the first call made of it.
+
+        None: another batch, or none, is frozen.
+
+        Raises:
+          StaleEpoch: the partition is not held under this epoch.
+        """
+        return await self._take(scripts.WIDEN, conversation, epoch, (batch.number, batch.hi), policy)
+
+    async def _take(
+        self,
+        script: LuaScript,
+        conversation: Conversation,
+        epoch: int,
+        own: tuple[Argument, ...],
+        policy: WindowPolicy,
+    ) -> Batch | None:
+        """Of what waits, what the script takes into a batch; the rest has a window of its own."""
         key, keys, shared = self._place(conversation)
-        window = (_ms(policy.window_seconds), policy.max_messages)
-        call = ScriptCall(
-            scripts.FREEZE,
-            (keys.queue, keys.state, shared.due, shared.lock),
-            (
-                key,
-                epoch,
-                why,
-                policy.max_batch_messages,
-                self._alarm_ms,
-                *window,
-                int(policy.album_seconds > 0),
-            ),
+        bounds = (policy.max_batch_messages, self._alarm_ms)
+        window = (_ms(policy.window_seconds), policy.max_messages, int(policy.album_seconds > 0))
+        names = (keys.queue, keys.state, shared.due, shared.lock)
+        answer = _fenced(
+            await self._redis.call(ScriptCall(script, names, (key, epoch, *own, *bounds, *window)))
         )
-        answer = _fenced(await self._redis.call(call))
-        return None if answer[0] == b"empty" else _batch(conversation, answer)
+        return _batch(conversation, answer) if answer[0] == b"batch" else None
 
     async def defer(
         self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
@@ -373,7 +387,7 @@ def _receipt(reply: RedisReply) -> Receipt:
 
 
 def _batch(conversation: Conversation, reply: RedisReply) -> Batch:
-    _, number, lo, hi, why, attempts, opened_at_ms, frozen_at_ms, entries = reply
+    _, number, lo, hi, why, attempts, opened_at_ms, frozen_at_ms, entries, supersedes = reply
     return Batch(
         conversation=conversation,
         number=number,
@@ -384,6 +398,7 @@ def _batch(conversation: Conversation, reply: RedisReply) -> Batch:
         opened_at_ms=opened_at_ms,
         frozen_at_ms=frozen_at_ms,
         entries=tuple(waiting_message(conversation, entry) for entry in entries),
+        supersedes=supersedes,
     )
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import trio
 
 from actors import contacts
-from actors.actor import Services, TurnPolicy
+from actors.actor_services import Services, TurnPolicy
 from actors.crash_points import reach
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.actor import TurnPolicy
+from actors.actor_services import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed
 from actors.instance import InstanceRecord, Terms
 from actors.messages import Message

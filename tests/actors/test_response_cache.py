@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from actors import response_cache
 from actors.identity import Conversation
 from actors.instance import ContextTerms, FeatureFlags, InstanceRecord, ReplyTerms, Terms
-from actors.lookups import CachedAnswer, CacheMiss, Facts, Span, TakeoverState
+from actors.lookups import CachedAnswer, CacheEntry, CacheMiss, CacheRecord, Facts, Span, TakeoverState
 from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt, Waiting
 from actors.personal import is_personal
-from actors.ports import CacheEntry, CacheRecord, Question, Turn
+from actors.ports import Question, Turn
 from actors.response_cache import (
     fits,
     hit,

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.actor import TurnPolicy
+from actors.actor_services import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.identity import Conversation
 from actors.outcome import NotSent

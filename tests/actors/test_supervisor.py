@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.actor import TurnPolicy
+from actors.actor_services import TurnPolicy
 from actors.errors import (
     GatewayHeld,
     LeaseUncertain,

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.actor import TurnPolicy
+from actors.actor_services import TurnPolicy
 from actors.errors import LedgerUnavailable, ResponderHeld, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, InstanceRecord, ReplyTerms, Terms
 from actors.lookups import Lookup, Usage

@@ -17,7 +17,7 @@ from typing import Any
 import trio
 import trio._core._run as scheduler
 
-from actors.actor import TurnPolicy
+from actors.actor_services import TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
 from actors.outbox import OutboxPolicy
 from actors.outcome import NotSent, Unknown

@@ -10,7 +10,7 @@ from itertools import count
 
 import trio
 
-from actors.actor import Services, TurnPolicy
+from actors.actor_services import Services, TurnPolicy
 from actors.contacts import has_priority
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots, open_to_all

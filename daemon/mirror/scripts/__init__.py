@@ -16,6 +16,7 @@ def _load(name: str) -> LuaScript:
 
 APPEND = _load("append")
 FREEZE = _load("freeze")
+WIDEN = _load("widen")
 DEFER = _load("defer")
 COMMIT = _load("commit")
 FENCE = _load("fence")

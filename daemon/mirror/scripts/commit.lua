@@ -12,7 +12,8 @@ if state.batch ~= tonumber(ARGV[3]) then
 end
 
 -- HDEL comes first: it frees memory, so that Redis accepts the rest of the script even when it is full.
-redis.call('HDEL', KEYS[2], 'batch', 'lo', 'hi', 'size', 'why', 'tries', 'opened', 'frozen_at', 'retry_at', 'delay')
+redis.call('HDEL', KEYS[2], 'batch', 'lo', 'hi', 'size', 'why', 'tries', 'opened', 'frozen_at', 'retry_at', 'delay',
+  'supersedes')
 redis.call('HSET', KEYS[2], 'done', text(state.hi))
 local ended = { batch = state.batch, size = state.size, tries = state.tries, opened = state.opened }
 state.done, state.batch, state.hi, state.retry_at = state.hi, nil, nil, nil

@@ -2,7 +2,7 @@
 -- KEYS: msg_queue state due processing_lock
 -- ARGV: conversation, epoch, why, max batch, alarm ms, window ms, max messages,
 --       an album counts as one message 0|1
--- Returns { 'batch', number, lo, hi, why, tries, opened, frozen at, entries } or { 'empty' } or { 'stale' }
+-- Returns { 'batch', number, lo, hi, why, tries, opened, frozen at, entries, supersedes } or { 'empty' } or { 'stale' }
 
 if not fenced(KEYS[4], ARGV[2]) then
   return { 'stale' }
@@ -15,7 +15,7 @@ if state.batch then
   local entries = redis.call('XRANGE', queue, text(state.lo), text(state.hi))
   redis.call('HDEL', KEYS[2], 'retry_at', 'delay')
   redis.call('ZADD', KEYS[3], text(alarm), ARGV[1])
-  return { 'batch', state.batch, state.lo, state.hi, state.why, state.tries, state.opened, state.frozen_at, entries }
+  return batch_of(state, entries)
 end
 if state.waiting == 0 then
   return { 'empty' }
@@ -24,34 +24,13 @@ end
 local entries = redis.call('XRANGE', queue, text(state.done + 1), '+', 'COUNT', ARGV[4])
 local lo, hi = tonumber(string.match(entries[1][1], '^%d+')), tonumber(string.match(entries[#entries][1], '^%d+'))
 local number = math.max((state.number or 0) + 1, now)
-local window = tonumber(ARGV[6])
 local bytes = state.bytes or 0
 for _, entry in ipairs(entries) do
   bytes = bytes - #entry[2][2]
 end
-local behind = redis.call('XRANGE', queue, text(hi + 1), '+')
-local rest = behind[1]
--- If the state was lost, the queue holds more than was counted. Never let the count drop below what is really left.
-local left = rest and math.max(1, state.waiting - #entries) or 0
 
-redis.call('HDEL', KEYS[2], 'first', 'deadline', 'window', 'quiet', 'albums')
+leave_behind(queue, KEYS[2], hi, state.waiting - #entries, bytes, now, tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1')
 redis.call('HSET', KEYS[2], 'batch', text(number), 'number', text(number), 'lo', text(lo), 'hi', text(hi),
-  'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'waiting', left,
-  'bytes', math.max(bytes, 0))
-if rest then  -- more waits than fits into one batch: it opens a window of its own, from its first message that counts
-  local left_behind, first = {}, nil
-  for _, entry in ipairs(behind) do
-    if counts(left_behind, entry[2][2], ARGV[8] == '1') then
-      first = first or tonumber(entry[2][4])
-    end
-  end
-  first = first or tonumber(rest[2][4])
-  local deadline = capped(first + window, window, now)
-  if left - (left_behind.quiet or 0) >= tonumber(ARGV[7]) then
-    deadline = math.min(deadline, now)
-  end
-  redis.call('HSET', KEYS[2], 'first', text(first), 'deadline', text(deadline), 'window', window,
-    'quiet', left_behind.quiet or 0, 'albums', left_behind.albums or '')
-end
+  'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'supersedes', 0)
 redis.call('ZADD', KEYS[3], text(alarm), ARGV[1])
-return { 'batch', number, lo, hi, ARGV[3], 0, state.first, now, entries }
+return { 'batch', number, lo, hi, ARGV[3], 0, state.first, now, entries, 0 }

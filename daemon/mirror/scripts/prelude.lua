@@ -89,3 +89,34 @@ local function counts(state, payload, with_albums)
   end
   return not quiet
 end
+
+-- The frozen batch, with its entries.
+local function batch_of(state, entries)
+  return { 'batch', state.batch, state.lo, state.hi, state.why, state.tries, state.opened, state.frozen_at, entries,
+    state.supersedes or 0 }
+end
+
+-- What waits behind a batch that ends at `hi` has a window of its own, from its first message that counts; the one that was
+-- open is over. `waiting`, `bytes`: of what is left, by the counters. Its first write frees memory.
+local function leave_behind(queue, key, hi, waiting, bytes, now, window, max_messages, with_albums)
+  local behind = redis.call('XRANGE', queue, text(hi + 1), '+')
+  redis.call('HDEL', key, 'first', 'deadline', 'window', 'quiet', 'albums')
+  if #behind == 0 then
+    redis.call('HSET', key, 'waiting', 0, 'bytes', math.max(bytes, 0))
+    return
+  end
+  -- If the state was lost, the queue holds more than was counted. Never let the count drop below what is really left.
+  local left, told, first = math.max(1, waiting), {}, nil
+  for _, entry in ipairs(behind) do
+    if counts(told, entry[2][2], with_albums) then
+      first = first or tonumber(entry[2][4])
+    end
+  end
+  first = first or tonumber(behind[1][2][4])
+  local deadline = capped(first + window, window, now)
+  if left - (told.quiet or 0) >= max_messages then
+    deadline = math.min(deadline, now)
+  end
+  redis.call('HSET', key, 'waiting', left, 'bytes', math.max(bytes, 0), 'first', text(first), 'deadline', text(deadline),
+    'window', window, 'quiet', told.quiet or 0, 'albums', told.albums or '')
+end
