@@ -80,6 +80,13 @@ class PostgresLedger:
         said = encoded(wire_reply(reply))
         return _turn(await self._step(sql, turn.id, epoch, said, encoded(reply.parts), claim, heed_takeover))
 
+    async def supersede(
+        self, turn: Turn, epoch: int, spent: Spent, estimated: bool, spans: tuple[Span, ...] = ()
+    ) -> Turn:
+        sql = "SELECT majlis_supersede($1, $2, $3, $4, $5)"
+        cost, trace = encoded(spent), encoded(wire_spans(spans))
+        return _turn(await self._step(sql, turn.id, epoch, cost, estimated, trace))
+
     async def spend(
         self, turn: Turn, epoch: int, token: str, spent: Spent, failures: tuple[FailedCall, ...]
     ) -> None:

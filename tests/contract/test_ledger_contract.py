@@ -694,3 +694,89 @@ async def test_a_shadow_turn_keeps_its_answer_and_cannot_send(subject: Subject) 
     other = await ledger.answer(other, epoch, reply_of(ANSWER, "leaks"))
     with pytest.raises(TurnFailed):
         await ledger.claim(other, epoch, 0, False, new_token())
+
+
+# Superseded
+
+
+async def test_a_superseded_turn_is_none_and_a_wider_one_takes_its_place(subject: Subject) -> None:
+    """I2, I3: under the same number, with all messages of both; no step goes back, and nothing is a duplicate."""
+    ledger, epoch = subject.ledger, subject.epoch
+    narrow, wide = batch("one", "two", id_prefix="a"), batch("one", "two", "three", id_prefix="a")
+    turn = await ledger.begin(narrow, epoch)
+    for _ in range(2):  # its answer may be lost
+        over = await ledger.supersede(turn, epoch, Spent(5, 3, 7), True)
+        assert (over.id, over.state) == (turn.id, "superseded")
+    late = await ledger.answer(turn, epoch, reply_of(ANSWER, "too late"), new_token())
+    assert (late.state, late.parts) == ("superseded", ())
+    wider = await ledger.begin(wide, epoch)
+    assert (wider.id != turn.id, wider.state, wider.rule, wider.repeated) == (True, "started", "", ())
+    assert await ledger.begin(wide, epoch) == wider
+    assert [left.text for left in await ledger.open_turns(DEMO)] == ["one\ntwo\nthree"]
+    await ended(subject, wider)
+    assert (await ledger.begin(wide, epoch)).state == "done"
+    assert await ledger.open_turns(DEMO) == ()
+    assert (await ledger.begin(batch("three", number=2, id_prefix="a"), epoch)).rule == "duplicate"
+
+
+async def test_a_turn_is_superseded_as_often_as_it_must_be(subject: Subject) -> None:
+    """I2: killed between the steps, the narrow batch is begun anew, and may be superseded again."""
+    ledger, epoch = subject.ledger, subject.epoch
+    narrow, turns = batch("one", id_prefix="a"), list[int]()
+    for _ in range(3):
+        turn = await ledger.begin(narrow, epoch)
+        turns.append(turn.id)
+        assert turn.state == "started"
+        await ledger.supersede(turn, epoch, Spent(), False)
+    wider = await ledger.begin(batch("one", "two", id_prefix="a"), epoch)
+    assert len({*turns, wider.id}) == 4
+    assert [left.text for left in await ledger.open_turns(DEMO)] == ["one\ntwo"]
+
+
+async def test_what_a_superseded_turn_had_heard_is_unfinished_until_another_turn_has_it(
+    subject: Subject,
+) -> None:
+    """I2, law 15: a mirror that loses the batch just then, or gives some of it out under another number."""
+    ledger, epoch = subject.ledger, subject.epoch
+    turn = await ledger.begin(batch("one", "two", id_prefix="a"), epoch)
+    await ledger.supersede(turn, epoch, Spent(), False)
+    [left] = await ledger.open_turns(DEMO)
+    assert (left.number, left.text) == (1, "one\ntwo")
+    assert [open.id for open in await ledger.unfinished(ALL, 0, 10)] == [turn.id]
+    other = await ledger.begin(batch("one", number=2, id_prefix="a"), epoch)
+    assert (other.rule, other.repeated) == ("", ())
+    await ended(subject, other)
+    [left] = await ledger.open_turns(DEMO)
+    rest = await ledger.begin(left, epoch)
+    assert (rest.state, rest.repeated) == ("started", ("a0",))
+    await ended(subject, rest)
+    assert await ledger.open_turns(DEMO) == ()
+    assert await ledger.unfinished(ALL, 0, 10) == ()
+
+
+async def test_only_a_turn_without_an_answer_is_superseded_and_only_by_its_owner(subject: Subject) -> None:
+    """I5, I6: an answer that is stored stands."""
+    answered = await subject.answered("one")
+    assert await subject.ledger.supersede(answered, subject.epoch, Spent(), False) == answered
+    other = await subject.ledger.begin(batch("more", number=2), subject.epoch)
+    await subject.take_over()
+    with pytest.raises(StaleEpoch):
+        await subject.ledger.supersede(other, subject.epoch, Spent(), False)
+
+
+async def test_the_cost_of_a_superseded_turn_counts_once_and_its_place_is_free(subject: Subject) -> None:
+    ledger, epoch, terms = (
+        subject.ledger,
+        subject.epoch,
+        Terms(turns_per_minute_per_contact=1, tokens_per_day=1000),
+    )
+    narrow = batch("one", id_prefix="a")
+    turn = await ledger.begin(narrow, epoch)
+    await look(subject.lookups, turn, narrow, "usage", terms=terms)
+    for _ in range(2):
+        await ledger.supersede(turn, epoch, Spent(5, 3, 7), True)
+    wide = batch("one", "two", id_prefix="a")
+    wider = await ledger.begin(wide, epoch)
+    usage: Usage = await look(subject.lookups, wider, wide, "usage", terms=terms)
+    assert (usage.tokens_today, usage.cost_micros_today, usage.answers_today) == (8, 7, 0)
+    assert usage.contact_turns == 0

@@ -31,6 +31,7 @@ from actors.lookups import Facts, FailedCall, Lookup, Span, TakeoverState, Usage
 from actors.machines import Pace
 from actors.messages import (
     Answer,
+    Asked,
     Batch,
     CloseReason,
     HistoryEntry,
@@ -47,6 +48,7 @@ from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOut
 from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_any_time
 from actors.repeats import comparable, once_text, sent_by, signature, waited_seconds
 from actors.send_facts import Part, Proof
+from actors.superseding import joining
 from actors.triage import MACHINE
 from actors.window import counted
 
@@ -139,14 +141,38 @@ class MemoryMirror:
         buffer.batch = Batch(
             conversation, buffer.number, taken[0].seq, taken[-1].seq, why, 0, buffer.first_ms, now, taken
         )
+        self._leave_behind(buffer, policy)
+        return buffer.batch
+
+    async def widen(
+        self, conversation: Conversation, epoch: int, batch: Batch, policy: WindowPolicy
+    ) -> Batch | None:
+        await self._enter("widen")
+        self._fence(epoch)
+        buffer = self.buffers.get(conversation)
+        if buffer is None or buffer.batch is None or buffer.batch.number != batch.number:
+            return None
+        if buffer.batch.hi == batch.hi:
+            joined = joining(buffer.batch, buffer.waiting, policy)
+            buffer.batch = msgspec.structs.replace(
+                buffer.batch,
+                hi=joined[-1].seq if joined else batch.hi,
+                entries=(*buffer.batch.entries, *joined),
+                supersedes=buffer.batch.supersedes + 1,
+            )
+            if joined:
+                self._leave_behind(buffer, policy)
+        return buffer.batch
+
+    def _leave_behind(self, buffer: Buffer, policy: WindowPolicy) -> None:
+        """What still waits behind the batch has a window of its own."""
         rest = buffer.waiting
         buffer.deadline_ms = None
         if rest:
             buffer.first_ms = next((one.at_ms for one in rest if one.message.speaks), rest[0].at_ms)
             buffer.deadline_ms = buffer.first_ms + round(policy.window_seconds * 1000)
         if counted(rest, policy) >= policy.max_messages:
-            buffer.deadline_ms = now
-        return buffer.batch
+            buffer.deadline_ms = clock_ms()
 
     async def defer(
         self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
@@ -200,9 +226,12 @@ class _Row:
     repeated: tuple[str, ...] = ()
     heard: bool = True
     """Its messages are its own, not those of an earlier turn."""
+    taken: set[str] = field(default_factory=set)
+    """Those of its messages that belong to a later turn by now."""
     dead_reason: str = ""
     reply: Reply | None = None
     spent: Spent = field(default_factory=Spent)
+    estimated: bool = False
     spent_by: str = ""
     """The attempt whose spending was added last."""
     failures: tuple[FailedCall, ...] = ()
@@ -218,7 +247,12 @@ class _Row:
 
     @property
     def is_open(self) -> bool:
-        return self.turn.state in ("started", "answered")
+        return self.turn.state in ("started", "answered") or self.is_left
+
+    @property
+    def is_left(self) -> bool:
+        """It was superseded, and some of its messages are no other turn's yet."""
+        return self.turn.state == "superseded" and not self.ids <= self.taken
 
     @property
     def only_moves(self) -> bool:
@@ -249,7 +283,7 @@ class MemoryLedger:
         self.notices: list[Notice] = []
         self.usage = Usage()
         """What the lookup finds besides what this ledger has counted itself."""
-        self.spent, self.answers = Spent(), 0
+        self.spent, self.answers, self.superseded = Spent(), 0, 0
         self.pace = Pace()
         """What the lookup finds where no silence is in force."""
         self.machines: dict[Conversation, tuple[int, Pace]] = {}
@@ -269,6 +303,7 @@ class MemoryLedger:
             row
             for row in self.rows.values()
             if (row.batch.conversation, row.batch.number) == (batch.conversation, batch.number)
+            and row.turn.state != "superseded"
             and ids <= row.ids.union(row.repeated)
         ]
         return max(same, key=lambda row: (row.ids == ids, row.turn.id), default=None)
@@ -292,6 +327,10 @@ class MemoryLedger:
         own = batch.without(repeated)
         row = _Row(turn, own, hashlib.sha256(once_text(own.asked).encode()).hexdigest(), clock_ms(), repeated)
         row.heard = rule != "duplicate"
+        if row.heard:
+            for earlier in self.rows.values():
+                if earlier.batch.conversation == batch.conversation:
+                    earlier.taken |= row.ids
         self.rows[turn.id] = row
         return row
 
@@ -305,7 +344,7 @@ class MemoryLedger:
             known = ids & row.ids
             if row.batch.conversation not in {Conversation(instance, name) for name in names}:
                 continue
-            if not known or row.only_moves or not row.heard:
+            if not known or row.only_moves or not row.heard or row.turn.state == "superseded":
                 continue
             same_batch = (row.batch.conversation, row.batch.number) == (batch.conversation, batch.number)
             if row.is_open and not same_batch:
@@ -373,6 +412,17 @@ class MemoryLedger:
             elif claim and reply.parts and not row.turn.shadow:
                 self._claimed(row, 0, claim, resends=0)
                 await self._committed("claim")
+        return self._view(row)
+
+    async def supersede(
+        self, turn: Turn, epoch: int, spent: Spent, estimated: bool, spans: tuple[Span, ...] = ()
+    ) -> Turn:
+        row = await self._find("supersede", turn, epoch)
+        if row.turn.state == "started":
+            self._end(row, "superseded")
+            row.estimated = estimated
+            self._pay(row, spent)
+            self.superseded += 1
         return self._view(row)
 
     async def spend(
@@ -708,6 +758,15 @@ class MemoryResponder:
         self.prompts: list[Prompt] = []
         self.script: list[Exception | Answer | str] = []
         self.delay_seconds = 0.0
+        self.shares_calls = False
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked | None:
+        took_seconds = trio.current_time() - started_at
+        spent = (
+            Spent(input_tokens=len(prompt.text), cost_micros=len(prompt.text)) if took_seconds else Spent()
+        )
+        asked = Asked("memory", started_at, took_seconds, "superseded", spent)
+        return None if self.shares_calls else asked
 
     async def answer(self, prompt: Prompt) -> Answer:
         self.prompts.append(prompt)
