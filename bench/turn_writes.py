@@ -70,6 +70,9 @@ class World:
         text = f"Answer {next(self.ids)}: a kilo of sidr honey is 180, and we are there every day."
         return Answer(text, "main", "model", 120, 24)
 
+    def given_up(self, *_args: object) -> None:
+        return None
+
     async def send(self, *_args: object, **_named: object) -> SendOutcome:
         may_send = _args[2]
         assert callable(may_send)

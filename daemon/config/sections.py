@@ -162,12 +162,18 @@ class AdminSettings(Section):
     levels: Annotated[AdminLevels, BeforeValidator(section)] = AdminLevels()
 
 
+class SupersedeSettings(Section):
+    enabled: Flag = True
+    max: Count = 2
+
+
 class BatchingSettings(Section):
     window_seconds: Seconds = 8.0
     max_messages: Count = 5
     max_batch_messages: Count = 50
     max_waiting_messages: Count = 1000
     album_seconds: SecondsOrZero = 10.0
+    supersede: Annotated[SupersedeSettings, BeforeValidator(section)] = SupersedeSettings()
 
     @property
     def policy(self) -> WindowPolicy:
@@ -177,6 +183,7 @@ class BatchingSettings(Section):
             max_batch_messages=self.max_batch_messages,
             max_waiting_messages=self.max_waiting_messages,
             album_seconds=self.album_seconds,
+            max_supersedes=self.supersede.max if self.supersede.enabled else 0,
         )
 
 

@@ -180,6 +180,10 @@ class DailyUsage(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     cost_micros: int
+    superseded: int = 0
+    """Answers that were given up for what the customer wrote meanwhile."""
+    estimated_micros: int = 0
+    """How much of the cost is estimated: what those have cost."""
 
 
 class StoredInstances(msgspec.Struct, frozen=True):

@@ -165,6 +165,11 @@ EVENTS: dict[str, Event] = {
         "(`rounds`)",
         counted_by="provider",
     ),
+    "turn.superseded": Event(
+        "info",
+        "the customer wrote more before the answer was stored: the call was given up, and all of it is answered once; "
+        "what the call has cost is a guess where it is `estimated`",
+    ),
     "turn.spent": Event("debug", "an attempt that failed (`reason`) had cost tokens all the same"),
     "turn.uncounted": Event(
         "warning", "what a failed attempt had cost could not be counted (`error`)", counted_by="error"

@@ -34,6 +34,10 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     cost: float
     """In the currency of the providers' prices; of answers in vain too."""
+    superseded: int = 0
+    """Answers that were given up, because the customer wrote more while they were made."""
+    cost_estimated: float = 0.0
+    """Of the cost, what those are estimated to have cost: a call that is cut off tells nobody."""
     cost_per_answer: float = 0.0
     """On average; answers from the response cache count."""
     tokens_share: float | None = None
@@ -50,6 +54,8 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     cost: float
+    superseded: int = 0
+    cost_estimated: float = 0.0
     cost_per_answer: float = 0.0
     rows: list[CostRow]
     """The latest day first."""
@@ -78,6 +84,8 @@ class Costs:
             input_tokens=sum(one.input_tokens for one in used),
             output_tokens=sum(one.output_tokens for one in used),
             cost=sum(one.cost_micros for one in used) / _MICROS,
+            superseded=sum(one.superseded for one in used),
+            cost_estimated=sum(one.estimated_micros for one in used) / _MICROS,
             cost_per_answer=_average(sum(one.cost_micros for one in used), sum(one.answers for one in used)),
             rows=[self._row(one, one.day == today) for one in used],
         )
@@ -93,6 +101,8 @@ class Costs:
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             cost=used.cost_micros / _MICROS,
+            superseded=used.superseded,
+            cost_estimated=used.estimated_micros / _MICROS,
             cost_per_answer=_average(used.cost_micros, used.answers),
             tokens_share=_share(tokens, terms.tokens_per_day) if terms else None,
             cost_share=_share(used.cost_micros, terms.cost_per_day_micros) if terms else None,

@@ -39,6 +39,8 @@ NOT_TRUSTED = "not_trusted"
 class TogetherResponder(Protocol):
     async def answer(self, prompt: Prompt) -> Answer: ...
 
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked | None: ...
+
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together: ...
 
 
@@ -101,7 +103,7 @@ class BatchingResponder:
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
-        if not self._flags.of(prompt.instance).batching or not fits(prompt):
+        if not self._may_share(prompt):
             return await self._responder.answer(prompt)
         place, key = _Place(prompt), (prompt.instance, prompt.system_prompt)
         group = self._gathering.get(key)
@@ -114,6 +116,13 @@ class BatchingResponder:
         if place.answer is not None:
             return place.answer
         return await self._alone(place)
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked | None:
+        """None where others may wait for the same call: they would pay for it."""
+        return None if self._may_share(prompt) else self._responder.given_up(prompt, started_at)
+
+    def _may_share(self, prompt: Prompt) -> bool:
+        return self._flags.of(prompt.instance).batching and fits(prompt)
 
     async def _alone(self, place: _Place) -> Answer:
         spent, asked = place.share

@@ -63,7 +63,7 @@ class BreakerState(msgspec.Struct, frozen=True):
     def admit(self, now: float) -> tuple[bool, BreakerState]:
         """Whether a call may go out now, and the state afterwards.
 
-        The caller reports how an admitted call ended, by `succeeded` or `failed`, except for a cancelled one.
+        The caller reports how an admitted call ended, by `succeeded`, `failed` or `given_up`.
         """
         if now < self.wait_until:
             return False, self
@@ -96,6 +96,10 @@ class BreakerState(msgspec.Struct, frozen=True):
             length = min(length * 2 or policy.open_seconds, policy.max_open_seconds)
             until = now + max(length, min(wish, policy.max_open_seconds))
         return BreakerState(failures, length, until, rejections=self.rejections)
+
+    def given_up(self, now: float) -> BreakerState:
+        """The state after a call that was cut off: it proved nothing, so another one may be the trial at once."""
+        return msgspec.structs.replace(self, trial=False, wait_until=now) if self.trial else self
 
     def wait_seconds(self, now: float) -> float:
         """How long until a call may go out again; 0 when it may now."""
@@ -180,7 +184,7 @@ class Breaker:
         )
 
     def admit(self) -> bool:
-        """Whether a call may go out now. Report its end by `succeeded` or `failed`, unless it is cancelled."""
+        """Whether a call may go out now. Report its end by `succeeded`, `failed` or `given_up`."""
         admitted, self._state = self._state.admit(self._now())
         self._calls += admitted
         return admitted
@@ -188,6 +192,10 @@ class Breaker:
     def succeeded(self) -> None:
         self._succeeded += 1
         self._works(self._state.succeeded())
+
+    def given_up(self) -> None:
+        """Whoever asked does not wait for the end any more."""
+        self._state = self._state.given_up(self._now())
 
     def judged(self, reason: str, spent: Spent) -> None:
         """The provider works, and said something of the prompt: one of `VERDICTS`."""

@@ -37,7 +37,7 @@ import msgspec
 import trio
 
 from actors.errors import TurnFailed, TurnRefused
-from actors.messages import Answer, CutReason, Prompt, Spent
+from actors.messages import Answer, Asked, CutReason, Prompt, Spent
 from actors.prompt import ModelRequest, model_request
 from actors.text import plain_text
 from daemon.responders.batched import read_together, shared_model_request
@@ -54,12 +54,15 @@ from daemon.responders.lessons import (
     merged,
     without_system_role,
 )
-from daemon.responders.provider import Together
+from daemon.responders.provider import GIVEN_UP, Together
 from daemon.responders.sentences import up_to_last_word, whole_sentences
 from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.client import HttpClient, HttpFailed
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+BYTES_PER_TOKEN = 4
+TOKENS_PER_SECOND = 50
+"""For a guess: of text in UTF-8, which is about right for scripts of two bytes a letter too; and of an answer."""
 _SPARE_SECONDS = 0.25
 """Before the deadline of who asks, a second try ends."""
 _NO_ROOM_LEFT = "max_tokens or model output limit was reached"
@@ -116,6 +119,16 @@ class HttpProvider:
         if prompt.retry_cut and self._is_cut_short(said.completion):
             said = await self._with_more_room(request, said, began)
         return self._answer_to(prompt, said)
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked:
+        """All of the question, and the answer as far as it has been written by then: providers charge for both."""
+        request = model_request(prompt, self._terms.system_prompt)
+        texts = (request.system, *(turn.text for turn in request.turns))
+        size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+        seconds = trio.current_time() - started_at
+        written = min(round(seconds * TOKENS_PER_SECOND), self._dialect.bound(request))
+        spent = self._price(size // BYTES_PER_TOKEN, written)
+        return Asked(self.name, started_at, seconds, GIVEN_UP, spent)
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         """Raises: TurnFailed, TurnRefused."""
@@ -287,8 +300,10 @@ class HttpProvider:
         )
 
     def _spent(self, completion: Completion) -> Spent:
+        return self._price(count(completion.input_tokens), count(completion.output_tokens))
+
+    def _price(self, tokens_in: int, tokens_out: int) -> Spent:
         """Per million tokens, so one token costs as many millionths."""
-        tokens_in, tokens_out = count(completion.input_tokens), count(completion.output_tokens)
         terms = self._terms
         cost = tokens_in * terms.price_per_million_input_tokens
         cost += tokens_out * terms.price_per_million_output_tokens

@@ -9,6 +9,9 @@ import msgspec
 
 from actors.messages import Answer, Asked, Prompt
 
+GIVEN_UP = "superseded"
+"""How a call failed that was given up because the customer said more."""
+
 
 class Together(msgspec.Struct, frozen=True):
     """The result of one call for several conversations."""
@@ -29,6 +32,9 @@ class Provider(Protocol):
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Raises `TurnFailed`, `TurnRefused`."""
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked:
+        """About what a call costs that began then and is given up now."""
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         """Prompts of one instance by key, in one call. Raises as `answer` does."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actors.messages import Answer, Prompt
+import trio
+
+from actors.messages import Answer, Asked, Prompt
 from daemon.responders.kind import ProviderKind, ProviderSettings
 from daemon.responders.lessons import Lessons
-from daemon.responders.provider import Together
+from daemon.responders.provider import GIVEN_UP, Together
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 
@@ -20,6 +22,9 @@ class RehearsalResponder:
 
     async def answer(self, prompt: Prompt) -> Answer:
         return Answer(text=f"Heard {len(prompt.messages)}: {prompt.text}", provider=self.name)
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked:
+        return Asked(self.name, started_at, trio.current_time() - started_at, GIVEN_UP)
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         return Together({key: await self.answer(prompt) for key, prompt in prompts.items()})

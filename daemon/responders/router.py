@@ -54,6 +54,10 @@ class RoutedResponder(Generic[KeyT]):
         with self._responders.call(self._settings_of(prompt)) as responder:
             return await responder.answer(prompt)
 
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked | None:
+        with self._responders.call(self._settings_of(prompt)) as responder:
+            return responder.given_up(prompt, started_at)
+
 
 class Seat(NamedTuple):
     """One provider as one responder uses it."""
@@ -116,6 +120,11 @@ class ProviderRouter:
             if not seats or call.is_late:
                 break
         raise call.error()
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked:
+        """As far as can be guessed: the first that may be asked now is the one that was."""
+        seat = next((seat for seat in self._seats if not seat.breaker.wait_seconds), self._seats[0])
+        return seat.provider.given_up(prompt, started_at)
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
@@ -184,6 +193,9 @@ class _Call:
                     raise TurnRefused(
                         refusal.reason, self._detail(), spent_in_all(self.asked), tuple(self.asked)
                     ) from None
+            except trio.Cancelled:
+                seat.breaker.given_up()
+                raise
             else:
                 self.asked.append(_asked(seat, started_at, spent=_spent(said)))
                 return said

@@ -918,3 +918,126 @@ async def test_what_the_version_before_leaves_behind_puts_nothing_off(
     part = await mirror.append(PARTS[0], POLICY)
     later = await mirror.append(message(1), POLICY)
     assert later.deadline_ms == part.deadline_ms == part.at_ms + WINDOW_MS
+
+
+# --- widen ---
+
+
+def numbers(batch: Batch) -> list[str]:
+    return [entry.message.id for entry in batch.entries]
+
+
+async def widened(mirror: Mirror, batch: Batch, policy: WindowPolicy = POLICY) -> Batch:
+    wide = await mirror.widen(TALK, 1, batch, policy)
+    assert wide is not None
+    return wide
+
+
+async def test_a_widened_batch_holds_what_waited_under_the_same_number(any_mirror: Mirror) -> None:
+    """I2, I3: nothing waits any more, no window is left, and the batch is the wide one whoever asks for it."""
+    await any_mirror.append(message(1), POLICY)
+    narrow = await frozen(any_mirror)
+    await any_mirror.append(REACTION, POLICY)
+    await any_mirror.append(message(2), POLICY)
+    wide = await widened(any_mirror, narrow)
+    assert numbers(wide) == ["M1", REACTION.id, "M2"]
+    assert (wide.number, wide.lo, wide.supersedes, narrow.supersedes) == (narrow.number, narrow.lo, 1, 0)
+    assert wide.hi == wide.entries[-1].seq
+    assert (wide.opened_at_ms, wide.frozen_at_ms, wide.attempts) == (
+        narrow.opened_at_ms,
+        narrow.frozen_at_ms,
+        0,
+    )
+    state = await any_mirror.load(TALK)
+    assert (state.waiting, state.deadline_ms, state.batch_number) == ((), None, narrow.number)
+    assert await frozen(any_mirror) == wide
+    late = await any_mirror.append(message(3), POLICY)
+    assert (late.waiting, late.deadline_ms) == (1, late.at_ms + WINDOW_MS), "a window of its own"
+    after = await any_mirror.commit(TALK, 1, wide, "answered")
+    assert [entry.message.id for entry in after.waiting] == ["M3"]
+    following = await frozen(any_mirror)
+    assert (numbers(following), following.supersedes) == (["M3"], 0)
+
+
+async def test_widening_again_changes_nothing(any_mirror: Mirror) -> None:
+    """I3: a lost answer is asked for once more; what came meanwhile is for the next time."""
+    await any_mirror.append(message(1), POLICY)
+    narrow = await frozen(any_mirror)
+    await any_mirror.append(message(2), POLICY)
+    wide = await widened(any_mirror, narrow)
+    await any_mirror.append(message(3), POLICY)
+    assert await widened(any_mirror, narrow) == wide
+    wider = await widened(any_mirror, wide)
+    assert (numbers(wider), wider.supersedes) == (["M1", "M2", "M3"], 2)
+
+
+async def test_only_the_frozen_batch_is_widened_and_only_by_its_owner(any_mirror: Mirror) -> None:
+    """I3, I5."""
+    await any_mirror.append(message(1), POLICY)
+    first = await frozen(any_mirror)
+    await any_mirror.append(message(2), POLICY)
+    for epoch in (0, 2):
+        with pytest.raises(StaleEpoch):
+            await any_mirror.widen(TALK, epoch, first, POLICY)
+    await any_mirror.commit(TALK, 1, first, "answered")
+    assert await any_mirror.widen(TALK, 1, first, POLICY) is None
+    second = await frozen(any_mirror)
+    assert await any_mirror.widen(TALK, 1, first, POLICY) is None
+    assert await frozen(any_mirror) == second
+
+
+async def test_a_batch_is_widened_no_further_than_it_may_be(any_mirror: Mirror) -> None:
+    """I8: the rest has a window of its own; and that nothing fitted counts too, or it would go on for ever."""
+    small = msgspec.structs.replace(POLICY, max_batch_messages=3)
+    for number in (1, 2):
+        await any_mirror.append(message(number), POLICY)
+    narrow = await frozen(any_mirror, small)
+    receipts = [await any_mirror.append(message(number), POLICY) for number in (3, 4, 5)]
+    wide = await widened(any_mirror, narrow, small)
+    assert numbers(wide) == ["M1", "M2", "M3"]
+    rest = await any_mirror.load(TALK)
+    assert [entry.message.id for entry in rest.waiting] == ["M4", "M5"]
+    assert rest.deadline_ms == receipts[1].at_ms + WINDOW_MS
+    again = await widened(any_mirror, wide, small)
+    assert (numbers(again), again.hi, again.supersedes) == (numbers(wide), wide.hi, 2)
+    still = await any_mirror.load(TALK)
+    assert (still.waiting, still.deadline_ms) == (rest.waiting, rest.deadline_ms)
+
+
+async def test_an_edit_and_what_follows_it_wait_for_the_next_batch(any_mirror: Mirror) -> None:
+    await any_mirror.append(message(1), POLICY)
+    narrow = await frozen(any_mirror)
+    for one in (message(2), EDIT, message(3)):
+        await any_mirror.append(one, POLICY)
+    assert numbers(await widened(any_mirror, narrow)) == ["M1", "M2"]
+    assert [entry.message.id for entry in (await any_mirror.load(TALK)).waiting] == [EDIT.id, "M3"]
+
+
+async def test_a_widened_batch_can_be_read_in_one_reply(mirror: RedisMirror) -> None:
+    """I8: as many bytes as may wait, however often it is widened."""
+    huge = msgspec.structs.replace(message(1), text="x" * 1_500_000)
+    await mirror.append(huge, POLICY)
+    batch = await freeze(mirror)
+    for number in (2, 3):
+        await mirror.append(msgspec.structs.replace(huge, id=f"M{number}"), POLICY)
+    batch = await widened(mirror, batch)
+    assert numbers(batch) == ["M1", "M2"]
+    await mirror.commit(TALK, 1, batch, "answered")
+    assert numbers(await freeze(mirror)) == ["M3"]
+
+
+async def test_a_widened_batch_is_counted_whole_and_keeps_its_alarm(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I2, I10."""
+    await append(mirror, 1)
+    narrow = await freeze(mirror)
+    await append(mirror, 2, 3)
+    wide = await widened(mirror, narrow)
+    assert await due_at(store) >= narrow.frozen_at_ms + 60_000
+    assert await store.command("HMGET", place(TALK, PARTITIONS).own.state, "waiting", "bytes") == [b"0", b"0"]
+    totals = Survey(store, mirror).totals
+    assert (await totals(range(PARTITIONS))).pending == 3
+    await mirror.commit(TALK, 1, wide, "answered")
+    assert (await totals(range(PARTITIONS))).answered == 3
+    assert not await store.command("HEXISTS", place(TALK, PARTITIONS).own.state, "supersedes")

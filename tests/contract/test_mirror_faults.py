@@ -46,7 +46,7 @@ async def fill_up(store: RedisStore) -> None:
 
 
 async def test_a_full_redis_refuses_appends_entirely_and_still_drains(store: RedisStore) -> None:
-    """I1, I8: appends are refused entirely; freeze, defer, commit and fence work; with memory, appends work again."""
+    """I1, I8: appends are refused entirely; freeze, widen, defer, commit and fence work; with memory, appends too."""
     mirror = await fenced_mirror(store)
     survey = Survey(store, mirror)
     for number in range(3):
@@ -63,9 +63,13 @@ async def test_a_full_redis_refuses_appends_entirely_and_still_drains(store: Red
     assert (await mirror.append(message(1), POLICY)).duplicate
 
     assert await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "next") == {}
-    for take, left in ((2, 1), (2, 0)):
+    for take, left in ((1, 1), (2, 0)):
         batch = await mirror.freeze(TALK, 2, "timeout", WindowPolicy(max_batch_messages=take))
         assert batch is not None
+        if left:
+            batch = await mirror.widen(TALK, 2, batch, WindowPolicy(max_batch_messages=2))
+            assert batch is not None
+            assert await mirror.widen(TALK, 2, batch, WindowPolicy(max_batch_messages=2)) is not None
         await mirror.defer(TALK, 2, batch.number, 0.0, counts=True)
         assert await mirror.freeze(TALK, 2, "timeout", POLICY) is not None
         assert len((await mirror.commit(TALK, 2, batch, "answered")).waiting) == left

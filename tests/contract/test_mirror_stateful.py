@@ -1,4 +1,4 @@
-"""The mirror against a model of it: appends, repeats, freezes, defers, commits and takeovers in any order.
+"""The mirror against a model of it: appends, repeats, freezes, widenings, defers, commits and takeovers in any order.
 
 After every step the mirror equals the model, on fakeredis and on a real Redis.
 """
@@ -151,6 +151,30 @@ class MirrorMachine(RuleBasedStateMachine):
             assert last.hi < batch.lo <= batch.hi
         self.model.batches.append(batch)
 
+    @rule(most=st.integers(1, 6), last=st.booleans(), repeated=st.booleans())
+    def widen(self, most: int, last: bool, repeated: bool) -> None:
+        """I3: only the unfinished batch, only from where it ended, and never into one that is frozen later."""
+        if not self.model.batches:
+            return
+        model, batch = self.model, self.model.batches[-1 if last else 0]
+        policy, epoch = WindowPolicy(max_batch_messages=most), model.epoch
+        is_frozen = bool(model.frozen) and batch.number == model.batches[-1].number
+        joined = model.waiting[: max(0, most - len(model.frozen))] if is_frozen else []
+        wide = None
+        for _ in range(1 + repeated):
+            wide = self.run(lambda store, mirror: mirror.widen(TALK, epoch, batch, policy))
+        if not is_frozen:
+            assert wide is None
+            return
+        assert wide is not None
+        model.frozen, model.waiting = model.frozen + joined, model.waiting[len(joined) :]
+        assert [entry.message.id for entry in wide.entries] == [f"M{number}" for number in model.frozen]
+        assert (wide.number, wide.lo, wide.attempts) == (batch.number, batch.lo, model.attempts)
+        if joined:
+            model.deadline_ms = None
+            assert wide.supersedes == batch.supersedes + 1
+        model.batches[-1] = wide
+
     @rule(counts=st.booleans(), last=st.booleans())
     def defer(self, counts: bool, last: bool) -> None:
         """I3: only the unfinished batch can be deferred."""
@@ -182,7 +206,7 @@ class MirrorMachine(RuleBasedStateMachine):
         epochs = dict.fromkeys(range(PARTITIONS), self.model.epoch)
         assert self.run(lambda store, mirror: mirror.fence(epochs, "b")) == {}
 
-    @rule(step=st.sampled_from(["freeze", "defer", "commit", "fence"]))
+    @rule(step=st.sampled_from(["freeze", "widen", "defer", "commit", "fence"]))
     def act_under_an_old_epoch(self, step: str) -> None:
         """I5: refused, whatever it attempts."""
         if not self.model.batches or self.model.epoch == 1:
@@ -192,6 +216,8 @@ class MirrorMachine(RuleBasedStateMachine):
         async def act(store: RedisStore, mirror: RedisMirror) -> None:
             if step == "freeze":
                 await mirror.freeze(TALK, old, "timeout", WindowPolicy())
+            elif step == "widen":
+                await mirror.widen(TALK, old, batch, WindowPolicy())
             elif step == "defer":
                 await mirror.defer(TALK, old, batch.number, 5.0, True)
             elif step == "commit":

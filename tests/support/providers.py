@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+import trio
+
 from actors.identity import Conversation
 from actors.instance import FeatureFlags
-from actors.messages import Answer, Prompt
+from actors.messages import Answer, Asked, Prompt, Spent
 from daemon.responders.provider import Together
 
 
@@ -31,6 +33,10 @@ class Scripted:
         self.prompts.append(prompt)
         await self._enter()
         return Answer(prompt.text, self.name, input_tokens=10, output_tokens=5, cost_micros=100)
+
+    def given_up(self, prompt: Prompt, started_at: float) -> Asked:
+        spent = Spent(len(prompt.text), cost_micros=100)
+        return Asked(self.name, started_at, trio.current_time() - started_at, "superseded", spent)
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         self.calls.append(dict(prompts))

@@ -164,7 +164,7 @@ ORDER BY o.sent_at DESC LIMIT $3
 
 -- usage --
 -- By day and instance, the latest day first. $1: number of days including today, $2: only this instance.
-SELECT instance, day, answers, cached, input_tokens, output_tokens, cost_micros
+SELECT instance, day, answers, cached, input_tokens, output_tokens, cost_micros, superseded, estimated_micros
 FROM majlis_usage
 WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer AND ($2::text IS NULL OR instance = $2)
 ORDER BY day DESC, instance

@@ -79,6 +79,11 @@ METRICS: dict[str, Metric] = {
     "majlis_turns_resumed_total": Metric(
         "counter", "Unfinished turns that the mirror had lost and that were taken up again"
     ),
+    "majlis_turns_superseded_total": Metric(
+        "counter",
+        "Turns whose call was given up because the customer wrote more; each is followed by a wider one",
+        ("whatsapp_instance",),
+    ),
     "majlis_suppressed_total": Metric("counter", "Turns that ended without an answer", ("rule",)),
     "majlis_failed_tries_total": Metric(
         "counter", "Attempts that failed and are followed by another", ("reason",)
@@ -118,11 +123,13 @@ METRICS: dict[str, Metric] = {
         "gauge", "1 while a provider gets no calls, or one on trial", ("provider",)
     ),
     "majlis_tokens_total": Metric(
-        "counter", "Tokens: input or output, of answers in vain too", ("whatsapp_instance", "direction")
+        "counter",
+        "Tokens: input or output, of answers in vain too (of those given up, estimated)",
+        ("whatsapp_instance", "direction"),
     ),
     "majlis_cost_total": Metric(
         "counter",
-        "Cost, in the currency of the providers' prices, of answers in vain too",
+        "Cost, in the currency of the providers' prices, of answers in vain too (of those given up, estimated)",
         ("whatsapp_instance",),
     ),
     # Sends

@@ -39,6 +39,7 @@ class Observed:
         self.lookup_outcomes = Labelled()
         self.tokens = Labelled()
         self.cost_micros = Labelled()
+        self.superseded = Labelled()
         self.cache_questions = Labelled()
         self.provider_failures = Labelled()
         self._instances = Names(MAX_INSTANCES)
@@ -49,6 +50,7 @@ class Observed:
         feed.observe("turn.lookups", self._looked_up)
         feed.observe("turn.answered", self._answered)
         feed.observe("turn.spent", self._paid)
+        feed.observe("turn.superseded", self._superseded)
         feed.observe("turn.done", self._done)
         feed.observe("part.sent", self._sent)
         feed.observe("provider.failed", self._provider_failed)
@@ -86,6 +88,10 @@ class Observed:
         self._add(self.cost_micros, (instance,), fields.get("cost_micros"))
         if looked := fields.get("cache"):
             self.cache_questions[self._reasons.of(str(looked)),] += 1
+
+    def _superseded(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        self.superseded[self._instances.of(conversation.instance if conversation else ""),] += 1
+        self._paid(conversation, fields)
 
     def _done(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         self._stage("whole", fields.get("took_ms"))

@@ -89,6 +89,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
         "majlis_windows_closed_total": _by(reasons("window.closed")),
         "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),
         "majlis_turns_resumed_total": _one(counts["turn.resumed"]),
+        "majlis_turns_superseded_total": observed.superseded.items(),
         "majlis_suppressed_total": _by(reasons("turn.suppressed")),
         "majlis_failed_tries_total": _by(reasons("turn.failed")),
         "majlis_crashed_tries_total": _one(counts["turn.crashed"]),

@@ -138,5 +138,8 @@ class RecordedAttempt:
     async def run(self) -> TurnOutcome:
         return await self._recorder.watch(self._batch, self._attempt.run)
 
+    def overtake(self) -> None:
+        self._attempt.overtake()
+
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         return await self._recorder.watch(self._batch, lambda: self._attempt.bury(reason, detail))

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import StaleEpoch, Superseded, TurnFailed, TurnRefused, Unavailable
 from actors.messages import Asked, Batch, Spent, TurnOutcome
 from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
@@ -90,6 +90,7 @@ class Recording:
         self._tries_seen += 1
         self._built.mark_ns = self._built.at(now)
         self._built.attempt = batch.attempts + 1
+        self._attributes["messaging.batch.message_count"] = len(batch.entries)
         self._asking = False
 
     def failed(self, now: float, error: BaseException) -> None:
@@ -101,6 +102,10 @@ class Recording:
                 if self._asking and not told:
                     self._call(self._built.at(now), _of(last), last.failure if last else error.reason)
                 self._built.note(now, "try failed", error.reason)
+            case Superseded():
+                if self._asking:
+                    self._call(self._built.at(now), {}, "superseded")
+                self._built.note(now, "superseded", "superseded")
             case Unavailable():
                 self._built.note(now, "held", error)
             case StaleEpoch():

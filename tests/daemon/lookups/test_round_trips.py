@@ -98,6 +98,9 @@ class Tenant:
         self.prompts.append(prompt)
         return Answer("an answer", "rehearsal")
 
+    def given_up(self, prompt: Prompt, started_at: float) -> None:
+        return None
+
     def phone_of(self, instance: str, lid: str) -> str | None:
         return None
 
