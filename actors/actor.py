@@ -226,7 +226,7 @@ class ConversationActor(Counted):
             self._holds = 0
             return
         if isinstance(away, EarlierTurnUnfinished):
-            self._state = core.doubt_ledger(self._state)
+            self._state = core.awaits_earlier(self._state)
         draw = self._services.draw()
         # Conversations that wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)

@@ -296,6 +296,17 @@ def named(state: ConversationState, turns: Sequence[Batch]) -> ConversationState
     return msgspec.structs.replace(state, check_ledger=False, unfinished=unfinished, resume_at=None)
 
 
+def awaits_earlier(state: ConversationState) -> ConversationState:
+    """The ledger begins no turn before an earlier one of its messages has ended, so it is asked for that one.
+
+    Of what is being resumed, the earlier one may be that of the frozen batch, which goes first then: what is left will be
+    named again.
+    """
+    if not state.unfinished:
+        return doubt_ledger(state)
+    return msgspec.structs.replace(state, unfinished=()) if state.frozen else state
+
+
 def resumes_later(state: ConversationState, at: float) -> ConversationState:
     """An attempt at the first unfinished turn failed: the next one comes at `at`."""
     first, *rest = state.unfinished

@@ -19,6 +19,7 @@ import trio._core._run as scheduler
 
 from actors.actor_services import TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
+from actors.messages import WindowPolicy
 from actors.outbox import OutboxPolicy
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import clock_ms
@@ -48,17 +49,20 @@ class Storm:
         self.over = False
         self.heard: list[str] = []
         self.world = World(
+            policy=WindowPolicy(max_supersedes=2),
             turn_policy=TurnPolicy(max_attempts=1000),
             outbox_policy=OutboxPolicy(settle_seconds=LATE_SECONDS, send_seconds=LATE_SECONDS),
         )
         self.world.gateway.fault = self.take_time
-        for name in ("load", "freeze", "defer", "commit"):
+        self.world.responder.delay_seconds = self.dice.choice([0.0, 1.0, 4.0])
+        for name in ("load", "freeze", "widen", "defer", "commit"):
             self.make_lossy(self.world.mirror, name, MirrorUnavailable)
         for name in (
             "begin",
             "open_turns",
             "unfinished",
             "answer",
+            "supersede",
             "claim",
             "settle",
             "prove",

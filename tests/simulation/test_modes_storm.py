@@ -236,7 +236,7 @@ async def test_changes_of_mode_lose_nothing_and_say_nothing_that_was_heard_in_si
 
 def _check_what_was_heard(storm: Switching, heard: list[str]) -> None:
     assert [text for _, texts in storm.world.mirror.outcomes for text in texts] == heard
-    rows = list(storm.world.ledger.rows.values())
+    rows = storm.world.ledger.standing()
     assert [message.text for row in rows for message in row.batch.messages] == heard
     delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
     assert len(set(delivered)) == len(delivered)

@@ -79,7 +79,7 @@ async def test_people_and_refusals_in_a_storm_lose_nothing_and_say_nothing_twice
     assert [text for _, texts in storm.world.mirror.outcomes for text in texts] == said
     heard = [reply for reply in storm.world.replies if reply.startswith("Heard")]
     assert len(set(heard)) == len(heard)
-    rows = storm.world.ledger.rows.values()
+    rows = storm.world.ledger.standing()
     for own_words in (FALLBACK, A_PERSON):
         owners = sum(row.reply is not None and row.reply.answer.text == own_words for row in rows)
         assert storm.world.replies.count(own_words) <= owners
@@ -142,8 +142,8 @@ async def test_a_mirror_that_loses_its_tail_costs_and_doubles_nothing(
                 await storm.world.say(text)
         await trio.sleep(300)
         process.cancel_scope.cancel()
-    rows = storm.world.ledger.rows.values()
-    assert all(not row.is_open for row in rows)
+    assert all(not row.is_open for row in storm.world.ledger.rows.values())
+    rows = storm.world.ledger.standing()
     own = [text for row in rows if row.turn.rule != "duplicate" for text in row.batch.text.split("\n")]
     assert sorted(own, key=int) == said, "each message belongs to exactly one turn"
     assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
@@ -201,7 +201,7 @@ async def test_edits_deletions_asides_and_albums_keep_every_law(autojump_clock: 
         process.cancel_scope.cancel()
     entries = storm.world.mirror.buffers[DEMO].entries
     assert len(entries) == len({entry.message.id for entry in entries}) == len(said) + storm._sent
-    rows = [row for row in storm.world.ledger.rows.values() if not row.turn.moved_to]
+    rows = [row for row in storm.world.ledger.standing() if not row.turn.moved_to]
     batches = [row.batch for row in rows]
     assert [entry.seq for batch in batches for entry in batch.entries] == [entry.seq for entry in entries], (
         "each belongs to exactly one turn, in order"

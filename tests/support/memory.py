@@ -356,7 +356,7 @@ class MemoryLedger:
         await self._enter("open_turns", self.epoch)
         return tuple(
             msgspec.structs.replace(row.batch, frozen_at_ms=row.begun_at_ms)
-            for row in self.rows.values()
+            for row in sorted(self.rows.values(), key=lambda row: row.is_left)
             if row.batch.conversation == conversation and row.is_open
         )
 
@@ -701,6 +701,10 @@ class MemoryLedger:
 
     def dead(self) -> list[str]:
         return [row.dead_reason for row in self.rows.values() if row.turn.state == "dead"]
+
+    def standing(self) -> list[_Row]:
+        """The turns that were not superseded."""
+        return [row for row in self.rows.values() if row.turn.state != "superseded"]
 
     def states(self) -> list[str]:
         return [row.turn.state for row in self.rows.values()]

@@ -165,3 +165,14 @@ BEGIN
     END IF;
     RETURN majlis_turn_view(v_turn) || jsonb_build_object('repeated', v_repeated);
 END $$;
+
+-- As in 019. What a superseded turn has left comes last: another one may have some of its messages, and must end first.
+CREATE OR REPLACE FUNCTION majlis_unfinished_turns(p_conversation_key text, p_limit integer)
+RETURNS TABLE (number bigint, lo bigint, hi bigint, why text, tries integer, opened_at_ms bigint, age_ms bigint,
+               messages jsonb) LANGUAGE sql STABLE AS $$
+    SELECT t.batch_number, t.lo, t.hi, t.why, t.tries, (extract(epoch FROM t.opened_at) * 1000)::bigint,
+           greatest(0, extract(epoch FROM now() - t.created_at) * 1000)::bigint, t.messages
+    FROM majlis_open_turns o CROSS JOIN LATERAL (SELECT * FROM majlis_turns WHERE id = o.turn_id OFFSET 0) t
+    WHERE o.conversation_key = p_conversation_key
+    ORDER BY t.state = 'superseded', o.turn_id LIMIT p_limit
+$$;
