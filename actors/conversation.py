@@ -299,8 +299,8 @@ def named(state: ConversationState, turns: Sequence[Batch]) -> ConversationState
 def awaits_earlier(state: ConversationState) -> ConversationState:
     """The ledger begins no turn before an earlier one of its messages has ended, so it is asked for that one.
 
-    Of what is being resumed, the earlier one may be that of the frozen batch, which goes first then: what is left will be
-    named again.
+    Of what is being resumed, the earlier one may be that of the frozen batch, which goes first then: what is left will
+    be named again.
     """
     if not state.unfinished:
         return doubt_ledger(state)

@@ -237,7 +237,7 @@ def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
             ("cost", money(turn.cost)),
         ]
     elif turn.cost:
-        rows.append(("cost", f"{money(turn.cost)}, for nothing"))
+        rows.append(("cost", f"{'about ' if turn.estimated else ''}{money(turn.cost)}, for nothing"))
     if turn.cut:
         rows.append(("cut", f"the answer ends before its end: {CUT.get(turn.cut, turn.cut)}"))
     for call in turn.failures:

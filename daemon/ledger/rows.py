@@ -63,6 +63,8 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int | None
     output_tokens: int | None
     cost_micros: int
+    estimated: bool = False
+    """What it cost is a guess."""
     confidence: float | None
     needs_data_collection: bool
     requested_fields: tuple[str, ...]

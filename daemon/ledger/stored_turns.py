@@ -67,6 +67,8 @@ class StoredTurn(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int | None
     output_tokens: int | None
     cost_micros: int
+    estimated: bool = False
+    """What it cost is a guess."""
     confidence: float | None
     waterfall: tuple[Span, ...]
     failures: tuple[FailedCall, ...] = ()

@@ -82,6 +82,9 @@ SAID = {
 """What was said in place of a responder's answer, by the rule of a turn that is done."""
 
 
+SUPERSEDED = "more was written before its answer was stored, so the batch took that in and begins anew"
+
+
 MessageState = Literal[
     "waiting",
     "queued",
@@ -258,6 +261,9 @@ def _ending(turn: StoredTurn) -> Iterator[Step]:
             yield Step(at=at, what="suppressed", detail=f"no answer, by rule {turn.rule}")
         case "moved":
             yield Step(at=at, what="moved", detail="to the conversation of the phone number behind the LID")
+        case "superseded":
+            cost = f"; its call is estimated at {turn.cost_micros / 1e6:.6f}" if turn.estimated else ""
+            yield Step(at=at, what="superseded", detail=f"{SUPERSEDED}{cost}")
 
 
 def _got(turn: StoredTurn) -> str:

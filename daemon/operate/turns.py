@@ -83,6 +83,8 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     cost: float = 0.0
     """In the currency of the providers' prices."""
+    estimated: bool = False
+    """What it cost is a guess: its call was given up."""
     confidence: float | None = None
     """As the model reported it, 0 to 1."""
     needs_data_collection: bool = False
@@ -203,6 +205,7 @@ def turn_view(turn: TurnRecord) -> TurnView:
         input_tokens=turn.input_tokens or 0,
         output_tokens=turn.output_tokens or 0,
         cost=turn.cost_micros / 1_000_000,
+        estimated=turn.estimated,
         confidence=turn.confidence,
         needs_data_collection=turn.needs_data_collection,
         requested_fields=list(turn.requested_fields),

@@ -29,6 +29,8 @@ OPEN = "open"
 PARTS = [2] if len(ROUNDS) == 1 else [1, 2, 3]
 EACH_ROUND = pytest.mark.parametrize("seed", ROUNDS)
 MANY_PARTS = "in three parts"
+PRICE = 1_000.0
+"""Per million tokens."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,8 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
         "instances": {name: {"batching": {"window_seconds": seconds}} for name, seconds in windows.items()}
     }
     model.text_for = _answer
-    with daemon_under_test(evolution(gateway), openai(model), instances) as daemon:
+    priced = openai(model, price_per_million_input_tokens=PRICE)
+    with daemon_under_test(evolution(gateway), priced, instances) as daemon:
         yield daemon
 
 
@@ -160,6 +163,72 @@ def test_killed_in_the_turn(
     assert _part(turn)["state"] == "sent"
     assert _part(turn)["gateway_id"], "the reply is not bound to the gateway's message"
     assert _part(turn)["resends"] == 0, "what never left is no resend"
+
+
+@EACH_ROUND
+@pytest.mark.parametrize("point", ["superseded", "widened", "begun"])
+def test_killed_while_a_batch_is_widened(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, point: str, seed: int
+) -> None:
+    """I2, I3, I6: after each step of taking in what is written during the call; one answer has everything in view."""
+    gate = model.gate()
+    contact = _burst(daemon, 2)
+    gate.wait_arrived()
+    daemon.crash_at(point)
+    said = contact.says()
+    daemon.post(said)  # the kill may come before the answer
+    daemon.wait_crashed()
+    gate.release()
+    daemon.start()
+    assert daemon.post_until_kept(said).document["status"] == "duplicate"
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    assert [len(batch) for batch in contact.batches_at(model)] == [2, 3]
+    ended, *superseded = [turn["state"] for turn in _turns(daemon, contact)]
+    # Killed between the first two steps, the narrow batch begins once more, and is superseded before it asks.
+    assert (ended, superseded) == ("done", ["superseded"] * (2 if point == "superseded" else 1))
+
+
+def test_what_is_written_during_the_call_ends_it_and_the_third_time_waits(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I2, I3, I6: the lost fourth message. What the calls have cost that were given up is estimated, and said to be."""
+    contact, calls = Contact(OPEN), []
+    before = daemon.admin("/v1/cost?days=1")
+    for _ in range(4):
+        calls.append(model.gate())
+        daemon.burst(contact.says())
+        if len(calls) == 1:
+            daemon.flush(OPEN, contact.phone)
+        if len(calls) < 4:
+            calls[-1].wait_arrived()
+    daemon.flush(OPEN, contact.phone)
+    for call in calls:
+        call.release()
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    assert [len(batch) for batch in contact.batches_at(model)] == [1, 2, 3, 1]
+    assert len(contact.replies_at(gateway)) == 2
+    states = [turn["state"] for turn in _turns(daemon, contact)]
+    assert states == ["done", "done", "superseded", "superseded"]
+    after = daemon.admin("/v1/cost?days=1")
+    assert int(str(after["superseded"])) - int(str(before["superseded"])) == 2
+    assert float(str(after["cost_estimated"])) > float(str(before["cost_estimated"]))
+
+
+def test_what_is_written_once_the_answer_is_stored_waits(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I3: it belongs to the next batch."""
+    gate = gateway.gate("before_send", lambda _text: True)
+    contact = _burst(daemon, 2)
+    gate.wait_arrived()
+    daemon.burst(contact.says())
+    daemon.flush(OPEN, contact.phone)
+    gate.release()
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    assert [len(batch) for batch in contact.batches_at(model)] == [2, 1]
 
 
 @EACH_ROUND

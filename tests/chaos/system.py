@@ -43,7 +43,7 @@ DRIVER = "driver"
 
 _TURNS = """
     SELECT id, contact, state, lo, hi, message_ids, rule, repeated_ids, extract(epoch FROM created_at)::float8 AS at
-    FROM majlis_turns ORDER BY id
+    FROM majlis_turns WHERE state <> 'superseded' ORDER BY id
 """
 _PARTS = """
     SELECT turn_id, text, state, resends, extract(epoch FROM last_claimed_at)::float8 AS claimed_at
@@ -57,7 +57,7 @@ _FIRST_SWEEP = f"""
     SELECT '{INSTANCE}', moment, moment, now() FROM CAST(extract(epoch FROM now()) AS bigint) moment
 """
 """The mark, as the first sweep sets it."""
-_UNFINISHED = "SELECT count(*) FROM majlis_turns WHERE state IN ('started', 'answered')"
+_UNFINISHED = "SELECT count(*) FROM majlis_open_turns"
 
 
 @dataclass

@@ -160,6 +160,9 @@ export class ChatSession extends EventTarget {
           again: event.tries,
         };
         break;
+      case "turn.superseded": // a wider one follows, of the same batch
+        if (turn) this.turn = { closedBy: turn.closedBy, batch: turn.batch, sends: [], end: "" };
+        break;
       case "turn.lookups":
         if (turn) Object.assign(turn, { lookupsMs: event.total_ms, failures: event.failures });
         break;

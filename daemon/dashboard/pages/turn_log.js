@@ -83,6 +83,10 @@ class TurnLog extends EventTarget {
       case "window.closed":
         this.#stage(event.conversation, "closed");
         break;
+      case "turn.superseded":
+        this.#stage(event.conversation, "closed");
+        if (turn) turn.state = "superseded";
+        break;
       case "turn.escalated":
         if (turn) turn.rule = "escalated";
         break;

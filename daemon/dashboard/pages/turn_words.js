@@ -12,6 +12,7 @@ const STATES = {
   suppressed: "suppressed",
   dead: "dead letter",
   moved: "moved",
+  superseded: "superseded",
 };
 
 /** Where a rule's code with spaces for underscores would not be what people say. */
@@ -28,6 +29,7 @@ const SHORT = {
 /** {words, kind}: `kind` is the class of the badge, and one of done, said, escalated, silent, running, dead, moved. */
 export function turnBadge({ state, rule }) {
   if (state === "started" || state === "answered") return { words: STATES[state], kind: "running" };
+  if (state === "superseded") return { words: STATES[state], kind: "silent" };
   if (state === "dead" || state === "moved") return { words: STATES[state], kind: state };
   if (rule === "escalated")
     return state === "done"

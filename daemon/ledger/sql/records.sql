@@ -30,7 +30,8 @@ RETURNING true
 -- bury_unfinished --
 WITH buried AS (
     UPDATE majlis_turns SET state = 'dead', finished_at = now()
-    WHERE id = ANY (ARRAY(SELECT turn_id FROM majlis_open_turns)) AND state IN ('started', 'answered') RETURNING id
+    WHERE id = ANY (ARRAY(SELECT turn_id FROM majlis_open_turns)) AND state IN ('started', 'answered', 'superseded')
+    RETURNING id
 )
 INSERT INTO majlis_dead_letters (turn_id, reason, detail)
 SELECT id, 'mirror_lost', 'the mirror was lost before the turn ended' FROM buried
@@ -39,7 +40,7 @@ RETURNING id
 -- turn --
 -- Turns with their parts; completed by one of the next two.
 SELECT t.id, t.conversation_key, t.batch_number, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
-       t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.confidence, t.needs_data_collection,
+       t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.estimated, t.confidence, t.needs_data_collection,
        t.requested_fields, t.waterfall, t.failures, t.cut, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(

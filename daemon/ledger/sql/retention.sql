@@ -6,7 +6,7 @@ WITH page AS MATERIALIZED (
     FROM majlis_turns WHERE id > $1::bigint ORDER BY id LIMIT $3::integer
 ), ended AS (
     SELECT t.id, t.message_ids FROM page p JOIN majlis_turns t USING (id)
-    WHERE p.old AND t.state IN ('done', 'suppressed', 'moved')
+    WHERE p.old AND t.state IN ('done', 'suppressed', 'moved', 'superseded')
       AND coalesce(t.finished_at, t.created_at) < now() - $2::integer * interval '1 day'
       AND NOT EXISTS (SELECT FROM majlis_open_turns o WHERE o.turn_id = t.id)
       AND NOT EXISTS (SELECT FROM majlis_outbox o WHERE o.turn_id = t.id AND o.state IN ('pending', 'sending', 'unknown'))

@@ -17,5 +17,5 @@ LEFT JOIN LATERAL (
     SELECT coalesce(majlis_heard_before(n.id), n.opened_at) AS at FROM majlis_turns n
     WHERE n.conversation_key = t.conversation_key AND n.batch_number > t.batch_number AND n.rule <> 'duplicate'
     ORDER BY n.batch_number LIMIT 1) next ON true
-WHERE s.instance = $1 AND t.finished_at IS NOT NULL AND t.state <> 'moved' AND t.rule <> 'duplicate'
+WHERE s.instance = $1 AND t.finished_at IS NOT NULL AND t.state NOT IN ('moved', 'superseded') AND t.rule <> 'duplicate'
 ORDER BY s.turn_id DESC LIMIT $2

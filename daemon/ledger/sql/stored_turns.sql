@@ -2,7 +2,7 @@
 -- Every turn that a message was part of, under its own id and the ids of its replays, oldest first.
 -- $1: the ids, $2: only this instance, $3: limit.
 SELECT t.id, t.conversation_key, t.instance, t.batch_number, t.why, t.state, t.rule, t.tries, t.moved_to,
-       t.messages, t.message_ids, t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros,
+       t.messages, t.message_ids, t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.estimated,
        t.confidence, t.waterfall, t.failures, t.cut, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(

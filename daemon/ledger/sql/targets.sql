@@ -14,7 +14,7 @@ WITH newest AS MATERIALIZED (
     FROM newest
 ), ended AS MATERIALIZED (
     SELECT * FROM newest t
-    WHERE t.finished_at > (SELECT at FROM began) AND t.state IN ('done', 'dead')
+    WHERE t.finished_at > (SELECT at FROM began) AND t.state IN ('done', 'dead', 'superseded')
       AND ($2::text IS NULL OR t.instance = $2) AND t.contact !~ '^999[0-9]{12}$'
 ), timed AS MATERIALIZED (
     SELECT greatest(0, extract(epoch FROM o.settled_at - e.window_ended_at))::double precision AS seconds
@@ -28,7 +28,7 @@ SELECT e.*, s.*, b.at AS since
 FROM began b,
      (SELECT count(*) FILTER (WHERE state = 'done') AS answered, count(*) FILTER (WHERE state = 'dead') AS dead,
              coalesce(sum(messages) FILTER (WHERE state = 'done' AND NOT unpriced), 0)::bigint AS messages,
-             coalesce(sum(cost_micros) FILTER (WHERE state = 'done' AND NOT unpriced), 0)::bigint AS cost_micros,
+             coalesce(sum(cost_micros) FILTER (WHERE state IN ('done', 'superseded') AND NOT unpriced), 0)::bigint AS cost_micros,
              count(*) FILTER (WHERE state = 'done' AND unpriced) AS unpriced
       FROM ended) e,
      (SELECT count(*) AS timed, count(*) FILTER (WHERE seconds > $3) AS slow,
