@@ -754,6 +754,39 @@ async def test_what_a_superseded_turn_had_heard_is_unfinished_until_another_turn
     assert await ledger.unfinished(ALL, 0, 10) == ()
 
 
+async def test_a_wider_turn_than_the_mirror_remembers_is_superseded(subject: Subject) -> None:
+    """I2, I3: an older copy of the mirror has the narrow batch again; what it lost is unfinished, and ends by itself."""
+    ledger, epoch = subject.ledger, subject.epoch
+    narrow, wide = batch("one", id_prefix="a"), batch("one", "two", id_prefix="a")
+    await ledger.supersede(await ledger.begin(narrow, epoch), epoch, Spent(), False)
+    wider = await ledger.begin(wide, epoch)
+    again = await ledger.begin(narrow, epoch)
+    assert (again.id != wider.id, again.state, again.repeated) == (True, "started", ())
+    await ended(subject, again)
+    [left] = await ledger.open_turns(DEMO)
+    rest = await ledger.begin(left, epoch)
+    assert (left.text, rest.repeated) == ("one\ntwo", ("a0",))
+    await ended(subject, rest)
+    assert await ledger.open_turns(DEMO) == ()
+    assert (await ledger.begin(wide, epoch)).state == "done", "and a wide one is over whoever asks"
+
+
+async def test_a_superseded_turn_is_over_when_its_messages_were_heard_under_the_phone(
+    subject: Subject,
+) -> None:
+    """I2, I10: nothing is resumed for ever."""
+    ledger, epoch = subject.ledger, subject.epoch
+    of_lid = batch("one", id_prefix="a", conversation=OF_LID)
+    await ledger.supersede(await ledger.begin(of_lid, epoch), epoch, Spent(), False)
+    await ledger.link("demo", LID, PHONE)
+    await ended(subject, await ledger.begin(batch("one", id_prefix="a", lid=LID), epoch))
+    [left] = await ledger.open_turns(OF_LID)
+    again = await ledger.begin(left, epoch)
+    assert again.rule == "duplicate"
+    await ledger.suppress(again, epoch, "duplicate")
+    assert await ledger.open_turns(OF_LID) == ()
+
+
 async def test_only_a_turn_without_an_answer_is_superseded_and_only_by_its_owner(subject: Subject) -> None:
     """I5, I6: an answer that is stored stands."""
     answered = await subject.answered("one")

@@ -293,7 +293,11 @@ class MemoryLedger:
 
     async def begin(self, batch: Batch, epoch: int) -> Turn:
         await self._enter("begin", epoch)
-        row = self._known(batch) or self._open(batch)
+        row = self._known(batch)
+        if row is not None and self._lost_width(row, batch):
+            self._end(row, "superseded")
+            row = None
+        row = row or self._open(batch)
         row.batch = msgspec.structs.replace(row.batch, attempts=batch.attempts)
         return msgspec.structs.replace(self._view(row), repeated=row.repeated)
 
@@ -307,6 +311,11 @@ class MemoryLedger:
             and ids <= row.ids.union(row.repeated)
         ]
         return max(same, key=lambda row: (row.ids == ids, row.turn.id), default=None)
+
+    def _lost_width(self, row: _Row, batch: Batch) -> bool:
+        """Whether the mirror has lost that this batch was widened."""
+        is_plain = row.turn.state == "started" and not (row.turn.rule or row.turn.moved_to)
+        return is_plain and not row.ids <= {message.id for message in batch.messages}
 
     def _open(self, batch: Batch) -> _Row:
         instance, contact = batch.conversation
@@ -327,10 +336,10 @@ class MemoryLedger:
         own = batch.without(repeated)
         row = _Row(turn, own, hashlib.sha256(once_text(own.asked).encode()).hexdigest(), clock_ms(), repeated)
         row.heard = rule != "duplicate"
-        if row.heard:
-            for earlier in self.rows.values():
-                if earlier.batch.conversation == batch.conversation:
-                    earlier.taken |= row.ids
+        for earlier in self.rows.values():
+            is_superseded = earlier.turn.state == "superseded"
+            if earlier.batch.conversation == batch.conversation and (row.heard or is_superseded):
+                earlier.taken |= row.ids
         self.rows[turn.id] = row
         return row
 

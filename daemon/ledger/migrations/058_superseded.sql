@@ -31,6 +31,17 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- As in 050. What a superseded turn has left may be heard by another one under the phone number or a LID: it has its end.
+CREATE OR REPLACE FUNCTION majlis_note_repeated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO majlis_heard_again (message_id, turn_id)
+    SELECT DISTINCT id, NEW.id FROM unnest(NEW.message_ids) AS own (id) ON CONFLICT DO NOTHING;
+    UPDATE majlis_heard h SET turn_id = NEW.id FROM majlis_turns t
+    WHERE h.message_id = ANY (NEW.message_ids) AND h.conversation_key = NEW.conversation_key
+      AND t.id = h.turn_id AND t.state = 'superseded';
+    RETURN NULL;
+END $$;
+
 -- End the turn, with what its call cost. Its place among the turns of the minute is free: whatever takes its place takes one
 -- of its own. Nothing happens to a turn that is not `started`. Idempotent; returns the turn as it is then.
 CREATE OR REPLACE FUNCTION majlis_supersede(
@@ -60,6 +71,15 @@ BEGIN
             estimated_micros = used.estimated_micros + excluded.estimated_micros;
     END IF;
     RETURN majlis_turn_view(p_turn);
+END $$;
+
+-- Whether the mirror has lost that this batch was widened: the turn that has begun holds more. What it would be asked is not
+-- what the turn is about, so it is superseded. What it had besides is unfinished until another turn has it.
+CREATE OR REPLACE FUNCTION majlis_lost_width(p_turn bigint, p_message_ids text[]) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE majlis_turns SET state = 'superseded', finished_at = now()
+    WHERE id = p_turn AND state = 'started' AND rule = '' AND moved_to = '' AND NOT message_ids <@ p_message_ids;
+    RETURN FOUND;
 END $$;
 
 -- T1, as in 050; superseded turns are none.
@@ -92,7 +112,9 @@ BEGIN
     WHERE conversation_key = v_key AND batch_number = v_number AND state <> 'superseded'
       AND message_ids || repeated_ids @> v_message_ids
     ORDER BY message_ids <@ v_message_ids AND message_ids @> v_message_ids DESC, revision DESC LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND majlis_lost_width(v_turn, v_message_ids) THEN
+        v_turn := NULL;
+    ELSIF FOUND THEN
         UPDATE majlis_turns SET tries = (p_batch ->> 'tries')::integer
         WHERE id = v_turn AND state IN ('started', 'answered') AND tries <> (p_batch ->> 'tries')::integer;
         RETURN majlis_turn_view(v_turn)
