@@ -25,6 +25,7 @@ LONG_LINES = 400
 MAX_ROOMS, MAX_ARROWS = 30, 137
 SHELL = (
     "actor",
+    "actor_services",
     "alarms",
     "fairness",
     "inquiry",

@@ -290,3 +290,23 @@ def test_no_window_ends_after_its_freeze_or_its_time(
     ended = core.measured(batch, POLICY, held_until_ms).window_ended_ms
     assert ended is not None
     assert batch.opened_at_ms <= ended <= min(batch.frozen_at_ms, batch.opened_at_ms + 8_000)
+
+
+def test_an_unfinished_turn_yields_to_the_frozen_batch() -> None:
+    """I10: where the ledger has it wait for another turn, which may be that one; without one it is tried again."""
+    batch = Batch(Conversation("demo", "1"), 7, 1, 1, "timeout", 0, 0, 0, ())
+    resuming = core.named(core.fresh(0.0), (batch,))
+    assert core.awaits_earlier(resuming) == resuming
+    frozen = msgspec.structs.replace(resuming, frozen=True, batch_number=8)
+    assert isinstance(core.decide(core.awaits_earlier(frozen), 0.0, WindowPolicy()), core.RunTurn)
+    asking = core.awaits_earlier(core.fresh(0.0))
+    assert asking.stale and asking.check_ledger
+
+
+def test_a_widened_batch_ended_with_its_last_message() -> None:
+    """What is written during the call counts from then on; the freeze was before."""
+    entries = tuple(Waiting(at, at, Message("demo", "1", str(at), "x", 0)) for at in (1_000, 20_000))
+    narrow = Batch(Conversation("demo", "1"), 7, 1_000, 20_000, "timeout", 0, 1_000, 9_500, entries)
+    assert core.window_ended_ms(narrow, WindowPolicy()) == 9_000
+    wide = msgspec.structs.replace(narrow, supersedes=1)
+    assert core.window_ended_ms(wide, WindowPolicy()) == 20_000

@@ -755,7 +755,7 @@ async def test_what_a_superseded_turn_had_heard_is_unfinished_until_another_turn
 
 
 async def test_a_wider_turn_than_the_mirror_remembers_is_superseded(subject: Subject) -> None:
-    """I2, I3: an older copy of the mirror has the narrow batch again; what it lost is unfinished, and ends by itself."""
+    """I2, I3: an older copy of the mirror has the narrow batch again; what it lost is unfinished, and ends."""
     ledger, epoch = subject.ledger, subject.epoch
     narrow, wide = batch("one", id_prefix="a"), batch("one", "two", id_prefix="a")
     await ledger.supersede(await ledger.begin(narrow, epoch), epoch, Spent(), False)
@@ -813,3 +813,15 @@ async def test_the_cost_of_a_superseded_turn_counts_once_and_its_place_is_free(s
     usage: Usage = await look(subject.lookups, wider, wide, "usage", terms=terms)
     assert (usage.tokens_today, usage.cost_micros_today, usage.answers_today) == (8, 7, 0)
     assert usage.contact_turns == 0
+
+
+async def test_what_a_superseded_turn_has_left_comes_last(subject: Subject) -> None:
+    """I10: a later turn may have some of its messages, and must end first."""
+    ledger, epoch = subject.ledger, subject.epoch
+    turn = await ledger.begin(batch("one", "two", id_prefix="a"), epoch)
+    await ledger.supersede(turn, epoch, Spent(), False)
+    later = await ledger.begin(batch("one", number=2, id_prefix="a"), epoch)
+    assert [left.number for left in await ledger.open_turns(DEMO)] == [2, 1]
+    with pytest.raises(EarlierTurnUnfinished):
+        await ledger.begin(batch("one", "two", id_prefix="a"), epoch)
+    await ended(subject, later)

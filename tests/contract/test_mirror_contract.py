@@ -1026,6 +1026,16 @@ async def test_a_widened_batch_can_be_read_in_one_reply(mirror: RedisMirror) -> 
     assert numbers(await freeze(mirror)) == ["M3"]
 
 
+async def test_what_the_version_before_leaves_behind_widens_nothing_less(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """Its commit knows nothing of widened batches."""
+    await append(mirror, 1)
+    await set_state(store, supersedes=2)
+    assert (await freeze(mirror)).supersedes == 0
+    assert (await freeze(mirror)).supersedes == 0
+
+
 async def test_a_widened_batch_is_counted_whole_and_keeps_its_alarm(
     store: RedisStore, mirror: RedisMirror
 ) -> None:

@@ -15,12 +15,6 @@ ALTER TABLE majlis_usage
     -- How much of the cost is estimated.
     ADD COLUMN IF NOT EXISTS estimated_micros bigint NOT NULL DEFAULT 0;
 
-DROP TRIGGER IF EXISTS majlis_turn_closed ON majlis_turns;
-CREATE TRIGGER majlis_turn_closed AFTER UPDATE OF state ON majlis_turns
-    FOR EACH ROW WHEN (OLD.state IN ('started', 'answered', 'superseded')
-                       AND NEW.state NOT IN ('started', 'answered', 'superseded'))
-    EXECUTE FUNCTION majlis_turn_closed();
-
 -- As in 050. Another turn has the message now; when it was the last one, a superseded turn is over.
 CREATE OR REPLACE FUNCTION majlis_note_heard_before() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -30,6 +24,12 @@ BEGIN
       AND NOT EXISTS (SELECT FROM majlis_heard h WHERE h.message_id = ANY (t.message_ids) AND h.turn_id = OLD.turn_id);
     RETURN NULL;
 END $$;
+
+DROP TRIGGER IF EXISTS majlis_turn_closed ON majlis_turns;
+CREATE TRIGGER majlis_turn_closed AFTER UPDATE OF state ON majlis_turns
+    FOR EACH ROW WHEN (OLD.state IN ('started', 'answered', 'superseded')
+                       AND NEW.state NOT IN ('started', 'answered', 'superseded'))
+    EXECUTE FUNCTION majlis_turn_closed();
 
 -- As in 050. What a superseded turn has left may be heard by another one under the phone number or a LID: it has its end.
 CREATE OR REPLACE FUNCTION majlis_note_repeated() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -41,6 +41,9 @@ BEGIN
       AND t.id = h.turn_id AND t.state = 'superseded';
     RETURN NULL;
 END $$;
+DROP TRIGGER IF EXISTS majlis_note_repeated ON majlis_turns;
+CREATE TRIGGER majlis_note_repeated AFTER INSERT ON majlis_turns
+    FOR EACH ROW WHEN (NEW.rule = 'duplicate') EXECUTE FUNCTION majlis_note_repeated();
 
 -- End the turn, with what its call cost. Its place among the turns of the minute is free: whatever takes its place takes one
 -- of its own. Nothing happens to a turn that is not `started`. Idempotent; returns the turn as it is then.

@@ -636,6 +636,6 @@ async def test_the_steps_change_a_turn_on_its_page(world: LedgerWorld) -> None:
     assert named == []
     last = await world.rows(
         "SELECT attname FROM pg_attribute WHERE attrelid = 'majlis_turns'::regclass AND NOT attisdropped"
-        " ORDER BY attnum DESC LIMIT 2"
+        " AND attname <> 'estimated' ORDER BY attnum DESC LIMIT 2"  # of a byte, behind them
     )
     assert [row["attname"] for row in last] == ["state", "finished_at"]

@@ -262,3 +262,12 @@ async def test_a_bug_in_the_shared_call_affects_only_the_leader(
     model.together = broken
     assert await crowd.ask_all("a", "b") == {"b": "b"}
     assert isinstance(crowd.failures["a"], RuntimeError)
+
+
+async def test_a_call_that_others_may_share_is_not_given_up(
+    batching: BatchingResponder, board: Board
+) -> None:
+    assert batching.given_up(Prompt("demo", ("a",)), trio.current_time()) is None
+    assert batching.given_up(Prompt("demo", ("a" * (MAX_CHARS + 1),)), trio.current_time()) is not None
+    board.batching = False
+    assert batching.given_up(Prompt("demo", ("a",)), trio.current_time()) is not None

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from actors.errors import TurnFailed, TurnRefused
-from actors.messages import HistoryEntry, Passage, Prompt
+from actors.messages import HistoryEntry, Passage, Prompt, Spent
 from actors.prompt import EARLIER, SILENCE_IS_AN_ANSWER, SITUATION, model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
@@ -95,6 +95,21 @@ async def test_an_answer_has_its_text_tokens_and_cost(server: FakeModel, http: H
     assert (answer.provider, answer.model) == ("main", server.model)
     assert (answer.input_tokens, answer.output_tokens, answer.cost_micros) == (11, 7, 98)
     assert (answer.needs_data_collection, answer.requested_fields, answer.confidence) == (False, (), None)
+
+
+async def test_a_call_that_is_given_up_has_cost_what_was_asked_and_what_may_be_written_by_then(
+    server: FakeModel, http: HttpClient
+) -> None:
+    """A guess: a token for four bytes, fifty a second, at most as many as an answer may have."""
+    terms = ProviderTerms(
+        system_prompt="", price_per_million_input_tokens=2, price_per_million_output_tokens=10
+    )
+    provider, asked = provider_at(server, http, terms), Prompt("demo", ("a" * 400,))
+    given_up = provider.given_up(asked, trio.current_time() - 2)
+    assert (given_up.provider, given_up.failure) == ("main", "superseded")
+    assert given_up.spent == Spent(100, 100, 1_200)
+    assert provider.given_up(asked, trio.current_time() - 3_600).spent.output_tokens == 1_024
+    assert provider.given_up(Prompt("demo", ("\ud800",)), trio.current_time()).spent == Spent()
 
 
 async def test_the_envelope_is_opened(server: FakeModel, http: HttpClient) -> None:

@@ -532,3 +532,33 @@ def test_the_second_is_chosen_in_proportion_among_the_rest() -> None:
 @given(st.floats(0, 1, exclude_max=True))
 def test_any_draw_gives_an_order(draw: float) -> None:
     assert sorted(drawn_order((5e-324, 1e308, 1, 0, float("inf")), lambda: draw)) == [0, 1, 2, 3, 4]
+
+
+async def test_a_call_that_is_given_up_on_trial_leaves_the_trial_to_the_next(
+    autojump_clock: MockClock,
+) -> None:
+    """The customer wrote more: the wider question must not wait until another trial may go out."""
+    model = Scripted("model", TurnFailed("overloaded"))
+    asked = router([model])
+    for _ in range(POLICY.failures):
+        await failure_of(asked)
+    await trio.sleep(POLICY.open_seconds)
+    model.error, model.before = None, trio.sleep_forever
+    with trio.move_on_after(1):
+        await asked.answer(PROMPT)
+    model.before = None
+    assert (await asked.answer(PROMPT)).provider == "model"
+
+
+async def test_whom_a_call_that_is_given_up_had_asked_is_the_first_that_may_be(
+    autojump_clock: MockClock,
+) -> None:
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
+    asked = router([first, second])
+    for _ in range(POLICY.failures):
+        await asked.answer(PROMPT)
+    began = trio.current_time()
+    await trio.sleep(2)
+    given_up = asked.given_up(PROMPT, began)
+    assert (given_up.provider, given_up.took_seconds, given_up.failure) == ("second", 2, "superseded")
+    assert given_up.spent == Spent(len("hello"), cost_micros=100)
