@@ -47,6 +47,12 @@ class Contact:
         """The prompts to the model, batch by batch, including repeated ones."""
         return [tuple(asked.splitlines()) for asked in model.asked() if self.tag in asked]
 
+    def answered_at(self, model: FakeOpenAI) -> list[tuple[str, ...]]:
+        """The same, each once, and without those whose call was given up: the next question goes on from them."""
+        once = list(dict.fromkeys(self.batches_at(model)))
+        pairs = itertools.zip_longest(once, once[1:], fillvalue=())
+        return [batch for batch, later in pairs if later[: len(batch)] != batch]
+
     def replies_at(self, gateway: FakeEvolution) -> list[str]:
         """The messages that reached the phone, in order."""
         return gateway.texts(self.phone)
@@ -63,19 +69,11 @@ class Contact:
           spare_questions: how many questions may have been asked more than once.
         """
         asked = self.batches_at(model)
-        once = list(dict.fromkeys(asked))
-        batches = [
-            batch for batch, later in itertools.zip_longest(once, once[1:]) if not _is_widened(batch, later)
-        ]
+        batches = self.answered_at(model)
         assert [line for batch in batches for line in batch] == [said.text for said in self.said], asked
-        assert len(asked) <= len(once) + spare_questions, f"bought more answers than needed: {asked}"
+        assert len(asked) <= len(set(asked)) + spare_questions, f"bought more answers than needed: {asked}"
         replies = [_REPLY.sub("", reply, count=1) for reply in self.replies_at(gateway)]
         assert replies == ["\n".join(batch) for batch in batches]
-
-
-def _is_widened(batch: tuple[str, ...], later: tuple[str, ...] | None) -> bool:
-    """Whether the next question goes on from this one, whose call was given up."""
-    return later is not None and later[: len(batch)] == batch
 
 
 def wait_answered(
