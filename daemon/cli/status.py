@@ -266,8 +266,8 @@ def cost(
     """Show answers, tokens and cost by instance and day (UTC).
 
     Cost is in the currency of the prices in config.yaml, answers that could not be used included. `each` is the average
-    of an answer; those from the response cache cost nothing. `superseded` are answers that were given up because the
-    customer wrote more, and about what they have cost (~). Today's rows say what share of the budget is used.
+    of an answer; those from the response cache cost nothing. What answers have cost that were given up, because the
+    customer wrote more, is estimated. Today's rows say what share of the budget is used.
 
     Example: majlis cost --instance acme --days 30
     """
@@ -281,13 +281,15 @@ def cost(
         display(cell(f"no answers{of_instance} in the last {count(days, 'day')}"))
         return
     display(_cost_table(report))
+    if report.superseded:
+        given_up = count(report.superseded, "answer")
+        display(cell(f"superseded: {given_up}, about {money(report.cost_estimated)} of the cost", "dim"))
 
 
 def _cost_table(report: CostReport) -> Table:
     narrow = is_narrow()
     counted = ("tokens",) if narrow else ("tokens in", "tokens out")
-    given_up = ("superseded",) if report.superseded else ()
-    numbers = ("answers", "cached", *counted, "cost", "each", *given_up)
+    numbers = ("answers", "cached", *counted, "cost", "each")
     has_budget = any(row.tokens_share is not None or row.cost_share is not None for row in report.rows)
     budget = ("budget" if narrow else "of the budget",) if has_budget else ()
     shown = table(
@@ -295,17 +297,13 @@ def _cost_table(report: CostReport) -> Table:
     )
     for row in report.rows:
         used = (_of_budget(row),) if has_budget else ()
-        counts = (*_numbers(row, narrow), *(_given_up(row) for _ in given_up))
-        shown.add_row(cell(row.day), cell(row.instance), *map(cell, counts), *used)
+        shown.add_row(cell(row.day), cell(row.instance), *map(cell, _numbers(row, narrow)), *used)
     shown.add_section()
     blank = ("",) if has_budget else ()
-    totals = (*_numbers(report, narrow), *(_given_up(report) for _ in given_up))
-    shown.add_row(cell("total", "bold"), "", *(cell(number, "bold") for number in totals), *blank)
+    shown.add_row(
+        cell("total", "bold"), "", *(cell(number, "bold") for number in _numbers(report, narrow)), *blank
+    )
     return shown
-
-
-def _given_up(row: CostRow | CostReport) -> str:
-    return f"{row.superseded:,} ~{money(row.cost_estimated)}" if row.superseded else ""
 
 
 def _of_budget(row: CostRow) -> Text:

@@ -201,3 +201,5 @@ RETURNS TABLE (number bigint, lo bigint, hi bigint, why text, tries integer, ope
     WHERE o.conversation_key = p_conversation_key
     ORDER BY t.state = 'superseded', o.turn_id LIMIT p_limit
 $$;
+
+-- (pace and lately: with the newest texts)

@@ -122,6 +122,11 @@ def test_cost_has_a_line_per_day_and_instance_and_a_total(door: DoorInThread, ma
     assert lines[-1] == ["total", "24", "6", "18,000", "1,600", "2.50", "0.104167"]
     document = json.loads(majlis("cost", "--json").out)
     assert (document["days"], document["cost"], len(document["rows"])) == (7, 2.5, 2)
+    given_up = "UPDATE majlis_usage SET superseded = 2, estimated_micros = 4100 WHERE instance = 'acme'"
+    door.do(lambda: door.operators.db.fetch(given_up))
+    assert majlis("cost").out.splitlines()[-1] == "superseded: 2 answers, about 0.0041 of the cost"
+    document = json.loads(majlis("cost", "--json").out)
+    assert (document["superseded"], document["cost_estimated"]) == (2, 0.0041)
 
 
 def test_cost_fits_80_columns_and_no_number_is_cut(

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.identity import Conversation
-from actors.messages import Answer
+from actors.messages import Answer, Spent
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Reply, Turn
 from daemon.ledger import retention
@@ -94,6 +94,9 @@ async def test_old_turns_go_whole_and_what_is_unfinished_or_dead_stays(world: Le
     await world.rows("UPDATE majlis_dead_letters SET dropped_at = now() WHERE turn_id = $1", dropped.id)
     suppressed = await begun(world, 7)
     await world.ledger.suppress(suppressed, 1, "duplicate")
+    superseded = await begun(world, 10)
+    await world.ledger.supersede(superseded, 1, Spent(), False)
+    gone += [superseded, await done(world, 10)]
     late = await done(world, 8)  # begun long ago, and answered today
     await world.rows("INSERT INTO majlis_heard_again SELECT message_id, turn_id FROM majlis_heard")
     await make_old(world, unfinished, *gone, unknown, dead, dropped, suppressed, late)
@@ -101,10 +104,10 @@ async def test_old_turns_go_whole_and_what_is_unfinished_or_dead_stays(world: Le
     new = await done(world, 9)
 
     keeper = Keeper(world, EVERYTHING)
-    assert await keeper.look() == {"turns": 3}
+    assert await keeper.look() == {"turns": 5}
     stay = [unfinished, unknown, dead, dropped, late, new]
     assert await kept(world) == [turn.id for turn in stay]
-    assert keeper.feed.events == [("retention.done", None, {"turns": 3})]
+    assert keeper.feed.events == [("retention.done", None, {"turns": 5})]
     for table in ("majlis_outbox", "majlis_heard", "majlis_heard_again", "majlis_dead_letters"):
         left = {row["turn_id"] for row in await world.rows(f"SELECT turn_id FROM {table}")}
         assert left <= {turn.id for turn in stay}, table

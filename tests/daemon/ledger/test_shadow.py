@@ -12,7 +12,7 @@ import trio
 from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Mode
-from actors.messages import Answer, Batch, HistoryEntry
+from actors.messages import Answer, Batch, HistoryEntry, Spent
 from actors.outcome import Sent
 from actors.ports import Reply, Turn
 from daemon.config.sections import TakeoverSettings
@@ -272,6 +272,8 @@ async def test_the_two_are_laid_side_by_side(old: OldSystem) -> None:
         old.heard("thanks", ago=200.0), answer=Answer("", "main", is_silence=True), rule="model_silence"
     )
     await old.answered(old.heard("and on sunday", ago=100.0))
+    given_up = await old.begun(old.heard("and on monday"))
+    await old.world.ledger.supersede(given_up, 1, Spent(), False)
     await old.begun(old.heard("still open"))
     found = await Shadows(old.world.db).latest("demo", 10)
     assert [(turn.text, turn.answer, [one.text for one in turn.replies]) for turn in found] == [

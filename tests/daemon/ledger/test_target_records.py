@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.identity import Conversation
-from actors.messages import Answer
+from actors.messages import Answer, Spent
 from actors.outcome import Sent
 from actors.ports import Reply, Turn
 from actors.targets import LoadFigures, Minute, TurnFigures
@@ -93,6 +93,14 @@ async def test_answers_without_a_price_do_not_make_the_others_cheap(world: Ledge
     await answered(world, await begun(world, 3), cost_micros=0, tokens=100)
     found = await figures(world)
     assert (found.messages, found.cost_micros, found.unpriced) == (4, 600, 1)
+
+
+async def test_what_was_given_up_is_no_answer_and_costs_all_the_same(world: LedgerWorld) -> None:
+    turn = await begun(world, 1)
+    await world.ledger.supersede(turn, 1, Spent(30, 10, 150), True)
+    await answered(world, await begun(world, 1))
+    found = await figures(world)
+    assert (found.answered, found.dead, found.messages, found.cost_micros) == (1, 0, 2, 550)
 
 
 async def test_only_the_newest_turns_are_read_and_it_is_said(world: LedgerWorld) -> None:

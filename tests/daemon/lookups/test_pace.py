@@ -11,7 +11,7 @@ import pytest
 from actors.identity import Conversation
 from actors.instance import MachineTerms, Terms
 from actors.machines import Pace
-from actors.messages import Answer, Batch
+from actors.messages import Answer, Batch, Spent
 from actors.outcome import Sent
 from actors.ports import Reply, Turn
 from tests.support.ledgers import LedgerWorld, batch, look, new_token, open_world
@@ -63,6 +63,14 @@ class Talk:
                 self._at + SECONDS - 1.0,
             )
 
+    async def begin_anew(self, times: int) -> None:
+        """One exchange whose turn is superseded so often: no exchanges of their own."""
+        for _ in range(times):
+            turn, _ = await self.begin()
+            await self._world.ledger.supersede(turn, 1, Spent(), False)
+            self._at -= SECONDS
+        await self.exchange(1)
+
     async def pace(self, terms: Terms = TERMS) -> Pace:
         """Of one more turn, which stays open."""
         turn, made = await self.begin()
@@ -90,7 +98,9 @@ async def passed(world: LedgerWorld, seconds: float) -> None:
 
 async def test_a_machine_is_found_out_after_so_many_replies(world: LedgerWorld) -> None:
     talk = Talk(world)
-    await talk.exchange(9)
+    await talk.exchange(5)
+    await talk.begin_anew(3)
+    await talk.exchange(3)
     assert await talk.pace() == Pace()
     assert talk.turn.lately == 10, "this one too"
     await world.ledger.suppress(talk.turn, 1, "duplicate")
