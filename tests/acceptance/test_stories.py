@@ -202,6 +202,17 @@ def test_a_customer_who_types_is_heard_out(
     assert isinstance(turns, list) and [turn["closed_by"] for turn in turns] == ["quiet", "quiet"]
     typing = daemon.status()["typing"]
     assert isinstance(typing, dict) and typing["extended"] == 1
+    assert "told in " in daemon.majlis("status").stdout
+    changed = daemon.majlis("instance", "set", "quiet", "batching.policy=rule", "batching.window_seconds=0.5")
+    assert changed.returncode == 0, changed.stderr
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact)
+    turns = daemon.show("quiet", contact.phone)["turns"]
+    assert isinstance(turns, list) and sorted(turn["closed_by"] for turn in turns) == [
+        "quiet",
+        "quiet",
+        "timeout",
+    ]
 
 
 # Identity and what is no message.
