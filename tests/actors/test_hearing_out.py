@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors import conversation as core
+from actors.actor import HELD_OPEN
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot, Waiting, WindowPolicy
 from actors.window import STALE_SECONDS, stored_end, types
@@ -130,6 +131,7 @@ async def test_an_open_window_asks_the_mirror_nothing_for_being_due(
         world.supervisor.nudge(DEMO)
     view = world.supervisor.view(DEMO)
     assert view is not None and view.seconds_left == pytest.approx(7 + STALE_SECONDS - 29.5)
+    assert view.why == HELD_OPEN
     assert asked == ["append"]
     assert world.supervisor.flush(DEMO), "an operator waits for nobody"
     await trio.sleep_until(31)
