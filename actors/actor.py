@@ -20,8 +20,9 @@ import trio
 
 from actors import conversation as core
 from actors.actor_services import Services
+from actors.backoff import backoff_seconds, hold_seconds
 from actors.census import Census
-from actors.counted import Counted, Phase
+from actors.counted import ActorView, Counted
 from actors.crash_points import reach
 from actors.errors import (
     EarlierTurnUnfinished,
@@ -45,21 +46,7 @@ ALL_IN_FLIGHT = "as many turns run as its providers take"
 MUCH_AT_WORK = "waits to begin: other turns are being opened and stored"
 """Why a turn is `queued`, for people."""
 GOES_FIRST = "; goes first within its instance"
-
-
-class ActorView(msgspec.Struct, frozen=True, gc=False):
-    """What an operator sees of one actor. `why` is for people; `held_by` says what one that is `holding` waits for."""
-
-    conversation: Conversation
-    phase: Phase
-    waiting: tuple[Waiting, ...]
-    batch_number: int | None
-    batch_messages: int
-    attempts: int
-    seconds_left: float | None
-    """Until the window closes, or until the next attempt."""
-    why: str
-    held_by: Holder = ""
+HELD_OPEN = "window held open: its customer types, or the rest of an album is to come"
 
 
 class ConversationActor(Counted):
@@ -87,11 +74,13 @@ class ConversationActor(Counted):
         self._census.clock(receipt.now_ms, now)
         self._state = core.hear(self._state, entry, receipt, now, policy)
         self._overtake()
-        decision = core.decide(self._state, now, policy)
-        stirs = not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until
-        if stirs:
-            self._wake.set()  # most messages of a burst change nothing: waking for each would cost a burst
-        return stirs
+        return self._stirs(now, policy)
+
+    def typing(self, is_typing: bool) -> bool:
+        """The customer types, or does so no more. True: there may be something to do sooner."""
+        now = trio.current_time()
+        self._state = core.typing(self._state, is_typing, now)
+        return self._stirs(now, self._policy)
 
     def flush(self) -> None:
         """Answer what waits now; attempt a deferred batch again now."""
@@ -108,7 +97,7 @@ class ConversationActor(Counted):
         """
         if check_ledger:
             self._change(core.doubt_ledger(self._state))
-        elif self.phase in ("idle", "waiting"):
+        elif self.phase in ("idle", "waiting") and not core.outlasts(self._state, trio.current_time()):
             self._change(core.doubt(self._state))
 
     def works_on(self, number: int) -> bool:
@@ -200,13 +189,23 @@ class ConversationActor(Counted):
     def _policy(self) -> WindowPolicy:
         return self._services.policies.window(self.conversation.instance)
 
+    def _stirs(self, now: float, policy: WindowPolicy) -> bool:
+        decision = core.decide(self._state, now, policy)
+        stirs = not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until
+        if stirs:
+            self._wake.set()  # most of a burst changes nothing: waking for each would cost a burst
+        return stirs
+
     def _change(self, state: core.ConversationState) -> None:
         self._state = state
         self._wake.set()
 
     def _rest(self, until: float) -> None:
-        if not (self._state.frozen or self._state.unfinished):
-            self._enter(*(("waiting", "window open") if self._state.waiting else ("idle", "")))
+        state = self._state
+        if not (state.frozen or state.unfinished):
+            is_held_open = state.deadline is not None and until > state.deadline
+            why = HELD_OPEN if is_held_open else "window open"
+            self._enter(*(("waiting", why) if state.waiting else ("idle", "")))
         self._sleeps_until = until
 
     async def _sleep(self, until: float) -> None:
@@ -230,7 +229,7 @@ class ConversationActor(Counted):
         draw = self._services.draw()
         # Conversations that wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
-        delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
+        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self._enter("holding", str(away))
         self._held_by = away.holder
@@ -290,13 +289,14 @@ class ConversationActor(Counted):
             if batch is None:  # the mirror holds nothing of what we believed to wait
                 self._state = core.doubt(self._state)
                 return
+            extra = core.extra_seconds(self._state, self._policy)
+            batch = core.measured(batch, self._policy, self._held_until_ms, extra)
             if self._batch is None or self._batch.number != batch.number:
-                self._emit("window.closed", **core.closing(batch, self._policy if awaited else None))
+                self._emit("window.closed", **core.closing(batch, self._state, self._policy, awaited))
             await self._run_turn(self._take_up(batch), epoch)
 
     def _take_up(self, batch: Batch) -> Batch:
         """The mirror has just frozen or widened it."""
-        batch = core.measured(batch, self._policy, self._held_until_ms)
         self._work_on(batch)
         self._state = core.froze(self._state, batch)
         return batch
@@ -365,6 +365,7 @@ class ConversationActor(Counted):
         if widened is None:
             self._state = core.doubt(self._state)
             return
+        widened = core.measured(widened, self._policy, self._held_until_ms)
         await self._run_turn(self._take_up(widened), epoch)
 
     async def _fail(self, batch: Batch, epoch: int, failure: TurnFailed) -> None:
@@ -374,7 +375,7 @@ class ConversationActor(Counted):
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        delay = backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
         if self._state.unfinished:
             self._state = core.resumes_later(self._state, trio.current_time() + delay)
         else:

@@ -10,8 +10,11 @@ import msgspec
 from actors.identity import Conversation
 from actors.instance import ReplyFormatting
 
-CloseReason = Literal["timeout", "count", "flush", "drain"]
-"""Why a window closed; recorded with the batch."""
+CloseReason = Literal["timeout", "quiet", "count", "flush", "drain"]
+"""Why a window closed; recorded with the batch. `timeout` and `quiet`: its time was up, by either kind of window."""
+
+WindowKind = Literal["rule", "quiet"]
+"""What ends a window that does not fill: `rule`: its time from the first message; `quiet`: time without another."""
 
 TurnOutcome = Literal["answered", "suppressed", "dead", "moved"]
 """How a batch ended. `moved`: its messages now wait in the conversation of the phone number behind a LID."""
@@ -113,6 +116,7 @@ class WindowPolicy(msgspec.Struct, frozen=True):
     """How long a burst is waited for, and how much of it, before it is answered."""
 
     window_seconds: float = 8.0
+    """By `rule`: after the first message."""
     max_messages: int = 5
     max_batch_messages: int = 50
     max_waiting_messages: int = 1000
@@ -120,6 +124,23 @@ class WindowPolicy(msgspec.Struct, frozen=True):
     """How much longer the rest of an album is waited for; 0: not at all."""
     max_supersedes: int = 0
     """How often more words of the customer may end the call for one batch; 0: they wait for the next one."""
+    kind: WindowKind = "rule"
+    quiet_seconds: float = 10.0
+    """By `quiet`: after the last message."""
+    max_seconds: float = 60.0
+    """By `quiet`: after the first message, at most."""
+    typing_seconds: float = 60.0
+    """How long after the first message the window stays open for somebody who types, at most; 0: typing is nothing."""
+
+    @property
+    def lasts_seconds(self) -> float:
+        """No stored end is further away than this, whatever was written a moment ago."""
+        return self.quiet_seconds if self.kind == "quiet" else self.window_seconds
+
+    @property
+    def time_is_up(self) -> CloseReason:
+        """Why a window closes whose end has come."""
+        return "quiet" if self.kind == "quiet" else "timeout"
 
 
 class Receipt(msgspec.Struct, frozen=True):

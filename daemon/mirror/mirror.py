@@ -143,6 +143,8 @@ class RedisMirror:
     ) -> Batch | None:
         """Freeze the waiting messages into a batch, or return the unfinished batch unchanged; None if there is neither.
 
+        None also for `quiet` where something more was said meanwhile: it is not time yet.
+
         Raises:
           StaleEpoch: the partition is not held under this epoch.
         """
@@ -171,7 +173,8 @@ class RedisMirror:
         """Of what waits, what the script takes into a batch; the rest has a window of its own."""
         key, keys, shared = self._place(conversation)
         bounds = (policy.max_batch_messages, self._alarm_ms)
-        window = (_ms(policy.window_seconds), policy.max_messages, int(policy.album_seconds > 0))
+        albums = int(policy.album_seconds > 0)
+        window = (_ms(policy.lasts_seconds), policy.max_messages, albums, _longest_ms(policy))
         names = (keys.queue, keys.state, shared.due, shared.lock)
         answer = _fenced(
             await self._redis.call(ScriptCall(script, names, (key, epoch, *own, *bounds, *window)))
@@ -326,12 +329,13 @@ class RedisMirror:
                 key,
                 identity,
                 payload,
-                _ms(policy.window_seconds),
+                _ms(policy.lasts_seconds),
                 policy.max_messages,
                 policy.max_waiting_messages,
                 "" if request.at_ms is None else request.at_ms,
                 "acknowledged" if request.at_ms is None else "moved_in",
                 int(policy.album_seconds > 0),
+                _longest_ms(policy),
             ),
         )
 
@@ -355,6 +359,11 @@ def _due_arguments(within_seconds: float | None, limit: int, goes_on: GoesOn | N
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _longest_ms(policy: WindowPolicy) -> Argument:
+    """After its first message a window is over at the latest; empty: what is said later does not move its end."""
+    return _ms(policy.max_seconds) if policy.kind == "quiet" else ""
 
 
 def _fenced(answer: RedisReply) -> RedisReply:

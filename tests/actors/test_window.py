@@ -1,4 +1,4 @@
-"""The window: 8 seconds from the first message, or 5 messages. I7."""
+"""The window: 8 seconds from the first message, or 5 messages; or until nothing more is said. I7."""
 
 from __future__ import annotations
 
@@ -6,9 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Message, Waiting, WindowPolicy
-from actors.window import awaits_album, close_reason, counted, remaining_seconds
+from actors.window import (
+    STALE_SECONDS,
+    awaits_album,
+    close_reason,
+    counted,
+    remaining_seconds,
+    stops_typing,
+    stored_end,
+    types,
+    window_end,
+)
 
 POLICY = WindowPolicy()
+QUIET = WindowPolicy(kind="quiet", quiet_seconds=10.0, max_seconds=60.0)
+
+POLICIES = st.builds(
+    WindowPolicy,
+    window_seconds=st.floats(0.1, 3600),
+    kind=st.sampled_from(["rule", "quiet"]),
+    quiet_seconds=st.floats(0.1, 60),
+    max_seconds=st.floats(60, 3600),
+    typing_seconds=st.just(0.0) | st.floats(0.1, 600),
+)
+TIMES = st.lists(st.floats(0, 10_000), min_size=1, max_size=8).map(sorted)
 
 
 def test_a_window_that_nothing_armed_does_not_close() -> None:
@@ -71,3 +92,35 @@ def test_only_parts_that_were_announced_are_waited_for() -> None:
     assert not awaits_album(waiting(HEADER, *PARTS), POLICY)
     assert not awaits_album(waiting(*PARTS[:2], said("A")), POLICY)
     assert not awaits_album(waiting(HEADER), WindowPolicy(album_seconds=0))
+
+
+def test_by_quiet_the_last_message_sets_the_end() -> None:
+    assert stored_end(QUIET, first=100.0, last=100.0) == 110.0
+    assert stored_end(QUIET, first=100.0, last=107.0) == 117.0
+    assert stored_end(QUIET, first=100.0, last=155.0) == 160.0, "never longer than it may be"
+    assert close_reason(1, 110.0, 110.0, QUIET) == "quiet"
+    assert close_reason(5, 110.0, 100.0, QUIET) == "count"
+
+
+@given(POLICIES, TIMES)
+def test_a_stored_end_never_comes_too_early_nor_too_late(policy: WindowPolicy, arrived: list[float]) -> None:
+    first = arrived[0]
+    ends = [stored_end(policy, first, last) for last in arrived]
+    assert ends == sorted(ends), "what is written never moves it earlier"
+    if policy.kind == "rule":
+        assert set(ends) == {first + policy.window_seconds}, "and by the rule not at all"
+        return
+    for last, end in zip(arrived, ends, strict=True):
+        assert end <= first + policy.max_seconds
+        assert end == min(last + policy.quiet_seconds, first + policy.max_seconds), "the message is heard out"
+
+
+@given(POLICIES, TIMES, st.floats(0, 10_000))
+def test_typing_makes_a_window_longer_and_never_longer_than_it_may(
+    policy: WindowPolicy, arrived: list[float], at: float
+) -> None:
+    first, last = arrived[0], arrived[-1]
+    end, typing = stored_end(policy, first, last), window_end(policy, first, last, types(at))
+    stopped = window_end(policy, first, last, stops_typing(types(at), at))
+    assert end <= stopped <= typing <= max(end, first + policy.typing_seconds)
+    assert typing <= max(end, at + STALE_SECONDS), "who was said to type long ago is not believed to"

@@ -48,8 +48,12 @@ class Storm:
         self.with_people = with_people
         self.over = False
         self.heard: list[str] = []
+        self.patience = random.Random(seed) if seed % 4 > 1 else None
+        """Half of the customers are seen typing, and half of these are heard by quiet."""
         self.world = World(
-            policy=WindowPolicy(max_supersedes=2),
+            policy=WindowPolicy(kind="quiet", quiet_seconds=3.0, max_seconds=15.0, max_supersedes=2)
+            if seed % 4 > 2
+            else WindowPolicy(max_supersedes=2),
             turn_policy=TurnPolicy(max_attempts=1000),
             outbox_policy=OutboxPolicy(settle_seconds=LATE_SECONDS, send_seconds=LATE_SECONDS),
         )
@@ -145,6 +149,8 @@ class Storm:
         await trio.sleep(self.dice.random() * 4)
         if self.dice.random() < 0.1:
             self.world.supervisor.flush(DEMO)
+        if self.patience is not None and self.patience.random() < 0.4:
+            self.world.supervisor.typing(DEMO, self.patience.random() < 0.6)
         if self.with_people:
             self._people_act()
 

@@ -140,7 +140,7 @@ export function playground(root, signal) {
     who.textContent = numberWords(room.contact);
     welcome.hidden = room.messages.length > 0;
     chat.node.hidden = !room.messages.length;
-    fillWhen(welcome, [room.label, room.windowSeconds, room.maxMessages], () => intro(room));
+    fillWhen(welcome, [room.label, room.windowSeconds, room.windowFrom, room.maxMessages], () => intro(room));
     chat.update(room);
     line.update(room);
     stages.update(room);
@@ -166,7 +166,7 @@ export function playground(root, signal) {
         h(
           "li",
           {},
-          `Watch the ring: it runs for ${setting(room.windowSeconds)} from your first message. `,
+          `Watch the ring: it runs for ${setting(room.windowSeconds)} from your ${room.windowFrom} message. `,
           `The ${ordinal(room.maxMessages)} message would close the window at once.`,
         ),
         h("li", {}, "You get one reply to all of them."),

@@ -74,9 +74,13 @@ local function album_of(payload)
   return string.match(payload, '"album":("[^"]*")')
 end
 
+local function speaks(payload)
+  return not (string.find(payload, '"aside":"', 1, true) or string.find(payload, '"amends":"', 1, true))
+end
+
 -- Whether an entry counts, behind those that `state` tells of; it is told of it too.
 local function counts(state, payload, with_albums)
-  local quiet = string.find(payload, '"aside":"', 1, true) or string.find(payload, '"amends":"', 1, true)
+  local quiet = not speaks(payload)
   local album = not quiet and with_albums and album_of(payload)
   if album then
     quiet = string.find(state.albums or '', album, 1, true)
@@ -96,9 +100,16 @@ local function batch_of(state, entries)
     state.supersedes or 0 }
 end
 
+-- The policy of a window, as the arguments from this place on tell it: window ms, max messages, an album counts as one message
+-- 0|1, the most ms after the first message or ''.
+local function policy_at(place)
+  return { window = tonumber(ARGV[place]), most = tonumber(ARGV[place + 1]), with_albums = ARGV[place + 2] == '1',
+    longest = tonumber(ARGV[place + 3]) }
+end
+
 -- What waits behind a batch that ends at `hi` has a window of its own, from its first message that counts; the one that was
 -- open is over. `waiting`, `bytes`: of what is left, by the counters. Its first write frees memory.
-local function leave_behind(queue, key, hi, waiting, bytes, now, window, max_messages, with_albums)
+local function leave_behind(queue, key, hi, waiting, bytes, now, policy)
   local behind = redis.call('XRANGE', queue, text(hi + 1), '+')
   redis.call('HDEL', key, 'first', 'deadline', 'window', 'quiet', 'albums')
   if #behind == 0 then
@@ -106,15 +117,19 @@ local function leave_behind(queue, key, hi, waiting, bytes, now, window, max_mes
     return
   end
   -- If the state was lost, the queue holds more than was counted. Never let the count drop below what is really left.
-  local left, told, first = math.max(1, waiting), {}, nil
+  local left, told, first, last = math.max(1, waiting), {}, nil, nil
   for _, entry in ipairs(behind) do
-    if counts(told, entry[2][2], with_albums) then
+    if counts(told, entry[2][2], policy.with_albums) then
       first = first or tonumber(entry[2][4])
+    end
+    if policy.longest and speaks(entry[2][2]) then
+      last = math.max(last or 0, tonumber(entry[2][4]))
     end
   end
   first = first or tonumber(behind[1][2][4])
-  local deadline = capped(first + window, window, now)
-  if left - (told.quiet or 0) >= max_messages then
+  local window = policy.window
+  local deadline = capped(last and math.min(last + window, first + policy.longest) or first + window, window, now)
+  if left - (told.quiet or 0) >= policy.most then
     deadline = math.min(deadline, now)
   end
   redis.call('HSET', key, 'waiting', left, 'bytes', math.max(bytes, 0), 'first', text(first), 'deadline', text(deadline),

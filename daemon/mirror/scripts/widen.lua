@@ -2,8 +2,7 @@
 -- the first edit or deletion. Idempotent: only a batch that ends at the expected place is widened. That counts also if nothing
 -- fits, or it would be tried for ever.
 -- KEYS: msg_queue state due processing_lock
--- ARGV: conversation, epoch, number, expected hi, max batch, alarm ms, window ms, max messages,
---       an album counts as one message 0|1
+-- ARGV: conversation, epoch, number, expected hi, max batch, alarm ms, and the policy as for `freeze`
 -- Returns a batch as `freeze` does, or { 'gone' } or { 'stale' }
 
 if not fenced(KEYS[4], ARGV[2]) then
@@ -33,7 +32,7 @@ if state.hi == tonumber(ARGV[4]) then
     joined, bytes, hi = joined + 1, bytes - #payload, tonumber(string.match(entry[1], '^%d+'))
   end
   if joined > 0 then
-    leave_behind(queue, KEYS[2], hi, state.waiting - joined, bytes, now, tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1')
+    leave_behind(queue, KEYS[2], hi, state.waiting - joined, bytes, now, policy_at(7))
   end
   state.hi, state.supersedes = hi, (state.supersedes or 0) + 1
   redis.call('HSET', KEYS[2], 'hi', text(hi), 'size', state.size + joined, 'supersedes', state.supersedes)

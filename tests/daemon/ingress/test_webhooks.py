@@ -22,7 +22,7 @@ from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
 from daemon.ingress.answers import Readiness
 from daemon.ingress.counters import IngressObservers
-from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, Parse
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, Parse, Typing
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.payloads import LARGE_BODY_BYTES
 from daemon.ingress.reading import Reader
@@ -51,6 +51,7 @@ class Room:
     def __init__(self, authorize: Authorize = open_door, *known: str, parse: Parse = parse_webhook) -> None:
         self.accepted: list[Message] = []
         self.links: list[Link] = []
+        self.typed: list[Typing] = []
         self.taken_over: list[OwnMessage] = []
         self.failed_later: list[LateFailure] = []
         self.amended: list[Amendment] = []
@@ -123,6 +124,9 @@ class Room:
     def learn(self, link: Link) -> None:
         self.links.append(link)
 
+    def typing(self, typing: Typing) -> None:
+        self.typed.append(typing)
+
     async def quarantine(self, body: bytes, reason: str) -> None:
         self.quarantined.append((body, reason))
         await trio.lowlevel.checkpoint()
@@ -167,6 +171,22 @@ async def test_a_payload_with_nothing_to_store_is_ignored_by_reason() -> None:
     assert (answer.status, document(answer)["status"]) == (200, "ignored")
     assert document(answer)["ignored"]
     assert room.accepted == []
+
+
+async def test_who_types_is_told_at_once_and_leaves_no_event() -> None:
+    """Law 10, and the feed keeps what matters: it is told every few seconds."""
+    room = Room()
+    jid = "5511900001095@s.whatsapp.net"
+    told = {
+        "event": "presence.update",
+        "instance": "demo",
+        "data": {"id": jid, "presences": {jid: {"lastKnownPresence": "composing"}}},
+    }
+    answer = await room.ask("POST", "webhook", "demo", body=msgspec.json.encode(told))
+    assert (answer.status, document(answer)["ignored"]) == (200, ["presence"])
+    assert room.typed == [Typing("demo", "5511900001095", True)]
+    assert room.ingress.counters.ignored == {"presence": 1}
+    assert room.events == []
 
 
 async def test_the_number_of_an_instance_is_learned_from_those_who_have_the_token() -> None:
