@@ -47,6 +47,9 @@ PLANNED_ONCE = """
     SELECT array_agg(proname::text ORDER BY proname) FROM pg_proc
     WHERE 'plan_cache_mode=force_generic_plan' = ANY (proconfig)
 """
+IN_ORDER = (
+    PLANNED_ONCE + " AND proconfig @> '{enable_seqscan=off,enable_bitmapscan=off,enable_sort=off,jit=off}'"
+)
 
 
 @pytest.fixture(scope="module", params=["bigint", "uuid"])
@@ -220,15 +223,15 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
 async def test_a_turn_of_a_long_conversation_reads_no_more_than_one_of_a_short_one(filled_dsn: str) -> None:
     """Neither its steps nor its lookups: that one has 1,000 turns and the fiftieth part of all messages."""
     read: list[list[int]] = []
+    reading = [
+        "majlis_begin_measured_turn",
+        "majlis_recent_talk",
+        "majlis_standing_now",
+        "majlis_told_history",
+    ]
     async with trio_asyncio.open_loop(), open_postgres(filled_dsn) as db:
-        assert await db.value(PLANNED_ONCE) == [
-            "majlis_answer",
-            "majlis_begin_measured_turn",
-            "majlis_pace",
-            "majlis_settle_last",
-            "majlis_standing_now",
-            "majlis_told_history",
-        ]
+        assert set(await db.value(PLANNED_ONCE)) == {*reading, "majlis_answer", "majlis_settle_last"}
+        assert set(await db.value(IN_ORDER)) >= set(reading)
     async with watching(filled_dsn) as watcher:
         for conversation in (Conversation("shop-2", "5511000000002"), FIRST):
             asked = batch("hello", "there", "you", conversation=conversation, number=7000)
@@ -256,7 +259,7 @@ async def test_a_turn_of_a_long_conversation_reads_no_more_than_one_of_a_short_o
             read.append([(await watcher.scans(work)).blocks for work in works])
     (whole, history, pace), (long_whole, long_history, long_pace) = read
     assert long_whole < whole + 150, "blocks: up to 100 turns of a day are counted, by index"
-    assert long_history < history + 150, "100 messages, and whether the newest 20 turns refer to anything"
+    assert long_history < history + 250, "100 messages, and what the newest 20 turns refer to"
     assert long_pace < pace + 61 * 5, "so many turns, each with its parts"
 
 
