@@ -58,6 +58,8 @@ class Turn(msgspec.Struct, frozen=True):
     lately: int | None = None
     """How many turns the conversation has had within a day, counted up to 100, as T1 found it. None: nobody counted, or
     it has been taken for a machine's."""
+    said_before: bool | None = None
+    """Whether an earlier turn of the conversation has the same words, as T1 found it. None: nobody looked."""
 
 
 class OpenTurn(msgspec.Struct, frozen=True):

@@ -11,19 +11,22 @@ REPLAY_PREFIX = "dead-"
 """Message ids of a replayed dead letter begin with this; its text must not count as a duplicate."""
 
 # One clock: the database's. A batch was frozen before its turn was stored, so the time of a message's arrival that is
-# computed here is never too early, and `greatest` takes the message that was written last.
+# computed here is never too early, and `max` takes the message that was written last. Answers of a conversation leave
+# one after the other: among the newest with the same words are all that can have left after it was written.
 _SQL = """
-    WITH own AS (SELECT created_at FROM majlis_turns WHERE id = $1),
-    written AS (
+    WITH own AS MATERIALIZED (SELECT created_at FROM majlis_turns WHERE id = $1),
+    written AS MATERIALIZED (
         SELECT max(least(own.created_at - make_interval(secs => m.waited), to_timestamp(m.sent))) AS last
         FROM own CROSS JOIN unnest($4::float8[], $5::float8[]) AS m (waited, sent)
     )
     SELECT EXISTS (
-        SELECT FROM own CROSS JOIN written CROSS JOIN majlis_turns t
+        SELECT FROM (SELECT * FROM majlis_turns
+                     WHERE conversation_key = $2 AND text_hash = $3 AND id < $1
+                       AND state IN ('answered', 'done') AND rule = ''
+                     ORDER BY created_at DESC LIMIT 100) t
         JOIN majlis_outbox o ON o.turn_id = t.id AND o.part = 0
-        WHERE t.conversation_key = $2 AND t.text_hash = $3 AND t.id < $1 AND t.state IN ('answered', 'done')
-          AND t.rule = '' AND o.state = 'sent' AND o.claimed_at > written.last
-          AND o.claimed_at > own.created_at - make_interval(secs => least($7::float8, 1e9))
+        WHERE o.state = 'sent' AND o.claimed_at > (SELECT last FROM written)
+          AND o.claimed_at > (SELECT created_at FROM own) - make_interval(secs => least($7::float8, 1e9))
           AND $6::jsonb = majlis_signature(t.messages)
     )
 """
@@ -52,8 +55,10 @@ async def _run(means: Means, question: Question) -> bool:
 
 def _is_none(question: Question) -> bool:
     """A replay is wanted. What was found in the gateway's records has an id of its own: it is another message, whatever
-    an earlier one said. And media without a hash are never the same.
+    an earlier one said. Media without a hash are never the same. And often T1 has found nobody who said it before.
     """
+    if question.turn.said_before is False:
+        return True
     messages = question.batch.messages
     known_by_id = any(message.swept or message.id.startswith(REPLAY_PREFIX) for message in messages)
     return known_by_id or question.terms.duplicate_seconds <= 0 or not repeats.comparable(messages)

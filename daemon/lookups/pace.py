@@ -14,7 +14,7 @@ from daemon.lookups.spec import LookupSpec, Means
 
 MAX_SPAN_SECONDS = 86_400.0
 
-_SQL = "SELECT majlis_pace($1, $2, $3, $4, $5)"
+_SQL = "SELECT majlis_recent_talk($1, $2, $3, $4, $5)"
 
 
 async def _run(means: Means, question: Question) -> Pace:

@@ -13,10 +13,7 @@ from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
 
-_SQL = """
-    SELECT majlis_standing_now($1, $2, $3, $4, $5) || jsonb_build_object(
-        'opted_out', majlis_opted_out($1, $2), 'own_instance', majlis_is_own_number($1, $2))
-"""
+_SQL = "SELECT majlis_standing_now($1, $2, $3, $4, $5)"
 
 
 async def _run(means: Means, question: Question) -> TakeoverState:

@@ -296,9 +296,11 @@ async def test_a_text_answered_before_is_a_duplicate(subject: Subject) -> None:
     await subject.ledger.finish(first, subject.epoch)
     second = batch("hello", number=2)
     turn = await subject.ledger.begin(second, subject.epoch)
+    assert turn.said_before
     assert await look(subject.lookups, turn, second, "duplicate")
     elsewhere = batch("hello", conversation=DEMO._replace(contact="5511900000002"))
     turn = await subject.ledger.begin(elsewhere, subject.epoch)
+    assert turn.said_before is False
     assert not await look(subject.lookups, turn, elsewhere, "duplicate")
 
 
@@ -432,7 +434,9 @@ async def test_a_turn_waits_for_an_unfinished_one_of_the_same_messages(subject: 
         await ledger.begin(batch("hello", number=2, id_prefix="a", lid=LID), epoch)
     await subject.send(first, 0)
     await ledger.finish(first, epoch)
-    assert (await ledger.begin(again, epoch)).repeated == ("a0",)
+    turn = await ledger.begin(again, epoch)
+    assert turn.repeated == ("a0",)
+    assert turn.said_before, "nobody has looked for what is left"
 
 
 async def test_a_reused_number_with_more_messages_leaves_each_turn_its_own(subject: Subject) -> None:

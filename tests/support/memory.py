@@ -303,7 +303,17 @@ class MemoryLedger:
             row = None
         row = row or self._open(batch)
         row.batch = msgspec.structs.replace(row.batch, attempts=batch.attempts)
-        return msgspec.structs.replace(self._view(row), repeated=row.repeated)
+        return msgspec.structs.replace(
+            self._view(row), repeated=row.repeated, said_before=bool(row.repeated) or self._said_before(row)
+        )
+
+    def _said_before(self, row: _Row) -> bool:
+        """Whether an earlier turn of the conversation has the same words."""
+        conversation = row.batch.conversation
+        earlier = (one for number, one in self.rows.items() if number < row.turn.id)
+        return any(
+            one.text_hash == row.text_hash and one.batch.conversation == conversation for one in earlier
+        )
 
     def _known(self, batch: Batch) -> _Row | None:
         ids = {message.id for message in batch.messages}

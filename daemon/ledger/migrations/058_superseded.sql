@@ -85,7 +85,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- T1, as in 050; superseded turns are none.
+-- T1, as in 055; superseded turns are none.
 CREATE OR REPLACE FUNCTION majlis_begin_turn(p_partition integer, p_epoch bigint, p_batch jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -104,24 +104,30 @@ DECLARE
     v_conversation_id text;
     v_phone text := '';
     v_moved_to text;
+    v_heard bigint[];
+    v_heard_here text[];
     v_repeated text[] := '{}';
     v_resume bigint;
-    v_turn bigint;
+    v_revision integer;
+    v_turn record;
 BEGIN
     PERFORM majlis_fence(p_partition, p_epoch);
     PERFORM majlis_lock_contact(v_instance, v_contact);
-    -- The very batch comes before one of the same number that holds more.
-    SELECT id INTO v_turn FROM majlis_turns
-    WHERE conversation_key = v_key AND batch_number = v_number AND state <> 'superseded'
-      AND message_ids || repeated_ids @> v_message_ids
-    ORDER BY message_ids <@ v_message_ids AND message_ids @> v_message_ids DESC, revision DESC LIMIT 1;
-    IF FOUND AND majlis_lost_width(v_turn, v_message_ids) THEN
+    -- The very batch comes before one of the same number that holds more. The index of conversation and number is the only
+    -- one in this order.
+    SELECT t.id INTO v_turn
+    FROM (SELECT id, state, message_ids, repeated_ids, revision FROM majlis_turns
+          WHERE conversation_key = v_key AND batch_number >= v_number AND batch_number <= v_number
+          ORDER BY batch_number, revision OFFSET 0) t
+    WHERE t.state <> 'superseded' AND t.message_ids || t.repeated_ids @> v_message_ids
+    ORDER BY t.message_ids <@ v_message_ids AND t.message_ids @> v_message_ids DESC, t.revision DESC LIMIT 1;
+    IF FOUND AND majlis_lost_width(v_turn.id, v_message_ids) THEN
         v_turn := NULL;
     ELSIF FOUND THEN
         UPDATE majlis_turns SET tries = (p_batch ->> 'tries')::integer
-        WHERE id = v_turn AND state IN ('started', 'answered') AND tries <> (p_batch ->> 'tries')::integer;
-        RETURN majlis_turn_view(v_turn)
-            || (SELECT jsonb_build_object('repeated', repeated_ids) FROM majlis_turns WHERE id = v_turn);
+        WHERE id = v_turn.id AND state IN ('started', 'answered') AND tries <> (p_batch ->> 'tries')::integer;
+        RETURN majlis_turn_view(v_turn.id)
+            || (SELECT jsonb_build_object('repeated', repeated_ids) FROM majlis_turns WHERE id = v_turn.id);
     END IF;
 
     SELECT r.rule, r.instance_id INTO v_rule, v_instance_id FROM majlis_instance_rule(v_instance) r;
@@ -130,14 +136,18 @@ BEGIN
         v_phone := coalesce(v_phone, '');
     END IF;
     v_moved_to := v_phone;
-    IF v_rule = '' THEN
+    -- OFFSET 0: one look into the index for each id, also by a plan that was made when the tables were empty.
+    SELECT array_agg(h.turn_id), array_agg(h.message_id) FILTER (WHERE h.conversation_key = v_key)
+    INTO v_heard, v_heard_here
+    FROM unnest(v_message_ids) AS own (id)
+    CROSS JOIN LATERAL (SELECT * FROM majlis_heard WHERE message_id = own.id OFFSET 0) h;
+    IF v_rule = '' AND v_heard IS NOT NULL THEN
         -- A turn that only moves its messages to the phone number's conversation answers none of them.
         SELECT coalesce(array_agg(DISTINCT h.message_id), '{}'),
                min(t.id) FILTER (WHERE t.state IN ('started', 'answered')
                                    AND NOT (t.conversation_key = v_key AND t.batch_number = v_number))
         INTO v_repeated, v_resume
         FROM unnest(v_message_ids) AS own (id)
-        -- OFFSET 0: one look into the index for each id, also by a plan that was made when the tables were empty.
         CROSS JOIN LATERAL (SELECT message_id, turn_id FROM majlis_heard WHERE message_id = own.id OFFSET 0) h
         CROSS JOIN LATERAL (SELECT * FROM majlis_turns WHERE id = h.turn_id OFFSET 0) t
         WHERE t.instance = v_instance
@@ -170,25 +180,70 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO majlis_turns (
+    INSERT INTO majlis_turns AS t (
         conversation_key, partition, batch_number, revision, lo, hi, why, tries, rule, moved_to, instance, contact,
         messages, message_ids, repeated_ids, text, text_hash, conversation_id, epoch, opened_at)
     VALUES (
         v_key, p_partition, v_number,
-        (SELECT count(*) FROM majlis_turns WHERE conversation_key = v_key AND batch_number = v_number),
+        (SELECT count(*) FROM (SELECT FROM majlis_turns
+                               WHERE conversation_key = v_key AND batch_number >= v_number AND batch_number <= v_number
+                               ORDER BY batch_number, revision OFFSET 0) earlier),
         (p_batch ->> 'lo')::bigint, (p_batch ->> 'hi')::bigint, p_batch ->> 'why', (p_batch ->> 'tries')::integer,
         v_rule, v_moved_to, v_instance, v_contact, v_messages, v_message_ids, v_repeated, v_text, v_text_hash,
         v_conversation_id, p_epoch, to_timestamp((p_batch ->> 'opened_at_ms')::numeric / 1000))
-    RETURNING id INTO v_turn;
+    RETURNING t.id, t.state, t.conversation_id, t.moved_to, t.rule, t.origin, t.dead_reason, t.dead_detail, t.shadow
+    INTO v_turn;
     IF v_rule <> 'duplicate' THEN
         -- The contact is locked: nobody else inserts these. To be ready for a conflict costs a record more for each.
-        UPDATE majlis_heard SET turn_id = v_turn
-        WHERE message_id = ANY (v_message_ids) AND conversation_key = v_key;
+        IF v_heard_here IS NOT NULL THEN
+            UPDATE majlis_heard SET turn_id = v_turn.id
+            WHERE message_id = ANY (v_message_ids) AND conversation_key = v_key;
+        END IF;
         INSERT INTO majlis_heard (message_id, conversation_key, turn_id)
-        SELECT DISTINCT own.id, v_key, v_turn FROM unnest(v_message_ids) AS own (id)
-        WHERE (SELECT true FROM majlis_heard h WHERE h.message_id = own.id AND h.conversation_key = v_key) IS NULL;
+        SELECT DISTINCT own.id, v_key, v_turn.id FROM unnest(v_message_ids) AS own (id)
+        WHERE own.id <> ALL (coalesce(v_heard_here, '{}'));
     END IF;
-    RETURN majlis_turn_view(v_turn) || jsonb_build_object('repeated', v_repeated);
+    -- As majlis_turn_view says it, of a turn that has no parts yet.
+    RETURN to_jsonb(v_turn) || jsonb_build_object('parts', '[]'::jsonb, 'repeated', v_repeated);
+END $$;
+
+-- As in 055. Superseded turns are no turns of their own.
+CREATE OR REPLACE FUNCTION majlis_begin_turn(
+    p_partition integer, p_epoch bigint, p_batch jsonb, p_link_numbers boolean) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_key text := p_batch ->> 'conversation_key';
+    v_instance text := p_batch ->> 'instance';
+    v_contact text := p_batch ->> 'contact';
+    v_number bigint := (p_batch ->> 'number')::bigint;
+    v_turn jsonb;
+    v_id bigint;
+    v_names text[];
+    v_lately integer;
+    v_said_before boolean;
+BEGIN
+    IF NOT majlis_has_one_form(v_contact) THEN
+        PERFORM majlis_link_numbers(v_instance, v_contact, p_link_numbers);
+    END IF;
+    v_turn := majlis_begin_turn(p_partition, p_epoch, p_batch);
+    IF v_turn ->> 'state' = 'started' THEN
+        v_id := v_turn ->> 'id';
+        v_names := majlis_names(v_instance, v_contact);
+        IF NOT EXISTS (SELECT FROM majlis_machines m
+                       WHERE m.instance = v_instance AND m.contact = ANY (v_names) AND m.ended_at IS NULL) THEN
+            v_lately := (
+                SELECT count(*)
+                FROM (SELECT FROM majlis_turns t
+                      WHERE t.conversation_key = v_key AND t.batch_number <= v_number
+                        AND t.batch_number > v_number - 86400000 AND t.state <> 'superseded'
+                      ORDER BY t.batch_number DESC LIMIT 100) latest);
+        END IF;
+        v_said_before := v_turn -> 'repeated' <> '[]' OR (
+            SELECT true FROM majlis_turns t
+            WHERE t.conversation_key = v_key AND t.text_hash = p_batch ->> 'text_hash' AND t.id < v_id
+            ORDER BY t.created_at DESC LIMIT 1) IS NOT NULL;
+    END IF;
+    RETURN v_turn || jsonb_build_object('lately', v_lately, 'said_before', v_said_before);
 END $$;
 
 -- As in 019. What a superseded turn has left comes last: another one may have some of its messages, and must end first.
@@ -202,4 +257,60 @@ RETURNS TABLE (number bigint, lo bigint, hi bigint, why text, tries integer, ope
     ORDER BY t.state = 'superseded', o.turn_id LIMIT p_limit
 $$;
 
--- (pace and lately: with the newest texts)
+-- The pace, as in 055, without superseded turns.
+CREATE OR REPLACE FUNCTION majlis_recent_talk(
+    p_turn bigint, p_least integer, p_again integer, p_most integer, p_span_ms bigint) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_turn record;
+    v_names text[];
+    v_machine majlis_machines;
+    v_since timestamptz;
+    v_times integer := 0;
+    v_exchanges json;
+BEGIN
+    SELECT t.instance, t.contact, t.conversation_key AS key, t.batch_number AS number, t.created_at AS at INTO v_turn
+    FROM majlis_turns t WHERE t.id = p_turn;
+    v_names := majlis_names(v_turn.instance, v_turn.contact);
+    SELECT m.* INTO v_machine FROM majlis_machines m
+    WHERE m.instance = v_turn.instance AND m.contact = ANY (v_names)
+    ORDER BY coalesce(m.ended_at, m.until) DESC LIMIT 1;
+    IF v_machine.ended_at IS NULL AND v_machine.until > v_turn.at THEN
+        RETURN '{"silent": true}';
+    END IF;
+    v_since := coalesce(v_machine.ended_at, v_machine.until, '-infinity');
+    IF v_machine.ended_at IS NULL AND v_machine.until > v_turn.at - interval '1 day' THEN
+        v_times := v_machine.times;
+    END IF;
+    WITH recent AS MATERIALIZED (
+        SELECT t.id, t.batch_number, t.state, t.opened_at, t.answered_at, t.answer, t.messages
+        FROM majlis_turns t
+        WHERE t.conversation_key = v_turn.key AND t.batch_number <= v_turn.number
+          AND t.batch_number > v_turn.number - p_span_ms AND t.created_at > v_since
+          AND t.state <> 'superseded'
+        ORDER BY t.batch_number DESC, t.revision DESC LIMIT p_most
+    )
+    SELECT json_agg(json_build_object(
+        'opened_ms', (date_part('epoch', r.opened_at) * 1000)::bigint,
+        'said', coalesce((
+            SELECT json_agg(json_build_object('text', left(m.value ->> 'text', 600),
+                                              'kind', coalesce(m.value ->> 'kind', 'text'),
+                                              'swept', coalesce(m.value ->> 'swept', '') <> ''))
+            FROM (SELECT * FROM jsonb_array_elements(r.messages) LIMIT 10) AS m (value)), '[]'),
+        'answer', left(r.answer, 1000),
+        'left_ms', coalesce((
+            SELECT json_agg(json_build_array((date_part('epoch', o.last_claimed_at) * 1000)::bigint,
+                                             (date_part('epoch', o.settled_at) * 1000)::bigint))
+            FROM (SELECT * FROM majlis_outbox o
+                  WHERE o.turn_id = r.id AND o.state = 'sent' AND o.last_claimed_at IS NOT NULL
+                    AND o.settled_at IS NOT NULL
+                  ORDER BY o.turn_id, o.part) o), '[]')))
+    INTO v_exchanges
+    FROM (SELECT * FROM recent ORDER BY batch_number, id) r
+    WHERE (SELECT count(*) FROM recent c WHERE c.state = 'done' AND c.answered_at IS NOT NULL)
+          >= CASE v_times WHEN 0 THEN p_least ELSE p_again END;
+    RETURN json_build_object('at_ms', (date_part('epoch', v_turn.at) * 1000)::bigint, 'times', v_times,
+                             'exchanges', coalesce(v_exchanges, '[]'));
+END $$;
+ALTER FUNCTION majlis_recent_talk(bigint, integer, integer, integer, bigint) SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off;

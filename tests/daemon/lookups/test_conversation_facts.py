@@ -448,5 +448,6 @@ async def test_an_unavailable_store_is_raised(world: LedgerWorld) -> None:
     for name in (spec.name for spec in LOOKUPS):
         terms = Terms(allowed_origins=("https://gate.example",), turns_per_minute=1)
         with pytest.raises(LedgerUnavailable):
-            turn = msgspec.structs.replace(talk.turn, lately=None)  # so that the pace is asked for
+            # So that the pace is asked for, and whether this is a repetition.
+            turn = msgspec.structs.replace(talk.turn, lately=None, said_before=None)
             await look(world.lookups, turn, talk.batch, name, record=ESCALATING, terms=terms)

@@ -195,6 +195,29 @@ async def test_history_is_what_was_said_before_in_order(world: LedgerWorld) -> N
     assert [entry.text for entry in entries] == ["h", "what is it?"]
 
 
+async def test_no_more_history_is_read_than_fits_and_no_less(world: LedgerWorld) -> None:
+    """Beside all of it, of both sides, of a third one, in two scripts, with brackets that are told as others."""
+    turn = await world.ledger.begin(batch("hello"), 1)
+    await world.rows(
+        "INSERT INTO whatsapp_messages (conversation_id, sender_type, content, created_at)"
+        " SELECT $1::text::bigint, (ARRAY['user', 'assistant', 'system', ' Bot '])[n % 4 + 1],"
+        " (ARRAY['【the price', 'السلام عليكم', 'x', 'a kilo'])[n % 4 + 1], now() - n * interval '1 minute'"
+        " FROM generate_series(1, 120) n",
+        turn.conversation_id,
+    )
+    everything = [
+        (row["sender_type"], row["content"].replace("【", "("))
+        for row in await world.rows("SELECT * FROM majlis_history($1, 100, 3000)", turn.id)
+    ]
+    terms = Terms(context=ContextTerms(clock=False, customer_name=False))
+    for tokens in (0, 4, 40, 200, 1_000):
+        short = PostgresLookups(world.db, history_tokens=tokens)
+        found = await look(short, turn, batch("hello"), "history", terms=terms)
+        assert found == within(everything, tokens), tokens
+    read = await world.rows("SELECT FROM majlis_told_history($1, 100, 120, 300)", turn.id)
+    assert len(read) < 25
+
+
 async def test_a_turn_without_a_conversation_has_no_history(world: LedgerWorld) -> None:
     await world.rows("UPDATE whatsapp_instances SET is_active = false")
     turn = await world.ledger.begin(batch("hello"), 1)

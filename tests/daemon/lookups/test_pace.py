@@ -10,7 +10,7 @@ import pytest
 
 from actors.identity import Conversation
 from actors.instance import MachineTerms, Terms
-from actors.machines import Pace
+from actors.machines import Pace, Recent
 from actors.messages import Answer, Batch, Spent
 from actors.outcome import Sent
 from actors.ports import Reply, Turn
@@ -79,6 +79,13 @@ class Talk:
         assert isinstance(found, Pace)
         again = await look(self._world.lookups, turn, made, "pace", terms=terms)
         assert found == again, "I3: another attempt ends as this one"
+        told = [
+            msgspec.json.decode(
+                await self._world.db.value(f"SELECT {function}($1, 5, 2, 11, 3600000)", turn.id), type=Recent
+            )
+            for function in ("majlis_recent_talk", "majlis_pace")
+        ]
+        assert told[0] == told[1], "an older daemon judges by the same"
         return found
 
     async def silence(self) -> Pace:

@@ -30,8 +30,8 @@ from tests.support.near_embeddings import MODEL, VECTOR, NearEmbeddings
 from tests.support.round_trips import RoundTrips
 
 MOST = 4
-ASKED = len(LOOKUPS) - 1
-"""Lookups of a first turn: the pace is asked for after many."""
+ASKED = len(LOOKUPS) - 2
+"""Lookups of a first turn: the pace is asked for after many, a repetition where the same was said before."""
 LIMITS = Terms(
     allowed_origins=("https://gateway.example",),
     turns_per_minute=100,
