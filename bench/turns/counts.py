@@ -25,6 +25,8 @@ _POSTGRES = """
                AS hot_turn_updates
 """
 _SCRIPTS = ("cmdstat_evalsha", "cmdstat_eval", "cmdstat_fcall")
+TRANSACTIONS_OF_A_LOOK = 2
+"""What `read` itself adds to them: one to connect, and its statement."""
 _ENOUGH_SECONDS = 1.5
 """A backend tells its statistics once a second at most."""
 
