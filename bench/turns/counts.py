@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +15,7 @@ from bench.servers import Server
 
 _POSTGRES = """
     SELECT (SELECT wal_bytes FROM pg_stat_wal)::float8 AS wal_bytes,
+           (SELECT wal_fpi FROM pg_stat_wal)::float8 AS wal_images,
            (SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database)::float8 AS transactions,
            (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal')::float8 AS wal_fsyncs,
            (SELECT sum(n_tup_upd) FROM pg_stat_user_tables)::float8 AS updates,
@@ -36,6 +37,8 @@ class Counts:
     """Totals since the servers started, or what was added between two of them."""
 
     wal_bytes: float = 0.0
+    wal_images: float = 0.0
+    """Pages that were logged whole, as each is when it is first changed after a checkpoint; they are in `wal_bytes`."""
     transactions: float = 0.0
     wal_fsyncs: float = 0.0
     updates: float = 0.0
@@ -60,13 +63,18 @@ class Counts:
         return found
 
 
+def read_postgres(dsn: str) -> Counts:
+    """Read Postgres alone."""
+    found = asyncio.run(_fetch(dsn, _POSTGRES))
+    return Counts(**{name: float(value or 0) for name, value in found.items()})
+
+
 def read(server: Server, sockets: Path) -> Counts:
     """Read both stores."""
     with server.redis() as store:
         stats, scripts = store.info("stats"), store.info("commandstats")
-    found = asyncio.run(_fetch(sockets, _POSTGRES))
-    return Counts(
-        **{name: float(value or 0) for name, value in found.items()},
+    return replace(
+        read_postgres(f"postgresql://majlis@/majlis?host={sockets}"),
         scripts=float(sum(scripts[name]["calls"] for name in _SCRIPTS if name in scripts)),
         commands=float(stats["total_commands_processed"]),
     )
@@ -109,8 +117,8 @@ def logged_statements(log: Path) -> int:
         return sum(b"LOG:  execute " in line or b"LOG:  statement: " in line for line in lines)
 
 
-async def _fetch(sockets: Path, statement: str) -> asyncpg.Record:
-    connection = await asyncpg.connect(host=str(sockets), user="majlis", database="majlis")
+async def _fetch(dsn: str, statement: str) -> asyncpg.Record:
+    connection = await asyncpg.connect(dsn)
     try:
         return await connection.fetchrow(statement)
     finally:
