@@ -16,7 +16,8 @@ from bench.servers import Server
 _POSTGRES = """
     SELECT (SELECT wal_bytes FROM pg_stat_wal)::float8 AS wal_bytes,
            (SELECT wal_fpi FROM pg_stat_wal)::float8 AS wal_images,
-           (SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database)::float8 AS transactions,
+           (SELECT xact_commit + xact_rollback FROM pg_stat_database
+            WHERE datname = current_database())::float8 AS transactions,
            (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal')::float8 AS wal_fsyncs,
            (SELECT sum(n_tup_upd) FROM pg_stat_user_tables)::float8 AS updates,
            (SELECT sum(n_tup_hot_upd) FROM pg_stat_user_tables)::float8 AS hot_updates,
