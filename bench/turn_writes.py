@@ -8,7 +8,6 @@ server makes a checkpoint, not on the turn. With `--dsn` it is a database that i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import secrets
 import sys
@@ -30,6 +29,8 @@ from actors.outbox import Outbox, OutboxPolicy
 from actors.outcome import NoRecord, SendOutcome, Sent
 from actors.turn import TurnAttempt
 from actors.turn_services import TurnServices
+from bench.turns import counts
+from bench.turns.counts import Counts
 from daemon.ledger import PostgresLedger
 from daemon.lookups import PostgresLookups
 from daemon.stores.embedded_postgres import run_embedded_postgres
@@ -38,13 +39,8 @@ from tests.support.ledgers import PARTITIONS, open_postgres, prepare
 from tests.support.memory import MemoryFacts, MemoryFeed
 
 WARM_UP = 40
-
-_COUNTS = """
-    SELECT (SELECT wal_fpi FROM pg_stat_wal) AS images, pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS lsn,
-           pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xids,
-           (SELECT jsonb_object_agg(relname, jsonb_build_array(n_tup_upd, n_tup_hot_upd)) FROM pg_stat_user_tables
-            WHERE n_tup_upd > 0) AS updates
-"""
+REST_SECONDS = 10.5
+"""A session that has nothing to do tells the last of its statistics after ten seconds."""
 
 
 class Counting(Postgres):
@@ -178,8 +174,7 @@ async def _bench(options: argparse.Namespace, dsn: str) -> list[str]:
     await _turns(services, options.conversations, options.turns, first + 2_000_000, options.at_once)
     statements, cpu_ms = dict(db.statements), await _cpu_ms(db) - cpu_ms
     await db.close()  # which publishes its counts
-    after = await _counts(dsn)
-    lines = _report(options.turns, statements, before, after)
+    lines = _report(options.turns, statements, await _counts(dsn) - before)
     return [*lines, f"processor time of Postgres {cpu_ms / options.turns:.2f} ms a turn"]
 
 
@@ -199,31 +194,24 @@ async def _cpu_ms(db: Postgres) -> float:
     return 1000 * ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def _counts(dsn: str) -> Row:
-    async with open_postgres(dsn, 1) as db:
-        await trio.sleep(1.2)  # the server gives out its counts once a second
-        [row] = await db.fetch(_COUNTS)
-        return row
+async def _counts(dsn: str) -> Counts:
+    await trio.sleep(REST_SECONDS)
+    return await trio.to_thread.run_sync(counts.read_postgres, dsn)
 
 
-def _report(turns: int, statements: dict[str, int], before: Row, after: Row) -> list[str]:
-    images, log = after["images"] - before["images"], after["lsn"] - before["lsn"]
-    lines = [
+def _report(turns: int, statements: dict[str, int], added: Counts) -> list[str]:
+    found = added.per(turns)
+    return [
         f"statements {sum(statements.values()) / turns:.2f} a turn",
         *(
             f"  {number / turns:.2f} {sql}"
             for sql, number in sorted(statements.items(), key=lambda one: -one[1])
         ),
-        f"transaction ids {(after['xids'] - before['xids']) / turns:.2f} a turn",
-        f"log {float(log) / turns:,.0f} bytes a turn, with {images} full-page images in all",
+        f"transactions {found['transactions']:.2f}, fsyncs of the log {found['wal_fsyncs']:.2f} a turn",
+        f"log {found['wal_bytes']:,.0f} bytes a turn, with {added.wal_images:.0f} full-page images in all",
+        f"updates {found['updates']:.2f} a turn, {100 * found['hot_updates']:.0f} % HOT; of the table of turns"
+        f" {found['turn_updates']:.2f}, {100 * found['hot_turn_updates']:.0f} % HOT",
     ]
-    old, new = json.loads(before["updates"] or "{}"), json.loads(after["updates"] or "{}")
-    for table, (updates, hot) in sorted(new.items()):
-        was, was_hot = old.get(table, (0, 0))
-        if updates > was:
-            share = 100 * (hot - was_hot) / (updates - was)
-            lines.append(f"  {table}: {(updates - was) / turns:.2f} updates a turn, {share:.0f} % HOT")
-    return lines
 
 
 async def _main(options: argparse.Namespace, home: Path) -> list[str]:

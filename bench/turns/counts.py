@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import asyncpg
@@ -15,7 +15,9 @@ from bench.servers import Server
 
 _POSTGRES = """
     SELECT (SELECT wal_bytes FROM pg_stat_wal)::float8 AS wal_bytes,
-           (SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database)::float8 AS transactions,
+           (SELECT wal_fpi FROM pg_stat_wal)::float8 AS wal_images,
+           (SELECT xact_commit + xact_rollback FROM pg_stat_database
+            WHERE datname = current_database())::float8 AS transactions,
            (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal')::float8 AS wal_fsyncs,
            (SELECT sum(n_tup_upd) FROM pg_stat_user_tables)::float8 AS updates,
            (SELECT sum(n_tup_hot_upd) FROM pg_stat_user_tables)::float8 AS hot_updates,
@@ -25,6 +27,8 @@ _POSTGRES = """
                AS hot_turn_updates
 """
 _SCRIPTS = ("cmdstat_evalsha", "cmdstat_eval", "cmdstat_fcall")
+TRANSACTIONS_OF_A_LOOK = 2
+"""What `read` itself adds to them: one to connect, and its statement."""
 _ENOUGH_SECONDS = 1.5
 """A backend tells its statistics once a second at most."""
 
@@ -34,6 +38,8 @@ class Counts:
     """Totals since the servers started, or what was added between two of them."""
 
     wal_bytes: float = 0.0
+    wal_images: float = 0.0
+    """Pages that were logged whole, as each is when it is first changed after a checkpoint; they are in `wal_bytes`."""
     transactions: float = 0.0
     wal_fsyncs: float = 0.0
     updates: float = 0.0
@@ -58,13 +64,18 @@ class Counts:
         return found
 
 
+def read_postgres(dsn: str) -> Counts:
+    """Read Postgres alone."""
+    found = asyncio.run(_fetch(dsn, _POSTGRES))
+    return Counts(**{name: float(value or 0) for name, value in found.items()})
+
+
 def read(server: Server, sockets: Path) -> Counts:
     """Read both stores."""
     with server.redis() as store:
         stats, scripts = store.info("stats"), store.info("commandstats")
-    found = asyncio.run(_fetch(sockets, _POSTGRES))
-    return Counts(
-        **{name: float(value or 0) for name, value in found.items()},
+    return replace(
+        read_postgres(f"postgresql://majlis@/majlis?host={sockets}"),
         scripts=float(sum(scripts[name]["calls"] for name in _SCRIPTS if name in scripts)),
         commands=float(stats["total_commands_processed"]),
     )
@@ -107,8 +118,8 @@ def logged_statements(log: Path) -> int:
         return sum(b"LOG:  execute " in line or b"LOG:  statement: " in line for line in lines)
 
 
-async def _fetch(sockets: Path, statement: str) -> asyncpg.Record:
-    connection = await asyncpg.connect(host=str(sockets), user="majlis", database="majlis")
+async def _fetch(dsn: str, statement: str) -> asyncpg.Record:
+    connection = await asyncpg.connect(dsn)
     try:
         return await connection.fetchrow(statement)
     finally:

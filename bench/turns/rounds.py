@@ -102,7 +102,7 @@ class Rounds:
         return Idle(
             {role: (cpu_after[role] - cpu.get(role, 0.0)) / spent * 1000 for role in cpu_after},
             commands / spent,
-            max(0.0, added.transactions - 1) / spent,  # one is ours
+            max(0.0, added.transactions - counts.TRANSACTIONS_OF_A_LOOK) / spent,
         )
 
     def few(self, one: Contestant) -> Sample:

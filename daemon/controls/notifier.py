@@ -62,6 +62,12 @@ MAX_REFUSALS = 3
 """An operator may be correcting the address or its key just now; further attempts would be pointless."""
 
 ID_HEADER = "Majlis-Notice-Id"
+
+_CLAIM = """
+    SELECT c.*, extract(epoch FROM now() - c.created_at)::float8 AS age_seconds
+    FROM unnest($1::text[], $2::integer[]) AS wanted (kind, places),
+         LATERAL majlis_claim_notices(wanted.kind, wanted.places, $3, true) AS c
+"""
 _AWAY_STATUSES = frozenset({408, 425, 429})
 
 
@@ -119,43 +125,39 @@ class Notifier:
         self._held = held
         self._poll_seconds = poll_seconds
         self._draw = draw
-        self._wake = {kind: trio.Event() for kind in KINDS}
+        self._wake = trio.Event()
         self._under_way: Counter[NoticeKind] = Counter()
 
     def nudge(self) -> None:
         """Notices were stored: send them now."""
-        for wake in self._wake.values():
-            wake.set()
+        self._wake.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send what is due until cancelled. A notice whose call is cut short by that is sent again later."""
         async with trio.open_nursery() as nursery:
-            for kind in KINDS:
-                nursery.start_soon(self._serve, kind, name=f"notices/{kind}")
+            nursery.start_soon(self._serve, name="notices/serve")
             nursery.start_soon(self._forget, name="notices/forget")
             task_status.started()
 
-    async def _serve(self, kind: NoticeKind) -> None:
+    async def _serve(self) -> None:
         last_at = trio.current_time() - CALM_AFTER_SECONDS
         async with trio.open_nursery() as nursery:
             while True:
                 # A new event first, then the query: a notice that is stored in between is not missed.
-                self._wake[kind] = wake = trio.Event()
-                for notice in await self._claim(kind, MAX_CONCURRENT - self._under_way[kind]):
-                    self._under_way[kind] += 1
+                self._wake = wake = trio.Event()
+                for notice in await self._claim():
+                    self._under_way[notice["kind"]] += 1
                     last_at = trio.current_time()
-                    nursery.start_soon(self._send, kind, notice)
+                    nursery.start_soon(self._send, notice["kind"], notice)
                 is_calm = trio.current_time() - last_at >= CALM_AFTER_SECONDS
                 with trio.move_on_after(self._poll_seconds * (2 if is_calm else 1)):
                     await wake.wait()
 
-    async def _claim(self, kind: NoticeKind, limit: int) -> list[Row]:
-        sql = (
-            "SELECT *, extract(epoch FROM now() - created_at)::float8 AS age_seconds"
-            " FROM majlis_claim_notices($1, $2, $3, true)"
-        )
+    async def _claim(self) -> list[Row]:
+        """As many of each kind as have a place."""
+        places = [MAX_CONCURRENT - self._under_way[kind] for kind in KINDS]
         try:
-            return await self._db.fetch(sql, kind, limit, LEASE_SECONDS) if limit else []
+            return await self._db.fetch(_CLAIM, list(KINDS), places, LEASE_SECONDS)
         except MajlisError as error:
             self._problem(error)
         return []
@@ -174,7 +176,7 @@ class Notifier:
         except MajlisError as error:
             self._problem(error)  # its lease expires, and it is sent again
         self._under_way[kind] -= 1
-        self._wake[kind].set()
+        self._wake.set()
 
     async def _settle(self, notice: Row, result: NoticeResult) -> None:
         attempts = notice["tries"] + (result.outcome != "away")

@@ -11,11 +11,12 @@ import trio
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed
 from daemon.knowledge.cache_stats import KEPT_DAYS
+from daemon.ledger.portions import delete_in_portions
 from daemon.stores.postgres import LedgerError, Postgres
 
 EVERY_SECONDS = 600.0
 PORTION = 1_000
-"""Rows per statement; a short statement holds its locks briefly."""
+"""Rows per statement."""
 MAX_EMBEDDINGS = 50_000
 LOAD_MINUTES = 15
 """A load that nothing was added to for this long is abandoned."""
@@ -105,9 +106,4 @@ class Housekeeping:
         return gone
 
     async def _swept(self, sql: str, *args: object) -> int:
-        total = 0
-        while True:
-            count: int = await self._db.value(sql, PORTION, *args)
-            total += count
-            if count < PORTION:
-                return total
+        return await delete_in_portions(self._db, sql, PORTION, *args)

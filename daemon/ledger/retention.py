@@ -19,6 +19,7 @@ import trio
 
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed
+from daemon.ledger.portions import PAUSE_SECONDS, delete_in_portions
 from daemon.ledger.rows import TableSize
 from daemon.ledger.sql import statements
 from daemon.stores.postgres import LedgerError, Postgres
@@ -30,8 +31,6 @@ PORTION = 500
 """Rows per statement."""
 BLOCKS = 256
 """Of a shared table per statement: 2 MiB of rows."""
-PAUSE_SECONDS = 0.05
-"""Between two statements that deleted or read much: turns go first."""
 FIRST_PARTITION = 0
 SHARED = ("whatsapp_messages", "whatsapp_ai_interactions")
 _SIZED = (*SHARED, "whatsapp_conversations", "whatsapp_escalated_conversations")
@@ -122,13 +121,7 @@ class Retention:
             await trio.sleep(PAUSE_SECONDS)
 
     async def _audit(self, days: int) -> int:
-        total = 0
-        while True:
-            count: int = await self._db.value(_SQL["old_audit"], days, PORTION)
-            total += count
-            if count < PORTION:
-                return total
-            await trio.sleep(PAUSE_SECONDS)
+        return await delete_in_portions(self._db, _SQL["old_audit"], PORTION, days)
 
     async def _shared(self, table: str, days: int) -> int:
         found = await self._db.fetch(_SQL["shared_blocks"], table)

@@ -251,6 +251,18 @@ async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
     assert await subject.again() == before
 
 
+async def test_a_former_owner_stores_no_answer(subject: Subject) -> None:
+    """I5: not the first one either, whether it claims a part or not."""
+    turn, old = await subject.ledger.begin(batch("hello"), subject.epoch), subject.epoch
+    await subject.take_over()
+    for claim in ("", new_token()):
+        with pytest.raises(StaleEpoch):
+            await subject.ledger.answer(turn, old, reply_of(ANSWER, "late"), claim)
+    subject.epoch = old + 1
+    again = await subject.again()
+    assert (again.state, again.parts) == ("started", ())
+
+
 async def test_a_silence_to_a_machine_begins_with_the_end_of_its_turn(subject: Subject) -> None:
     """I3: it is begun once, however often the step is repeated, and the next turn finds it."""
     found_out = Pace(silent=True, signs=("instant", "same"), silence_seconds=60, times=1)

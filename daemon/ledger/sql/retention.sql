@@ -30,9 +30,9 @@ WITH page AS MATERIALIZED (
 SELECT (SELECT count(*) FROM gone) AS gone, max(id) AS last, coalesce(bool_or(old), false) AS old FROM page
 
 -- old_audit --
--- Deletes $2 entries that are more than $1 days old.
+-- Deletes $1 entries that are more than $2 days old.
 WITH old AS (
-    SELECT id FROM majlis_audit WHERE at < now() - $1::integer * interval '1 day' ORDER BY at LIMIT $2::integer
+    SELECT id FROM majlis_audit WHERE at < now() - $2::integer * interval '1 day' ORDER BY at LIMIT $1::integer
     FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM majlis_audit a USING old WHERE a.id = old.id RETURNING 1

@@ -11,7 +11,7 @@ from actors.identity import Conversation
 from actors.messages import Answer, Spent
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Reply, Turn
-from daemon.ledger import retention
+from daemon.ledger import portions, retention
 from daemon.ledger.retention import Retention
 from tests.support.ledgers import LedgerWorld, batch, new_token, open_world
 from tests.support.memory import MemoryFeed
@@ -26,6 +26,7 @@ async def world(migrated_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(retention, "PORTION", 2)
     monkeypatch.setattr(retention, "BLOCKS", 1)
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(portions, "PAUSE_SECONDS", 0)
     async with open_world(migrated_postgres_dsn) as world:
         yield world
 
