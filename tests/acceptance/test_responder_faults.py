@@ -49,7 +49,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
         "instances": {
             "demo": {},
             "calm": {"responder": rehearsal},
-            "pair": {"batching": {"window_seconds": 600, "max_messages": 2}},
+            "pair": {"batching": {"window_seconds": 600, "max_messages": 2, "supersede": {"enabled": False}}},
         },
     }
     with daemon_under_test(
