@@ -24,6 +24,8 @@ class Lookup(msgspec.Struct, frozen=True):
     """When it is given up. Cancelling what a peer still does then (a query under way) takes its time on top."""
     skip: bool = False
     """It is known beforehand that nothing would be found: the default is the value."""
+    known: Any = None
+    """The value, where it need not be asked for."""
 
 
 class Span(msgspec.Struct, frozen=True):
