@@ -12,10 +12,10 @@ Laws of this file:
 from __future__ import annotations
 
 import atexit
-import queue
 import re
 import threading
 import traceback
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
@@ -33,6 +33,8 @@ LEVELS: dict[LevelName, int] = {"debug": 10, "info": 20, "warning": 30, "error":
 MASK = "[masked]"
 MAX_QUEUED_LINES = 10_000
 _FLUSH_SECONDS = 2.0
+_GATHER_SECONDS = 0.02
+_WRITE_CHARS = 2_000
 
 _SECRET_KEYS = frozenset(
     (
@@ -59,41 +61,59 @@ _LABEL = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{10}")
 
 
 class LineWriter:
-    """Writes lines from one thread of its own; `write` never waits."""
+    """Writes lines from one thread of its own; `write` never waits.
+
+    The first line after a pause is written at once, and what comes soon after it together: to wake a thread for each
+    line costs the loop as much as the line itself.
+    """
 
     def __init__(self, stream: TextIO, max_lines: int = MAX_QUEUED_LINES) -> None:
         self._stream = stream
-        self._lines: queue.Queue[str | None] = queue.Queue(max_lines)
+        self._lines: deque[str] = deque()
+        self._max_lines = max_lines
         self._dropped = 0
+        self._came = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
     def msg(self, message: str) -> None:
-        try:
-            self._lines.put_nowait(message)
-        except queue.Full:
+        if len(self._lines) >= self._max_lines:
             self._dropped += 1
+            return
+        self._lines.append(message)
+        if not self._came.is_set():
+            self._came.set()
 
     log = debug = info = warn = warning = error = critical = exception = msg
 
     def close(self) -> None:
         """Write what is still queued, within a bounded time."""
-        try:
-            self._lines.put(None, timeout=_FLUSH_SECONDS)
-        except queue.Full:
-            return
+        self._closed.set()
+        self._came.set()
         self._thread.join(_FLUSH_SECONDS)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._put(line)
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                self._put(_loss(dropped))
+        while self._lines or not self._closed.is_set():
+            self._came.wait()
+            self._came.clear()  # before the look: what comes after it sets this again
+            while self._lines:
+                self._put(self._next())
+                dropped, self._dropped = self._dropped, 0
+                if dropped:
+                    self._put(_loss(dropped))
+            self._closed.wait(_GATHER_SECONDS)
 
-    def _put(self, line: str) -> None:
+    def _next(self) -> str:
+        """The lines that come next, so many as a pipe takes in one piece."""
+        together = self._lines.popleft()
+        while self._lines and len(together) + len(self._lines[0]) < _WRITE_CHARS:
+            together += "\n" + self._lines.popleft()
+        return together
+
+    def _put(self, lines: str) -> None:
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(lines + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # standard error is gone, and with it the last place to report anything
