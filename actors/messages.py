@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -134,7 +135,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """A batch of this conversation is being answered."""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, dict=True):
     """The messages frozen for one answer. Its boundaries never change."""
 
     conversation: Conversation
@@ -152,7 +153,7 @@ class Batch(msgspec.Struct, frozen=True):
     held: bool = False
     """Since then it had to wait for a gateway, a store or an operator: how long it took is no measure of us."""
 
-    @property
+    @cached_property
     def messages(self) -> tuple[Message, ...]:
         """In the order the responder sees them: the gateway's timestamp, then arrival."""
         ordered = sorted(self.entries, key=lambda entry: (entry.message.sent_at, entry.seq))

@@ -142,13 +142,13 @@ class _SideBySide:
 
     async def _run_all(self, lookups: Mapping[str, Lookup]) -> None:
         wanted: dict[str, Lookup] = {}
+        now_ms = self._ms()
         for name, lookup in lookups.items():
-            if lookup.skip:
-                self._found(name, lookup.default, "skipped")
-            elif lookup.known is not None:
-                self._found(name, lookup.known, "ok")
-            else:
+            if not lookup.skip and lookup.known is None:
                 wanted[name] = lookup
+                continue
+            self._values[name] = lookup.default if lookup.skip else lookup.known
+            self._spans.append(Span(name, self._stage, now_ms, 0.0, "skipped" if lookup.skip else "ok"))
         if self._parallel and len(wanted) > 1:
             await self._side_by_side(wanted)
         else:
@@ -201,11 +201,6 @@ class _SideBySide:
             is_late = bound.cancel_called and self._fatal is None and not isinstance(error, StaleEpoch)
             failure = LookupTimedOut(name) if is_late else error
         self._end(name, value, started_ms, failure)
-
-    def _found(self, name: str, value: Any, outcome: LookupOutcome) -> None:
-        """Without a look."""
-        self._values[name] = value
-        self._spans.append(Span(name, self._stage, self._ms(), 0.0, outcome))
 
     def _end(self, name: str, value: Any, started_ms: float, failure: Exception | None) -> None:
         """Note the outcome of one lookup; an error that ends the run cancels the others."""

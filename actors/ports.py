@@ -97,7 +97,7 @@ class CacheEntry(msgspec.Struct, frozen=True):
     model: str = ""
     """Whose vector of the question is to be kept with it; empty: none is."""
     text_hash: str = ""
-    """Under what that vector is kept."""
+    """Under what that vector is kept; empty: none is."""
     features: str = ""
     """What another wording of the question must have as well; without a vector none is looked for."""
 
