@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import msgspec
@@ -56,6 +57,7 @@ _PLAIN_KEYS = ("timestamp", "level", "event", "conversation", "instance")
 """Values from closed sets, the clock, the keyed hash and the tenant's own name: unmasked, and first in each line."""
 _LONG_NUMBER_DIGITS = 7
 _LONG_NUMBER = re.compile(rf"\d{{{_LONG_NUMBER_DIGITS},}}")
+_WORD_CHARS = 40
 _LABEL = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{10}")
 """A conversation's label. It may have many digits in a row, and is no phone number."""
 
@@ -151,12 +153,25 @@ def _masked_value(key: str, value: object) -> object:
         return value
     is_text = isinstance(value, str)  # as most are: it need not be asked whether it is a mapping
     if not is_text and isinstance(value, Mapping):
-        return {mask_digits(_one_line(str(name))): masked(str(name), item) for name, item in value.items()}
+        return {_masked_line(str(name)): masked(str(name), item) for name, item in value.items()}
     if not is_text and isinstance(value, (list, tuple, set, frozenset)):
         return [_masked_value(key, item) for item in cast("Iterable[object]", value)]
-    text = shown_text(str(value))
-    text = text if _LABEL.fullmatch(text) else mask_digits(text)
-    return text if key == "exception" else _one_line(text)
+    return _masked_text(str(value)) if key == "exception" else _masked_line(str(value))
+
+
+def _masked_line(text: str) -> str:
+    return _masked_word(text) if len(text) <= _WORD_CHARS else _one_line(_masked_text(text))
+
+
+@lru_cache(maxsize=4096)
+def _masked_word(word: str) -> str:
+    """Most that is logged are the same few words, again and again."""
+    return _one_line(_masked_text(word))
+
+
+def _masked_text(text: str) -> str:
+    text = shown_text(text)
+    return text if _LABEL.fullmatch(text) else mask_digits(text)
 
 
 def _one_line(text: str) -> str:
