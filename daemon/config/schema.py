@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actors.contacts import patterns
@@ -265,6 +265,8 @@ class Settings(BaseSettings):
         dict[Name, Annotated[InstanceOverrides, BeforeValidator(section)]], BeforeValidator(section)
     ] = Field(default={"demo": InstanceOverrides()})
 
+    _merged: dict[str, InstanceSettings] = PrivateAttr(default_factory=dict)
+
     def __init__(self, *sources: PydanticBaseSettingsSource, layers: tuple[Layer, ...] = ()) -> None:
         """From `sources`, the strongest first; without any, all defaults.
 
@@ -275,8 +277,8 @@ class Settings(BaseSettings):
         self.__dict__["layers"] = layers
 
     def model_post_init(self, context: object, /) -> None:
-        merged = {name: self._merge(name, overrides) for name, overrides in self.instances.items()}
-        self.__dict__["_merged"] = merged
+        for name, overrides in self.instances.items():
+            self._merged[name] = self._merge(name, overrides)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -311,11 +313,6 @@ class Settings(BaseSettings):
         return self.for_instance(instance).terms()
 
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
-
-    @cached_property
-    def _merged(self) -> dict[str, InstanceSettings]:
-        """By name: made at the start, so that what does not fit together is said then."""
-        return {}
 
     @cached_property
     def _undeclared(self) -> InstanceSettings:
