@@ -16,8 +16,8 @@ Laws of this file:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import trio
 
@@ -151,14 +151,9 @@ class FairSlots:
         self._order = FairOrder(lambda instance: share(instance).weight)
         self._returning: deque[Waiter] = deque()
 
-    @asynccontextmanager
-    async def hold(self, instance: str, first: bool = False) -> AsyncIterator[None]:
+    def hold(self, instance: str, first: bool = False) -> AbstractAsyncContextManager[None]:
         """`first`: it goes before the others of its instance (law 3)."""
-        place = await self._enter(instance, first)
-        try:
-            yield
-        finally:
-            self._release(instance, place)
+        return _Hold(self, instance, first)
 
     def at(self, place: str) -> int:
         """How many hold a slot at this place."""
@@ -261,3 +256,18 @@ class FairSlots:
         self._take(waiter.instance, waiter.place)
         waiter.granted.set()
         return True
+
+
+class _Hold:
+    """A slot for as long as a block lasts. No generator: a turn enters several of these."""
+
+    def __init__(self, slots: FairSlots, instance: str, first: bool) -> None:
+        self._slots = slots
+        self._instance = instance
+        self._first = first
+
+    async def __aenter__(self) -> None:
+        self._place = await self._slots._enter(self._instance, self._first)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slots._release(self._instance, self._place)

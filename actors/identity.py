@@ -38,7 +38,7 @@ class Conversation(NamedTuple):
     @property
     def key(self) -> str:
         """`instance/contact`, percent-encoded, so that no user text can break a Redis key or inject a hash tag."""
-        return f"{quote(self.instance, safe='')}/{quote(self.contact, safe='')}"
+        return _key(self)
 
     @classmethod
     def from_key(cls, key: str) -> Conversation:
@@ -59,6 +59,11 @@ class Conversation(NamedTuple):
     def label(self, install_id: str) -> str:
         """A short keyed hash for logs: the same everywhere in one install, of no use outside it."""
         return hashlib.blake2b(self.key.encode(), digest_size=5, key=install_id.encode()[:64]).hexdigest()
+
+
+@lru_cache(maxsize=16_384)
+def _key(conversation: Conversation) -> str:
+    return f"{quote(conversation.instance, safe='')}/{quote(conversation.contact, safe='')}"
 
 
 @lru_cache(maxsize=16_384)

@@ -214,8 +214,12 @@ class Inquiry:
     def _opening(self, _found: Mapping[str, Any]) -> Mapping[str, Lookup]:
         instance = self._batch.conversation.instance
         return {
-            "settings": Lookup(lambda: self._lookups.instance(instance), None, OPENING_SECONDS),
-            "conversation": Lookup(self._begin, None, OPENING_SECONDS),
+            "settings": Lookup(
+                partial(self._lookups.instance, instance),
+                deadline_seconds=OPENING_SECONDS,
+                known=self._lookups.known_instance(instance),
+            ),
+            "conversation": Lookup(self._begin, deadline_seconds=OPENING_SECONDS),
         }
 
     def _about(self, found: Mapping[str, Any]) -> Mapping[str, Lookup]:

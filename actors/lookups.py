@@ -24,6 +24,8 @@ class Lookup(msgspec.Struct, frozen=True):
     """When it is given up. Cancelling what a peer still does then (a query under way) takes its time on top."""
     skip: bool = False
     """It is known beforehand that nothing would be found: the default is the value."""
+    known: Any = None
+    """The value, where it need not be asked for."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -167,7 +169,7 @@ class CacheEntry(msgspec.Struct, frozen=True):
     model: str = ""
     """Whose vector of the question is to be kept with it; empty: none is."""
     text_hash: str = ""
-    """Under what that vector is kept."""
+    """Under what that vector is kept; empty: none is."""
     features: str = ""
     """What another wording of the question must have as well; without a vector none is looked for."""
 

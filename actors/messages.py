@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -157,7 +158,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """A batch of this conversation is being answered."""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, dict=True):
     """The messages frozen for one answer. Its boundaries never change, but for turns that are superseded."""
 
     conversation: Conversation
@@ -177,7 +178,7 @@ class Batch(msgspec.Struct, frozen=True):
     supersedes: int = 0
     """How often it was widened: its earlier turns were superseded."""
 
-    @property
+    @cached_property
     def messages(self) -> tuple[Message, ...]:
         """In the order the responder sees them: the gateway's timestamp, then arrival."""
         ordered = sorted(self.entries, key=lambda entry: (entry.message.sent_at, entry.seq))

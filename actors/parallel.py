@@ -9,18 +9,18 @@ A turn runs `staged`: its opening by `all_or_fail`, then its lookups by `safe_wi
 Laws of this file:
 1. Every lookup that comes to its end has one outcome, `ok | failed | timed_out | skipped`, and a span in the trace.
    One that the end of the run cuts short has neither.
-2. A skipped lookup costs nothing: no task, no time.
+2. A lookup that is skipped, or whose value is known, costs nothing: no task, no time. Of the others the last runs in
+   the task that asks, and those with the longest deadline share one: both cost as much as a quarter of a query.
 3. `StaleEpoch` and cancellation end a run at once, however it is run: the work belongs to another daemon.
 4. `parallel=False` runs the same lookups one after another, with the same outcomes.
 5. A run leaves no task behind and ends once: what ended it is raised, and a log that fails on the way does not hide
-   it. Only what is no `Exception` (an interrupt) comes in a group, as it does from any nursery.
+   it. Only what is no `Exception` (an interrupt) may come in a group, as it does from any nursery.
 6. Each run logs once, also when it fails: how many lookups ran, how long they took, which failed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -124,6 +124,8 @@ class _SideBySide:
         self._values: dict[str, Any] = {}
         self._spans: list[Span] = []
         self._fatal: Exception | None = None
+        self._all: trio.CancelScope | None = None
+        """Around those that run side by side."""
 
     async def run(self, lookups: Mapping[str, Lookup], log: RunLog) -> LookupRun:
         try:
@@ -136,47 +138,82 @@ class _SideBySide:
         return run
 
     def _result(self) -> LookupRun:
-        return LookupRun(dict(self._values), tuple(self._spans), _ms_since(self._started_at))
+        return LookupRun(dict(self._values), tuple(self._spans), self._ms())
 
     async def _run_all(self, lookups: Mapping[str, Lookup]) -> None:
+        wanted: dict[str, Lookup] = {}
+        now_ms = self._ms()
         for name, lookup in lookups.items():
-            if lookup.skip:
-                self._values[name] = lookup.default
-                self._spans.append(Span(name, self._stage, _ms_since(self._started_at), 0.0, "skipped"))
-        wanted = {name: lookup for name, lookup in lookups.items() if not lookup.skip}
-        if not wanted:
-            return
-        async with trio.open_nursery() as nursery:
+            if not lookup.skip and lookup.known is None:
+                wanted[name] = lookup
+                continue
+            self._values[name] = lookup.default if lookup.skip else lookup.known
+            self._spans.append(Span(name, self._stage, now_ms, 0.0, "skipped" if lookup.skip else "ok"))
+        if self._parallel and len(wanted) > 1:
+            await self._side_by_side(wanted)
+        else:
             for name, lookup in wanted.items():
-                run = partial(self._run_one, name, lookup, nursery.cancel_scope)
-                if self._parallel:
-                    nursery.start_soon(run, name=f"lookup/{name}")
-                else:
-                    await run()
-        # Raised here and not in the task, so that it leaves the nursery as itself and not as a group.
+                await self._bounded(name, lookup)
+        # Raised here and not in a task, so that it leaves the nursery as itself and not as a group.
         if self._fatal is not None:
             raise self._fatal
 
-    async def _run_one(self, name: str, lookup: Lookup, others: trio.CancelScope) -> None:
-        """Bring one lookup to its outcome; an error that ends the run cancels the others."""
+    async def _side_by_side(self, wanted: Mapping[str, Lookup]) -> None:
+        started_ms, longest_seconds = self._ms(), max(lookup.deadline_seconds for lookup in wanted.values())
+        *others, last = wanted
+
+        async def run(name: str) -> None:
+            lookup = wanted[name]
+            if lookup.deadline_seconds < longest_seconds:
+                await self._bounded(name, lookup)
+            else:
+                await self._run_one(name, lookup, bound)
+
+        async with trio.open_nursery() as nursery:
+            self._all = bound = nursery.cancel_scope
+            bound.deadline = trio.current_time() + longest_seconds
+            for name in others:
+                nursery.start_soon(run, name, name=f"lookup/{name}")
+            await run(last)
+        if self._fatal is None and bound.cancelled_caught:
+            ended = {span.name for span in self._spans}
+            for name in (name for name in wanted if name not in ended):
+                self._end(name, wanted[name].default, started_ms, LookupTimedOut(name))
+
+    async def _bounded(self, name: str, lookup: Lookup) -> None:
+        """Run one lookup under a deadline of its own."""
+        started_ms = self._ms()
+        with trio.move_on_after(lookup.deadline_seconds) as bound:
+            await self._run_one(name, lookup, bound)
+        if bound.cancelled_caught:
+            self._end(name, lookup.default, started_ms, LookupTimedOut(name))
+
+    async def _run_one(self, name: str, lookup: Lookup, bound: trio.CancelScope) -> None:
+        """Bring one lookup to its outcome, unless `bound` cuts it short."""
         if self._fatal is not None:
             return
-        started_ms = _ms_since(self._started_at)
-        value: Any = lookup.default
-        failure: Exception | None = LookupTimedOut(name)
-        with trio.move_on_after(lookup.deadline_seconds) as scope:
-            try:
-                value, failure = await lookup.call(), None
-            except Exception as error:
-                # A driver that is cancelled by the deadline may raise an error of its own: it is late all the same.
-                if not scope.cancel_called or isinstance(error, StaleEpoch):
-                    failure = error
-        self._spans.append(_span(name, self._stage, started_ms, _ms_since(self._started_at), failure))
-        if failure is not None and (self._needed or isinstance(failure, StaleEpoch)):
-            self._fatal = self._fatal or failure
-            others.cancel()
-        else:
+        started_ms, value = self._ms(), lookup.default
+        failure: Exception | None = None
+        try:
+            value = await lookup.call()
+        except Exception as error:
+            # A driver that is cancelled by the deadline may raise an error of its own: it is late all the same.
+            is_late = bound.cancel_called and self._fatal is None and not isinstance(error, StaleEpoch)
+            failure = LookupTimedOut(name) if is_late else error
+        self._end(name, value, started_ms, failure)
+
+    def _end(self, name: str, value: Any, started_ms: float, failure: Exception | None) -> None:
+        """Note the outcome of one lookup; an error that ends the run cancels the others."""
+        self._spans.append(_span(name, self._stage, started_ms, self._ms(), failure))
+        if failure is None or not (self._needed or isinstance(failure, StaleEpoch)):
             self._values[name] = value
+            return
+        self._fatal = self._fatal or failure
+        if self._all is not None:
+            self._all.cancel()
+
+    def _ms(self) -> float:
+        return _ms_since(self._started_at)
 
 
 def _log_end(log: RunLog, run: LookupRun, end: BaseException) -> None:

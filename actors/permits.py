@@ -12,8 +12,7 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -24,35 +23,32 @@ class TurnPermits(NamedTuple):
     in_flight: FairSlots
     work: FairSlots
 
-    @asynccontextmanager
-    async def at_work(self, instance: str, first: bool = False) -> AsyncIterator[None]:
+    def at_work(self, instance: str, first: bool = False) -> AbstractAsyncContextManager[None]:
         """Hold a slot at work; `aside` gives it up for a while."""
-        async with _AtWork(self.work, instance).held(first):
-            yield
+        return _AtWork(self.work, instance, first)
 
 
 class _AtWork:
     """The slot of one turn. Several of its tasks may be aside at once: it is held while none is."""
 
-    def __init__(self, slots: FairSlots, instance: str) -> None:
+    def __init__(self, slots: FairSlots, instance: str, first: bool) -> None:
         self._slots = slots
         self._instance = instance
+        self._first = first
         self._aside = 0
         self._is_held = False
         self._is_returning = False
         self._is_over = False
 
-    @asynccontextmanager
-    async def held(self, first: bool) -> AsyncIterator[None]:
-        await self._slots.enter(self._instance, first)
+    async def __aenter__(self) -> None:
+        await self._slots.enter(self._instance, self._first)
         self._is_held = True
-        token = _AT_WORK.set(self)
-        try:
-            yield
-        finally:
-            _AT_WORK.reset(token)
-            self._is_over = True
-            self._give_up()
+        self._token = _AT_WORK.set(self)
+
+    async def __aexit__(self, *_: object) -> None:
+        _AT_WORK.reset(self._token)
+        self._is_over = True
+        self._give_up()
 
     def step_out(self) -> None:
         self._aside += 1
@@ -89,29 +85,24 @@ class _AtWork:
 _AT_WORK: ContextVar[_AtWork | None] = ContextVar("at_work", default=None)
 
 
-@asynccontextmanager
-async def aside(at_once: bool = False) -> AsyncIterator[None]:
-    """Be at work for nobody while something far away is waited for.
+class aside:
+    """`async with aside():` be at work for nobody while something far away is waited for.
 
     `at_once`: what comes back is a fact, and waits for no slot.
     """
-    permit = _AT_WORK.get()
-    if permit is None:
-        yield
-        return
-    permit.step_out()
-    try:
-        yield
-    except Exception:
-        if at_once:
-            permit.come_back_at_once()
+
+    def __init__(self, at_once: bool = False) -> None:
+        self._at_once = at_once
+
+    async def __aenter__(self) -> None:
+        self._permit = _AT_WORK.get()
+        if self._permit is not None:
+            self._permit.step_out()
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self._permit is None:
+            return
+        if self._at_once or not (error is None or isinstance(error, Exception)):
+            self._permit.come_back_at_once()
         else:
-            await permit.come_back()  # noqa: ASYNC120  a cancellation may take over
-        raise
-    except BaseException:
-        permit.come_back_at_once()
-        raise
-    if at_once:
-        permit.come_back_at_once()
-    else:
-        await permit.come_back()
+            await self._permit.come_back()  # noqa: ASYNC102  cancelled, it comes back at once

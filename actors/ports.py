@@ -274,6 +274,8 @@ class Lookups(Protocol):
     async def instance(self, name: str) -> InstanceRecord:
         """The instance's row, at most `turn.settings_cache_seconds` old. Raises `LedgerUnavailable`."""
 
+    def known_instance(self, name: str) -> InstanceRecord | None: ...  # what `instance` would say at once
+
     def about(self, question: Question) -> Mapping[str, Lookup]:
         """The lookups of stage two by name; `actors/lookups.py` says what each name's value is."""
 
@@ -328,9 +330,7 @@ class Gateway(Protocol):
         origin: str = "",
     ) -> SendEvidence:
         """Look whether `text` was sent to the contact since `since_ms` (Unix ms) under an id not in `known_ids`.
-
-        Raises:
-          GatewayHeld: the gateway cannot be asked now.
+        Raises `GatewayHeld` if the gateway cannot be asked now.
         """
 
 

@@ -104,7 +104,7 @@ def _key(question: Question, told: str) -> CacheEntry | None:
         keep_seconds=_keep_seconds(terms),
         max_entries=terms.cache_max_entries,
         model=terms.embedding_model,
-        text_hash=text_hash(meaning(question.batch)),
+        text_hash=text_hash(meaning(question.batch)) if terms.embedding_model else "",
         features=features_text(question.batch.text) if terms.embedding_model else "",
     )
 

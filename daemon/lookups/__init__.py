@@ -56,6 +56,9 @@ class PostgresLookups:
             self._instances.drop(name)
         return record
 
+    def known_instance(self, name: str) -> InstanceRecord | None:
+        return self._instances.known(name)  # never one that is not answered: see `instance`
+
     def about(self, question: Question) -> Mapping[str, Lookup]:
         return {
             spec.name: Lookup(

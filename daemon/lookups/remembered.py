@@ -43,10 +43,8 @@ class Remembered(Generic[ValueT]):
     async def get(self, name: str) -> ValueT:
         """The value, at most `keep_seconds` old. Raises what `fetch` raises."""
         while True:
-            kept = self._kept.get(name)
-            if kept is not None and trio.current_time() < kept[0]:
-                self._kept.move_to_end(name)
-                return kept[1]
+            if (known := self.known(name)) is not None:
+                return known
             in_progress = self._in_progress.get(name)
             if in_progress is None:
                 return await self._fetch_for_all(name)
@@ -55,6 +53,14 @@ class Remembered(Generic[ValueT]):
                 raise in_progress.failure.with_traceback(None)
             if in_progress.values:
                 return in_progress.values[0]
+
+    def known(self, name: str) -> ValueT | None:
+        """The value, if it is kept and not too old."""
+        kept = self._kept.get(name)
+        if kept is None or trio.current_time() >= kept[0]:
+            return None
+        self._kept.move_to_end(name)
+        return kept[1]
 
     def drop(self, name: str) -> None:
         """Fetch this value again at the next call; the result of a fetch in progress is not kept either."""

@@ -12,11 +12,12 @@ Laws of this file:
 from __future__ import annotations
 
 import atexit
-import queue
 import re
 import threading
 import traceback
+from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import msgspec
@@ -33,6 +34,8 @@ LEVELS: dict[LevelName, int] = {"debug": 10, "info": 20, "warning": 30, "error":
 MASK = "[masked]"
 MAX_QUEUED_LINES = 10_000
 _FLUSH_SECONDS = 2.0
+_GATHER_SECONDS = 0.02
+_WRITE_CHARS = 2_000
 
 _SECRET_KEYS = frozenset(
     (
@@ -54,46 +57,65 @@ _PLAIN_KEYS = ("timestamp", "level", "event", "conversation", "instance")
 """Values from closed sets, the clock, the keyed hash and the tenant's own name: unmasked, and first in each line."""
 _LONG_NUMBER_DIGITS = 7
 _LONG_NUMBER = re.compile(rf"\d{{{_LONG_NUMBER_DIGITS},}}")
+_WORD_CHARS = 40
 _LABEL = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{10}")
 """A conversation's label. It may have many digits in a row, and is no phone number."""
 
 
 class LineWriter:
-    """Writes lines from one thread of its own; `write` never waits."""
+    """Writes lines from one thread of its own; `write` never waits.
+
+    The first line after a pause is written at once, and what comes soon after it together: to wake a thread for each
+    line costs the loop as much as the line itself.
+    """
 
     def __init__(self, stream: TextIO, max_lines: int = MAX_QUEUED_LINES) -> None:
         self._stream = stream
-        self._lines: queue.Queue[str | None] = queue.Queue(max_lines)
+        self._lines: deque[str] = deque()
+        self._max_lines = max_lines
         self._dropped = 0
+        self._came = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
     def msg(self, message: str) -> None:
-        try:
-            self._lines.put_nowait(message)
-        except queue.Full:
+        if len(self._lines) >= self._max_lines:
             self._dropped += 1
+            return
+        self._lines.append(message)
+        if not self._came.is_set():
+            self._came.set()
 
     log = debug = info = warn = warning = error = critical = exception = msg
 
     def close(self) -> None:
         """Write what is still queued, within a bounded time."""
-        try:
-            self._lines.put(None, timeout=_FLUSH_SECONDS)
-        except queue.Full:
-            return
+        self._closed.set()
+        self._came.set()
         self._thread.join(_FLUSH_SECONDS)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._put(line)
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                self._put(_loss(dropped))
+        while self._lines or not self._closed.is_set():
+            self._came.wait()
+            self._came.clear()  # before the look: what comes after it sets this again
+            while self._lines:
+                self._put(self._next())
+                dropped, self._dropped = self._dropped, 0
+                if dropped:
+                    self._put(_loss(dropped))
+            self._closed.wait(_GATHER_SECONDS)
 
-    def _put(self, line: str) -> None:
+    def _next(self) -> str:
+        """The lines that come next, so many as a pipe takes in one piece."""
+        together = self._lines.popleft()
+        while self._lines and len(together) + len(self._lines[0]) < _WRITE_CHARS:
+            together += "\n" + self._lines.popleft()
+        return together
+
+    def _put(self, lines: str) -> None:
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(lines + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # standard error is gone, and with it the last place to report anything
@@ -131,12 +153,25 @@ def _masked_value(key: str, value: object) -> object:
         return value
     is_text = isinstance(value, str)  # as most are: it need not be asked whether it is a mapping
     if not is_text and isinstance(value, Mapping):
-        return {mask_digits(_one_line(str(name))): masked(str(name), item) for name, item in value.items()}
+        return {_masked_line(str(name)): masked(str(name), item) for name, item in value.items()}
     if not is_text and isinstance(value, (list, tuple, set, frozenset)):
         return [_masked_value(key, item) for item in cast("Iterable[object]", value)]
-    text = shown_text(str(value))
-    text = text if _LABEL.fullmatch(text) else mask_digits(text)
-    return text if key == "exception" else _one_line(text)
+    return _masked_text(str(value)) if key == "exception" else _masked_line(str(value))
+
+
+def _masked_line(text: str) -> str:
+    return _masked_word(text) if len(text) <= _WORD_CHARS else _one_line(_masked_text(text))
+
+
+@lru_cache(maxsize=4096)
+def _masked_word(word: str) -> str:
+    """Most that is logged are the same few words, again and again."""
+    return _one_line(_masked_text(word))
+
+
+def _masked_text(text: str) -> str:
+    text = shown_text(text)
+    return text if _LABEL.fullmatch(text) else mask_digits(text)
 
 
 def _one_line(text: str) -> str:

@@ -210,12 +210,32 @@ async def test_a_skipped_lookup_starts_no_task(log: Log) -> None:
 
     watch = Watch()
     trio.lowlevel.add_instrument(watch)
+    needless = {"a": Lookup(partial(said, 1), 0, skip=True), "b": Lookup(partial(said, 2), known=3)}
     with trio.testing.assert_no_checkpoints():
-        await safe_with_defaults({"a": Lookup(partial(said, 1), 0, skip=True)}, log)
+        run = await safe_with_defaults(needless, log)
+    assert (run.values, outcomes(run)) == ({"a": 0, "b": 3}, {"a": "skipped", "b": "ok"})
+    assert (await safe_with_defaults({**needless, "c": looking(4)}, log)).values["c"] == 4
     assert tasks == []
-    await safe_with_defaults({"a": Lookup(partial(said, 1), 0, skip=True), "b": looking(2)}, log)
+    await safe_with_defaults({**needless, "c": looking(4), "d": looking(5)}, log)
     trio.lowlevel.remove_instrument(watch)
-    assert tasks == ["lookup/b"]
+    assert tasks == ["lookup/c"]
+
+
+async def test_who_shares_a_deadline_is_late_with_the_others(
+    autojump_clock: trio.abc.Clock, log: Log
+) -> None:
+    slow = {"a": looking(1, 9), "b": looking(2, 9, deadline_seconds=1), "c": looking(3, 9, "default")}
+    run = await safe_with_defaults({**slow, "d": looking(4, 2)}, log)
+    assert outcomes(run) == {"a": "timed_out", "b": "timed_out", "c": "timed_out", "d": "ok"}
+    assert {span.name: round(span.took_ms) for span in run.spans} == {
+        "a": 3000,
+        "b": 1000,
+        "c": 3000,
+        "d": 2000,
+    }
+    assert run.values == {"a": None, "b": None, "c": "default", "d": 4}
+    with pytest.raises(LookupTimedOut, match="a"):
+        await all_or_fail({"a": looking(1, 9), "c": looking(3, 9)}, log)
 
 
 async def test_a_log_that_fails_hides_nothing() -> None:
@@ -248,7 +268,7 @@ async def test_an_interrupt_ends_everything(autojump_clock: trio.abc.Clock, log:
         "two": Lookup(interrupted),
         "three": looking("never", 600, deadline_seconds=900),
     }
-    with pytest.RaisesGroup(Interrupt):
+    with pytest.RaisesGroup(Interrupt) if parallel else pytest.raises(Interrupt):
         await safe_with_defaults(lookups, log, parallel=parallel)
     assert trio.current_time() == pytest.approx(1)
     assert outcomes(log.only) == {"one": "ok"}
@@ -339,23 +359,25 @@ async def test_cut_at_any_step_nothing_is_left(ending: str, parallel: bool) -> N
 
 
 spans = st.tuples(
-    st.sampled_from(["ok", "failed", "late", "skip", "stale"]), st.floats(0.1, 5, allow_nan=False)
+    st.sampled_from(["ok", "failed", "late", "skip", "known", "stale"]),
+    st.floats(0.1, 5, allow_nan=False),
+    st.sampled_from([6.0, 10.0]),
 )
 
 
 @given(st.lists(spans, max_size=6), st.booleans(), st.booleans())
 def test_every_run_reports_exactly_what_happened(
-    plan: list[tuple[str, float]], needed: bool, parallel: bool
+    plan: list[tuple[str, float, float]], needed: bool, parallel: bool
 ) -> None:
     """Whatever is asked: each lookup that ended has one span, each value or default is there, and the first that is
     fatal is what is raised.
     """
-    deadline_seconds = 10.0
 
-    def lookup(kind: str, seconds: float) -> Lookup:
+    def lookup(kind: str, seconds: float, deadline_seconds: float) -> Lookup:
         value = {"failed": ValueError(), "stale": StaleEpoch()}.get(kind, seconds)
         takes = deadline_seconds + seconds if kind == "late" else seconds
-        return Lookup(partial(said, value, takes), "default", deadline_seconds, skip=kind == "skip")
+        known = seconds if kind == "known" else None
+        return Lookup(partial(said, value, takes), "default", deadline_seconds, kind == "skip", known)
 
     log = Log()
 
@@ -371,13 +393,14 @@ def test_every_run_reports_exactly_what_happened(
     try:
         run = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     except (ValueError, StaleEpoch, LookupTimedOut):
-        assert any(kind in fatal for kind, _ in plan)
+        assert any(kind in fatal for kind, *_ in plan)
     else:
-        assert not any(kind in fatal for kind, _ in plan)
+        assert not any(kind in fatal for kind, *_ in plan)
         assert run == log.only
-        words: dict[str, str] = {"late": "timed_out", "skip": "skipped"}
-        assert outcomes(run) == {str(n): words.get(kind, kind) for n, (kind, _) in enumerate(plan)}
-        assert run.values == {str(n): s if kind == "ok" else "default" for n, (kind, s) in enumerate(plan)}
+        words: dict[str, str] = {"late": "timed_out", "skip": "skipped", "known": "ok"}
+        assert outcomes(run) == {str(n): words.get(kind, kind) for n, (kind, *_) in enumerate(plan)}
+        values = {str(n): s if kind in ("ok", "known") else "default" for n, (kind, s, _) in enumerate(plan)}
+        assert run.values == values
     said_names = [span.name for span in log.only.spans]
     assert len(said_names) == len(set(said_names))
 

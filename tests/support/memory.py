@@ -645,6 +645,9 @@ class MemoryLedger:
         await self._enter("instance", self.epoch)
         return self.records.get(name, InstanceRecord())
 
+    def known_instance(self, name: str) -> InstanceRecord | None:
+        return None
+
     def about(self, question: Question) -> Mapping[str, Lookup]:
         async def found(name: str) -> object:
             await self._enter(name, self.epoch)

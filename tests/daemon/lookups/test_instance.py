@@ -128,7 +128,7 @@ async def test_a_hundred_concurrent_turns_read_once(world: LedgerWorld) -> None:
         for _ in range(100):
             nursery.start_soon(lookups.instance, "demo")
     assert asked == 1
-    await lookups.instance("demo")
+    assert lookups.known_instance("demo") == await lookups.instance("demo")
     assert asked == 1
 
 
@@ -138,6 +138,7 @@ async def test_settings_change_with_a_reload(world: LedgerWorld) -> None:
     await world.rows("UPDATE whatsapp_instances SET escalated_message = 'wait'")
     assert (await lookups.instance("demo")).escalated_message == ""
     lookups.forget()
+    assert lookups.known_instance("demo") is None
     assert (await lookups.instance("demo")).escalated_message == "wait"
 
 
@@ -148,6 +149,7 @@ async def test_an_instance_set_up_meanwhile_is_read_at_once(world: LedgerWorld) 
         "INSERT INTO whatsapp_instances (instance_name, escalation_enabled, is_active) VALUES ('late', true, false)"
     )
     assert (await world.lookups.instance("late")).rule == "inactive_instance"
+    assert world.lookups.known_instance("late") is None
     await world.rows("UPDATE whatsapp_instances SET is_active = true WHERE instance_name = 'late'")
     record = await world.lookups.instance("late")
     assert (record.rule, record.escalation_enabled) == ("", True)

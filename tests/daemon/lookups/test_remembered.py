@@ -34,10 +34,12 @@ def source() -> Source:
 async def test_a_value_is_kept_for_keep_seconds(mock_clock: MockClock, source: Source) -> None:
     remembered = Remembered(source.fetch, keep_seconds=30)
     source.gate.set()
+    assert remembered.known("a") is None
     assert await remembered.get("a") == "a 1"
     mock_clock.jump(29.9)
-    assert await remembered.get("a") == "a 1"
+    assert (await remembered.get("a"), remembered.known("a")) == ("a 1", "a 1")
     mock_clock.jump(0.1)
+    assert remembered.known("a") is None
     assert await remembered.get("a") == "a 2"
 
 

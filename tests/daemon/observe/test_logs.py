@@ -34,8 +34,10 @@ class Stuck(io.StringIO):
         super().__init__()
         self.busy = threading.Event()
         self.let_go = threading.Event()
+        self.writes = 0
 
     def write(self, text: str) -> int:
+        self.writes += 1
         self.busy.set()
         assert self.let_go.wait(PATIENCE_SECONDS)
         return super().write(text)
@@ -191,6 +193,7 @@ def test_a_stuck_reader_loses_lines_and_never_blocks() -> None:
         "level": "warning",
         "lines": 3,
     }
+    assert stream.writes == 3, "what waited is written together"
 
 
 def test_a_reader_that_left_is_not_an_error() -> None:
