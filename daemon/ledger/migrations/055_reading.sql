@@ -322,53 +322,6 @@ BEGIN
         ORDER BY said.place;
 END $$;
 
--- Who speaks in this conversation, as in 031 and 054, with what else is asked of the contact. Each table is read once.
-CREATE OR REPLACE FUNCTION majlis_standing_now(
-    p_instance text, p_contact text, p_conversation_key text, p_hand_back_seconds double precision,
-    p_heed_takeover boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    v_names text[] := majlis_names(p_instance, p_contact);
-    v_lifted text := '';
-    v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
-    v_taken_over boolean;
-    v_escalated boolean;
-    v_escalated_at timestamptz;
-    v_expired boolean;
-    v_handed_back_at timestamptz;
-    v_opted_out boolean;
-BEGIN
-    IF p_heed_takeover AND EXISTS (
-        SELECT FROM majlis_own_messages o
-        WHERE o.instance = p_instance AND o.contact = ANY (v_names) AND o.judged AND o.until > now()
-    ) THEN
-        v_lifted := majlis_judge_again(p_instance, p_contact, p_conversation_key);
-    END IF;
-    SELECT p_heed_takeover AND count(*) FILTER (WHERE t.ended_at IS NULL AND t.until > now()) > 0,
-           max(coalesce(t.ended_at, t.until)) FILTER (WHERE coalesce(t.ended_at, t.until) <= now())
-    INTO v_taken_over, v_handed_back_at
-    FROM majlis_takeovers t WHERE t.instance = p_instance AND t.contact = ANY (v_names);
-    v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
-    SELECT count(*) FILTER (WHERE e.resolved_at IS NULL) > 0, max(e.escalated_at) FILTER (WHERE e.resolved_at IS NULL),
-           greatest(v_handed_back_at, max(e.resolved_at))
-    INTO v_escalated, v_escalated_at, v_handed_back_at
-    FROM whatsapp_escalated_conversations e
-    WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (v_names);
-    v_expired := v_escalated
-        AND coalesce(extract(epoch FROM now() - v_escalated_at) >= p_hand_back_seconds, true);
-    IF p_contact LIKE '%@lid' THEN
-        v_opted_out := majlis_opted_out(p_instance, p_contact);
-    ELSE
-        v_opted_out := EXISTS (SELECT FROM majlis_opt_outs o
-                               WHERE o.instance = p_instance AND o.contact = ANY (v_names) AND o.ended_at IS NULL);
-    END IF;
-    RETURN jsonb_build_object(
-        'lifted', v_lifted, 'taken_over', v_taken_over, 'escalated', v_escalated, 'escalation_expired', v_expired,
-        'handed_back', NOT v_taken_over AND (
-            v_expired OR NOT v_escalated AND v_handed_back_at IS NOT NULL
-                         AND NOT majlis_said_since(p_conversation_key, v_handed_back_at, NULL)),
-        'opted_out', v_opted_out, 'own_instance', majlis_is_own_number(p_instance, p_contact));
-END $$;
-
 -- The pace of a turn's conversation, as in 032, where `majlis_pace` says it to older daemons: as text, which costs half as much.
 CREATE OR REPLACE FUNCTION majlis_recent_talk(
     p_turn bigint, p_least integer, p_again integer, p_most integer, p_span_ms bigint) RETURNS json
@@ -422,6 +375,53 @@ BEGIN
           >= CASE v_times WHEN 0 THEN p_least ELSE p_again END;
     RETURN json_build_object('at_ms', (date_part('epoch', v_turn.at) * 1000)::bigint, 'times', v_times,
                              'exchanges', coalesce(v_exchanges, '[]'));
+END $$;
+
+-- Who speaks in this conversation, as in 031 and 054, with what else is asked of the contact. Each table is read once.
+CREATE OR REPLACE FUNCTION majlis_standing_now(
+    p_instance text, p_contact text, p_conversation_key text, p_hand_back_seconds double precision,
+    p_heed_takeover boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    v_names text[] := majlis_names(p_instance, p_contact);
+    v_lifted text := '';
+    v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
+    v_taken_over boolean;
+    v_escalated boolean;
+    v_escalated_at timestamptz;
+    v_expired boolean;
+    v_handed_back_at timestamptz;
+    v_opted_out boolean;
+BEGIN
+    IF p_heed_takeover AND EXISTS (
+        SELECT FROM majlis_own_messages o
+        WHERE o.instance = p_instance AND o.contact = ANY (v_names) AND o.judged AND o.until > now()
+    ) THEN
+        v_lifted := majlis_judge_again(p_instance, p_contact, p_conversation_key);
+    END IF;
+    SELECT p_heed_takeover AND count(*) FILTER (WHERE t.ended_at IS NULL AND t.until > now()) > 0,
+           max(coalesce(t.ended_at, t.until)) FILTER (WHERE coalesce(t.ended_at, t.until) <= now())
+    INTO v_taken_over, v_handed_back_at
+    FROM majlis_takeovers t WHERE t.instance = p_instance AND t.contact = ANY (v_names);
+    v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
+    SELECT count(*) FILTER (WHERE e.resolved_at IS NULL) > 0, max(e.escalated_at) FILTER (WHERE e.resolved_at IS NULL),
+           greatest(v_handed_back_at, max(e.resolved_at))
+    INTO v_escalated, v_escalated_at, v_handed_back_at
+    FROM whatsapp_escalated_conversations e
+    WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (v_names);
+    v_expired := v_escalated
+        AND coalesce(extract(epoch FROM now() - v_escalated_at) >= p_hand_back_seconds, true);
+    IF p_contact LIKE '%@lid' THEN
+        v_opted_out := majlis_opted_out(p_instance, p_contact);
+    ELSE
+        v_opted_out := EXISTS (SELECT FROM majlis_opt_outs o
+                               WHERE o.instance = p_instance AND o.contact = ANY (v_names) AND o.ended_at IS NULL);
+    END IF;
+    RETURN jsonb_build_object(
+        'lifted', v_lifted, 'taken_over', v_taken_over, 'escalated', v_escalated, 'escalation_expired', v_expired,
+        'handed_back', NOT v_taken_over AND (
+            v_expired OR NOT v_escalated AND v_handed_back_at IS NOT NULL
+                         AND NOT majlis_said_since(p_conversation_key, v_handed_back_at, NULL)),
+        'opted_out', v_opted_out, 'own_instance', majlis_is_own_number(p_instance, p_contact));
 END $$;
 
 -- In these, and in what they call, plans are made once, and find rows by an index in its order: what a table held when a plan

@@ -314,3 +314,10 @@ BEGIN
 END $$;
 ALTER FUNCTION majlis_recent_talk(bigint, integer, integer, integer, bigint) SET plan_cache_mode = force_generic_plan
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off;
+
+-- For daemons before 055, as in 032.
+CREATE OR REPLACE FUNCTION majlis_pace(p_turn bigint, p_least integer, p_again integer, p_most integer, p_span_ms bigint)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN majlis_recent_talk(p_turn, p_least, p_again, p_most, p_span_ms)::jsonb;
+END $$;
