@@ -29,7 +29,7 @@ from actors.text import first_words
 from daemon.controls import own_words
 from daemon.forwarding import taking, token
 from daemon.gateways import lenient
-from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
+from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, plain, trade
 from daemon.ingress import inline_media, jwt
 from daemon.knowledge import embeddings, readers, tables
 from daemon.observe import logs
@@ -133,6 +133,8 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.controls.own_words.is_listed": lambda text: own_words.is_listed(text, (text, f"{text}*")),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
+    "daemon.gateways.evolution.payload.read_webhook": lambda body: payload.read_webhook(body, "acme", None),
+    "daemon.gateways.evolution.plain.read_plain": lambda body: plain.read_plain(body, "acme"),
     "daemon.gateways.evolution.amendments.amended": lambda text: amendments.amended(
         "acme", amendments.MessageChange(text, text), {"messageTimestamp": text}, text, text
     ),
@@ -240,6 +242,7 @@ DECODERS = {
     "daemon.controls.takeovers.begin": "what our own functions in Postgres wrote",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
+    "daemon.gateways.evolution.plain._decode": "daemon.gateways.evolution.plain.read_plain",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",
     "daemon.gateways.lenient.decode_again": "itself",
     "daemon.knowledge.embeddings._FLOATS": "daemon.knowledge.embeddings.items_in",
