@@ -241,6 +241,7 @@ DECODERS = {
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",
+    "daemon.web.answer._DECODER": "daemon.web.answer.readable_json",
     "daemon.gateways.lenient.decode_again": "itself",
     "daemon.knowledge.embeddings._FLOATS": "daemon.knowledge.embeddings.items_in",
     "daemon.knowledge.embeddings.items_in": "itself",

@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Self, cast
 
 import httpx2
+import msgspec
 import trio
 
 from actors.errors import MajlisError
@@ -223,7 +224,7 @@ class HttpClient:
         self,
         method: str,
         url: str,
-        headers: _Headers,
+        sent: _Headers,
         content: bytes | AsyncGenerator[bytes, None] | None,
         deadline_seconds: float,
         max_body_bytes: int | None,
@@ -231,7 +232,7 @@ class HttpClient:
     ) -> HttpAnswer:
         """`max_body_bytes` None: the answer's body is not wanted."""
         try:
-            request = _request(method, url, headers, content)
+            request = _request(method, url, sent, content)
         except Exception as error:  # the URL or a header cannot be used
             raise NotDelivered("bad_request", type(error).__name__) from None
         progress = Progress(self._telling, may_send)
@@ -241,14 +242,17 @@ class HttpClient:
             try:
                 response = await self._transport.handle_async_request(request)
                 progress.answered()
+                stream = cast("httpx2.AsyncByteStream", response.stream)
                 try:
+                    headers = fields(response.headers.raw)
+                    encoding = headers.get("content-encoding", "")
                     if max_body_bytes is None:
-                        body = await _pass_over(response)
+                        body = await _pass_over(stream, encoding)
                     else:
-                        body = await _read_body(response, max_body_bytes)
+                        body = await _read_body(stream, encoding, max_body_bytes)
                 finally:
-                    await response.aclose()
-                return HttpAnswer(response.status_code, fields(response.headers.raw), body)
+                    await stream.aclose()
+                return HttpAnswer(response.status_code, headers, body)
             except Exception as error:  # whatever breaks in there, only the progress decides what it means
                 raise _failure(error, progress) from None
         raise _failure(None, progress)
@@ -274,9 +278,9 @@ def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
 def _request(
     method: str, url: str, headers: _Headers, content: bytes | AsyncGenerator[bytes, None] | None
 ) -> httpx2.Request:
-    address = _url(url)
+    address, host = _address(url)
     kind = {"content-type": "application/json"} if content is not None else {}
-    fields: dict[str, str | bytes] = {"host": address.netloc, **_HEADERS, **kind, **headers}
+    fields: dict[str, str | bytes] = {"host": host, **_HEADERS, **kind, **headers}
     if isinstance(content, bytes):
         fields.setdefault("content-length", b"%d" % len(content))
     sent = [
@@ -290,11 +294,12 @@ def _request(
 
 
 @lru_cache(_REMEMBERED_URLS)
-def _url(url: str) -> httpx2.URL:
+def _address(url: str) -> tuple[httpx2.URL, bytes]:
+    """`url` parsed, and what goes as `host`."""
     parsed = httpx2.URL(url)
     if parsed.scheme not in _PORTS:
         raise httpx2.UnsupportedProtocol("Only http and https.")
-    return parsed
+    return parsed, parsed.netloc
 
 
 def _connect_seconds(deadline_seconds: float) -> float:
@@ -303,21 +308,27 @@ def _connect_seconds(deadline_seconds: float) -> float:
 
 
 def _encode(json: object) -> bytes:
+    try:
+        said = msgspec.json.encode(json)
+    except (UnicodeEncodeError, TypeError):
+        said = b"null"
+    if b"null" not in said:  # it may stand for NaN, which must not leave
+        return said
     # A lone surrogate would make the whole request unwritable: it becomes "?".
     return jsonlib.dumps(json, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
-async def _pass_over(response: httpx2.Response) -> bytes:
+async def _pass_over(stream: httpx2.AsyncByteStream, encoding: str) -> bytes:
     """A peer may mind that nobody hears it out: a little of it is read, and what goes wrong there does not matter."""
     with trio.move_on_after(_PASS_OVER_SECONDS), suppress(Exception):
-        await _read_body(response, _PASS_OVER_BYTES)
+        await _read_body(stream, encoding, _PASS_OVER_BYTES)
     return b""
 
 
-async def _read_body(response: httpx2.Response, max_body_bytes: int) -> bytes:
-    decode = _bounded_decoder(response.headers.get("content-encoding", "identity"))
+async def _read_body(stream: httpx2.AsyncByteStream, encoding: str, max_body_bytes: int) -> bytes:
+    decode = _bounded_decoder(encoding)
     body = bytearray()
-    async for chunk in cast("AsyncIterable[bytes]", response.stream):
+    async for chunk in stream:
         if trouble := _append(body, chunk, decode, max_body_bytes):
             raise _BodyError(trouble)
     return bytes(body)

@@ -12,6 +12,7 @@ The laws of this file:
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -55,11 +56,13 @@ class Wire:
         return wire
 
     async def _connect(self, address: tuple[str, int]) -> None:
-        try:
-            self._sock.connect(address)
-        except BlockingIOError as wanted:
-            await self._wait(wanted, trio.lowlevel.wait_writable)
-        if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        error = self._sock.connect_ex(address)
+        if error == errno.EINPROGRESS:
+            error = self._sock.connect_ex(address)  # a server of this machine has taken it by now
+        if error == errno.EALREADY:
+            await self._wait(None, trio.lowlevel.wait_writable)
+            error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
             raise OSError(error, "cannot connect")
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
