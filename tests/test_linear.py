@@ -40,7 +40,7 @@ from daemon.responders import tables as answer_tables
 from daemon.responders.dialect import Endpoint
 from daemon.responders.extraction import extract
 from daemon.responders.openai import OpenAi
-from daemon.web import answer, standard_webhooks
+from daemon.web import answer, bounded, standard_webhooks
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.incoming import IncomingBody
@@ -119,6 +119,9 @@ MATCHED = {
 BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
+    "daemon.web.bounded.append": lambda text: bounded.append(
+        bytearray(), _raw(text), bounded.bounded_decoder(""), 10_000_000
+    ),
     "daemon.forwarding.taking.is_among": lambda text: taking.is_among(text, (text,)),
     "actors.modes.is_off": lambda text: modes.is_off(text, Terms(mode="off")),
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),

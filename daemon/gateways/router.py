@@ -14,7 +14,7 @@ The gateway is chosen when a call begins, by the settings in force then, and the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Generic
 
 import trio
@@ -58,13 +58,11 @@ class ServerPlaces:
 
 
 async def _take(places: trio.Semaphore, until: float) -> None:
-    try:
-        places.acquire_nowait()  # who waits is served first: then there is none
-    except trio.WouldBlock:
-        with trio.move_on_at(until):
-            await places.acquire()
-            return
-        raise _Busy from None
+    with suppress(trio.WouldBlock):
+        return places.acquire_nowait()  # who waits is served first: then there is none
+    with trio.move_on_at(until):
+        return await places.acquire()
+    raise _Busy
 
 
 class BoundedGateway:

@@ -19,7 +19,6 @@ import json as jsonlib
 import logging
 import math
 import ssl
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from functools import lru_cache
@@ -32,6 +31,7 @@ import trio
 
 from actors.errors import MajlisError
 from daemon.web.answer import HttpAnswer, fields, readable_json
+from daemon.web.bounded import BodyRefused, append, bounded_decoder
 from daemon.web.outgoing.pool import Pool
 from daemon.web.outgoing.transport import Failed, FailedStep, OpenAnswer, OutgoingRequest, Transport, Waits
 from daemon.web.progress import Progress, Telling
@@ -258,10 +258,6 @@ class HttpClient:
         raise _failure(None, progress)
 
 
-class _BodyError(Exception):
-    """The answer's body cannot be taken; the message is the reason."""
-
-
 def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
     """What `error` means at this point; None stands for the deadline."""
     detail = type(error).__name__ if error is not None else "deadline"
@@ -272,7 +268,7 @@ def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
         return NotDelivered(proven, detail)
     if error is None:
         return DeliveryUnknown("timed_out", detail)
-    return DeliveryUnknown(str(error) if isinstance(error, _BodyError) else "connection_broken", detail)
+    return DeliveryUnknown(str(error) if isinstance(error, BodyRefused) else "connection_broken", detail)
 
 
 def _request(
@@ -326,32 +322,11 @@ async def _pass_over(stream: httpx2.AsyncByteStream, encoding: str) -> bytes:
 
 
 async def _read_body(stream: httpx2.AsyncByteStream, encoding: str, max_body_bytes: int) -> bytes:
-    decode = _bounded_decoder(encoding)
+    decode = bounded_decoder(encoding)
     body = bytearray()
     async for chunk in stream:
-        if trouble := _append(body, chunk, decode, max_body_bytes):
-            raise _BodyError(trouble)
+        append(body, chunk, decode, max_body_bytes)
     return bytes(body)
-
-
-def _append(body: bytearray, chunk: bytes, decode: Callable[[bytes, int], bytes], max_body_bytes: int) -> str:
-    """Why the body cannot be taken; empty when all is well."""
-    try:
-        body += decode(chunk, max_body_bytes + 1 - len(body))
-    except zlib.error:
-        return "bad_encoding"
-    return "too_large" if len(body) > max_body_bytes else ""
-
-
-def _bounded_decoder(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Decodes a chunk into so many bytes at most. Compression is not asked for; some proxies compress anyway."""
-    match encoding.strip().lower():
-        case "" | "identity":
-            return lambda chunk, allowed: chunk[:allowed]
-        case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(wbits=47).decompress  # gzip or zlib, recognized by the header
-        case _:
-            raise _BodyError("bad_encoding")
 
 
 # The command line's side: synchronous, over the admin socket.

@@ -106,7 +106,14 @@ async def test_posts_json_and_reads_the_answer(peer: Peer) -> None:
 
 
 async def test_json_leaves_as_the_standard_library_writes_it(peer: Peer) -> None:
-    body = {"none": None, 1: 2.5, None: True, "big": 2**70, "text": "null \u2028\x7f\x00", "some": (1, [])}
+    body: dict[object, object] = {
+        "none": None,
+        1: 2.5,
+        None: True,
+        "big": 2**70,
+        "text": "null \u2028\x7f\x00",
+        "some": (1, []),
+    }
     answer = await ask(f"{peer.url}/echo", body=body)
     assert answer.json() == json.loads(json.dumps(body))
     for number in (math.nan, math.inf):
