@@ -39,6 +39,7 @@ from daemon.responders import batched, failures, loose_json, markdown
 from daemon.responders import tables as answer_tables
 from daemon.responders.dialect import Endpoint
 from daemon.responders.extraction import extract
+from daemon.responders.letters import may_say
 from daemon.responders.openai import OpenAi
 from daemon.web import answer, bounded, standard_webhooks
 from daemon.web.http1 import head
@@ -122,6 +123,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.web.bounded.append": lambda text: bounded.append(
         bytearray(), _raw(text), bounded.bounded_decoder(""), 10_000_000
     ),
+    "daemon.responders.letters.may_say": lambda text: may_say(text, (text,)),
     "daemon.forwarding.taking.is_among": lambda text: taking.is_among(text, (text,)),
     "actors.modes.is_off": lambda text: modes.is_off(text, Terms(mode="off")),
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
