@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from daemon.web.outgoing import opening
 from daemon.web.outgoing.opening import REMEMBERED_SECONDS, Opener
@@ -90,20 +91,25 @@ async def test_an_address_that_takes_none_is_forgotten_and_the_others_are_tried(
             assert (names.asked, len(opener)) == (asked, 0)
 
 
+def fill(server: socket.socket, stack: ExitStack) -> None:
+    """Fill its queue, so that it takes nothing and refuses nothing."""
+    for _ in range(4):
+        one = stack.enter_context(socket.socket())
+        one.setblocking(False)
+        one.connect_ex(server.getsockname())
+
+
 async def test_an_address_that_keeps_silent_has_only_so_long(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """I8: its queue is full, so that it takes nothing and refuses nothing."""
+    """I8."""
     monkeypatch.setattr(opening, "MAX_STRAIGHT_SECONDS", 0.05)
     opener = Opener()
     with ExitStack() as stack:
         first = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         origin = origin_of(first)
         await reach(opener, origin)
-        waiting = [stack.enter_context(socket.socket()) for _ in range(4)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(first.getsockname())
+        fill(first, stack)
         stack.enter_context(socket.create_server(("127.0.0.2", origin[2])))
         names.addresses = ["127.0.0.2"]
         assert (await reach(opener, origin), names.asked) == ("127.0.0.2", 2)
@@ -126,3 +132,20 @@ async def test_an_address_is_not_looked_up(names: Names, server: socket.socket) 
     opener = Opener()
     assert await reach(opener, origin_of(server, "127.0.0.1")) == "127.0.0.1"
     assert (names.asked, len(opener)) == (0, 0)
+
+
+async def test_a_server_that_is_not_next_door_is_waited_for() -> None:
+    """The kernel asks it again after a second."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        fill(server, stack)
+        reached: list[str] = []
+
+        async def reach_it() -> None:
+            reached.append(await reach(Opener(), origin_of(server, "127.0.0.1")))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reach_it)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not reached
+            server.listen(8)
