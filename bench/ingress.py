@@ -1,5 +1,9 @@
 """`make bench-ingress`: acknowledged webhooks per second and their latency, compared to two servers doing the same job.
 
+The load is such as gateways send: a conversation writes as many messages as a window takes, and then another does
+(`traffic.py`). No server answers anybody, and what was stored stays; but no conversation has more than that waiting, so
+an acknowledgement costs the same at the end of a run as at its beginning.
+
 All servers run at the same time, each with its own Redis that fsyncs before each response. The rounds are interleaved,
 so that noise of the machine affects all alike. After the rounds each store is counted: a server whose store holds fewer
 messages than it acknowledged fails the run. README.md says what is compared, docs/performance.md has figures.
@@ -52,7 +56,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one round of one second: does it run at all")
     parser.add_argument("--connections", type=int, default=60, help="keep-alive connections (default 60)")
-    parser.add_argument("--conversations", type=int, default=1000, help="over 25 instances (default 1000)")
+    parser.add_argument("--conversations", type=int, default=1000, help="that write at a time (default 1000)")
     parser.add_argument(
         "--turns", action="store_true", help="Majlis closes its windows and answers meanwhile"
     )

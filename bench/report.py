@@ -142,7 +142,7 @@ def _machine_lines(found: dict[str, Any]) -> list[str]:
         f"{where['date']}, {where['cores']} cores ({where['processor']}), Python {where['python']}, Redis "
         f"{where['redis']} with appendfsync always, one fsync takes {where['fsync_ms']} ms",
         f"{load['rounds']} × {load['seconds']:g} s of each load, interleaved, {load['connections']} connections, "
-        f"{load['conversations']} conversations; Majlis {meanwhile}",
+        f"{load['conversations']} conversations at a time; Majlis {meanwhile}",
         f"the generator alone reaches {load['generator_ceiling']:,}/s here; it shares the cores with server and Redis",
     ]
 

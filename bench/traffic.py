@@ -7,6 +7,8 @@ import json
 import random
 from collections.abc import Iterator
 
+from actors.messages import WindowPolicy
+
 INSTANCES = 25
 _TEXTS = (
     "Hi, are you open on Saturday?",
@@ -17,7 +19,9 @@ _TEXTS = (
     "ok",
 )
 _ID_MARK = "0" * 32
-
+_CONTACT_MARK = "C" * 13
+MOST_WAITING = WindowPolicy().max_messages
+"""A conversation sends so many webhooks: with more, its window would have closed long before."""
 
 HELD = "held"
 """Instances whose windows stay open, where the bench has such."""
@@ -30,36 +34,48 @@ def instance_name(number: int, prefix: str = "bench") -> str:
 def webhooks(
     port: int, conversations: int, sent_at: int, run: int, instances: str = "bench"
 ) -> Iterator[bytes]:
-    """An endless series of complete HTTP requests for `conversations` conversations, the same for equal arguments.
+    """An endless series of complete HTTP requests, the same for equal arguments.
 
-    `run` makes the message ids of one load different from those of every other. The instances' names begin with
-    `instances`.
+    `conversations` write at a time, in turn by chance. One that has sent `MOST_WAITING` is followed by another, so that
+    no server holds more of it, however long the load is and though nobody is answered. `run` makes the message ids and
+    the contacts of one load different from those of every other. The instances' names begin with `instances`.
     """
-    templates = [_template(port, number, sent_at, instances) for number in range(conversations)]
-    rng = random.Random(run)
-    for count in itertools.count():
-        before, after = rng.choice(templates)
-        yield b"%s%016X%016X%s" % (before, run, count, after)
+    templates = [_template(port, number, sent_at, instances) for number in range(INSTANCES * len(_TEXTS))]
+    rng, ids, contacts = random.Random(run), itertools.count(), itertools.count()
+
+    def begin() -> Iterator[bytes]:
+        number = next(contacts)
+        contact = b"%07d%06d" % (run, number)
+        request = templates[number % len(templates)].replace(_CONTACT_MARK.encode(), contact)
+        before, after = request.split(_ID_MARK.encode())
+        for _ in range(MOST_WAITING):
+            yield b"%s%016X%016X%s" % (before, run, next(ids), after)
+
+    writing = [begin() for _ in range(conversations)]
+    while True:
+        place = int(rng.random() * conversations)
+        request = next(writing[place], None)
+        if request is None:
+            writing[place] = begin()
+            request = next(writing[place])
+        yield request
 
 
-def _template(port: int, conversation: int, sent_at: int, instances: str) -> tuple[bytes, bytes]:
-    """The request's bytes before and after the message id."""
-    instance = instance_name(conversation % INSTANCES, instances)
-    body = json.dumps(
-        _event(instance, conversation, sent_at), ensure_ascii=False, separators=(",", ":")
-    ).encode()
+def _template(port: int, number: int, sent_at: int, instances: str) -> bytes:
+    """A request with marks in the place of the message id and of the contact."""
+    instance = instance_name(number % INSTANCES, instances)
+    body = json.dumps(_event(instance, number, sent_at), ensure_ascii=False, separators=(",", ":")).encode()
     head = (
         f"POST /webhook/{instance} HTTP/1.1\r\nAccept: application/json, text/plain, */*\r\n"
         "Content-Type: application/json\r\nUser-Agent: EvolutionAPI-Webhook/2.3.7\r\n"
         f"Content-Length: {len(body)}\r\nAccept-Encoding: gzip, compress, deflate, br\r\n"
         f"Host: 127.0.0.1:{port}\r\nConnection: keep-alive\r\n\r\n"
     )
-    before, after = (head.encode() + body).split(_ID_MARK.encode())
-    return before, after
+    return head.encode() + body
 
 
-def _event(instance: str, conversation: int, sent_at: int) -> dict[str, object]:
-    jid = f"5500{conversation:08d}@s.whatsapp.net"
+def _event(instance: str, number: int, sent_at: int) -> dict[str, object]:
+    jid = f"55{_CONTACT_MARK}@s.whatsapp.net"
     return {
         "event": "messages.upsert",
         "instance": instance,
@@ -72,10 +88,10 @@ def _event(instance: str, conversation: int, sent_at: int) -> dict[str, object]:
                 "participant": "",
                 "addressingMode": "lid",
             },
-            "pushName": f"Guest {conversation}",
+            "pushName": f"Guest {_CONTACT_MARK}",
             "status": "DELIVERY_ACK",
             "message": {
-                "conversation": _TEXTS[conversation % len(_TEXTS)],
+                "conversation": _TEXTS[number // INSTANCES],
                 "messageContextInfo": {"deviceListMetadataVersion": 2},
             },
             "messageType": "conversation",

@@ -29,7 +29,7 @@ from actors.text import first_words
 from daemon.controls import own_words
 from daemon.forwarding import taking, token
 from daemon.gateways import lenient
-from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
+from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, plain, trade
 from daemon.ingress import inline_media, jwt
 from daemon.knowledge import embeddings, readers, tables
 from daemon.observe import logs
@@ -39,8 +39,9 @@ from daemon.responders import batched, failures, loose_json, markdown
 from daemon.responders import tables as answer_tables
 from daemon.responders.dialect import Endpoint
 from daemon.responders.extraction import extract
+from daemon.responders.letters import may_say
 from daemon.responders.openai import OpenAi
-from daemon.web import answer, standard_webhooks
+from daemon.web import answer, bounded, standard_webhooks
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.incoming import IncomingBody
@@ -119,6 +120,10 @@ MATCHED = {
 BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
+    "daemon.web.bounded.append": lambda text: bounded.append(
+        bytearray(), _raw(text), bounded.bounded_decoder(""), 10_000_000
+    ),
+    "daemon.responders.letters.may_say": lambda text: may_say(text, (text,)),
     "daemon.forwarding.taking.is_among": lambda text: taking.is_among(text, (text,)),
     "actors.modes.is_off": lambda text: modes.is_off(text, Terms(mode="off")),
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
@@ -133,6 +138,8 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.controls.own_words.is_listed": lambda text: own_words.is_listed(text, (text, f"{text}*")),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
+    "daemon.gateways.evolution.payload.read_webhook": lambda body: payload.read_webhook(body, "acme", None),
+    "daemon.gateways.evolution.plain.read_plain": lambda body: plain.read_plain(body, "acme"),
     "daemon.gateways.evolution.amendments.amended": lambda text: amendments.amended(
         "acme", amendments.MessageChange(text, text), {"messageTimestamp": text}, text, text
     ),
@@ -240,7 +247,9 @@ DECODERS = {
     "daemon.controls.takeovers.begin": "what our own functions in Postgres wrote",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
+    "daemon.gateways.evolution.plain._decode": "daemon.gateways.evolution.plain.read_plain",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",
+    "daemon.web.answer._DECODER": "daemon.web.answer.readable_json",
     "daemon.gateways.lenient.decode_again": "itself",
     "daemon.knowledge.embeddings._FLOATS": "daemon.knowledge.embeddings.items_in",
     "daemon.knowledge.embeddings.items_in": "itself",

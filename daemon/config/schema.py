@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actors.contacts import patterns
@@ -103,6 +104,8 @@ FLAG_OF = {
     "escalation.enabled": "escalation",
 }
 """The feature flag that switches each of these settings while the daemon runs."""
+_MAX_NAMED = 1_024
+"""Instances without settings of their own whose settings are kept: names are made up, too."""
 
 
 class NoticeWebhook(NamedTuple):
@@ -265,8 +268,6 @@ class Settings(BaseSettings):
         dict[Name, Annotated[InstanceOverrides, BeforeValidator(section)]], BeforeValidator(section)
     ] = Field(default={"demo": InstanceOverrides()})
 
-    _merged: dict[str, InstanceSettings] = PrivateAttr(default_factory=dict)
-
     def __init__(self, *sources: PydanticBaseSettingsSource, layers: tuple[Layer, ...] = ()) -> None:
         """From `sources`, the strongest first; without any, all defaults.
 
@@ -275,10 +276,6 @@ class Settings(BaseSettings):
         """
         super().__init__(_build_sources=(sources, {}))
         self.__dict__["layers"] = layers
-
-    def model_post_init(self, context: object, /) -> None:
-        for name, overrides in self.instances.items():
-            self._merged[name] = self._merge(name, overrides)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -302,7 +299,7 @@ class Settings(BaseSettings):
     def for_instance(self, name: str) -> InstanceSettings:
         """The settings in force for `name`: batching and gateway merge key by key, a list of providers replaces all."""
         merged = self._merged.get(name)
-        return merged if merged is not None else self._undeclared.model_copy(update={"name": name})
+        return merged if merged is not None else self._named(name)
 
     def window(self, instance: str) -> WindowPolicy:
         """The window of `instance`: this object is the `Policies` of the actors."""
@@ -313,6 +310,15 @@ class Settings(BaseSettings):
         return self.for_instance(instance).terms()
 
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
+
+    @cached_property
+    def _named(self) -> Callable[[str], InstanceSettings]:
+        """Those of an instance without settings of its own; of the latest names without a copy for each question."""
+        return lru_cache(_MAX_NAMED)(lambda name: self._undeclared.model_copy(update={"name": name}))
+
+    @cached_property
+    def _merged(self) -> dict[str, InstanceSettings]:
+        return {name: self._merge(name, overrides) for name, overrides in self.instances.items()}
 
     @cached_property
     def _undeclared(self) -> InstanceSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,6 +21,7 @@ _KINDS: tuple[GatewayKind[Any], ...] = (
 GATEWAYS = {kind.name: kind for kind in _KINDS}
 
 
+@lru_cache(maxsize=512)
 def server_of(gateway: GatewaySettings) -> str:
     """Names the server of these settings: a digest of its kind and of what only that kind has, without keys.
 

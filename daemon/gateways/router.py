@@ -14,7 +14,7 @@ The gateway is chosen when a call begins, by the settings in force then, and the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Generic
 
 import trio
@@ -34,28 +34,35 @@ class ServerPlaces:
     """The calls that one server takes at once, in all and per instance."""
 
     def __init__(self, max_concurrent_calls: int = 64, max_per_instance: int = 8) -> None:
-        self._all = trio.CapacityLimiter(max_concurrent_calls)
+        self._all = trio.Semaphore(max_concurrent_calls)
         self._max_per_instance = max_per_instance
-        self._of: dict[str, trio.CapacityLimiter] = {}
+        self._of: dict[str, trio.Semaphore] = {}
 
     @asynccontextmanager
     async def one(self, instance: str) -> AsyncIterator[None]:
         """A place for one call. Raises `_Busy`."""
-        own = self._of.setdefault(instance, trio.CapacityLimiter(self._max_per_instance))
-        # The instance's own place first: a call that waits for it must not hold one of the shared places.
-        borrower = object()
-        held: list[trio.CapacityLimiter] = []
+        own = self._of.get(instance)
+        if own is None:
+            own = self._of[instance] = trio.Semaphore(self._max_per_instance)
+        until = trio.current_time() + MAX_WAIT_SECONDS
+        held: list[trio.Semaphore] = []
         try:
-            with trio.move_on_after(MAX_WAIT_SECONDS):
-                for places in (own, self._all):
-                    await places.acquire_on_behalf_of(borrower)
-                    held.append(places)
-            if len(held) < 2:
-                raise _Busy
+            # The instance's own place first: a call that waits for it must not hold one of the shared places.
+            for places in (own, self._all):
+                await _take(places, until)
+                held.append(places)
             yield
         finally:
             for places in held:
-                places.release_on_behalf_of(borrower)
+                places.release()
+
+
+async def _take(places: trio.Semaphore, until: float) -> None:
+    with suppress(trio.WouldBlock):
+        return places.acquire_nowait()  # who waits is served first: then there is none
+    with trio.move_on_at(until):
+        return await places.acquire()
+    raise _Busy
 
 
 class BoundedGateway:

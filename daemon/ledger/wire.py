@@ -24,7 +24,12 @@ def storable(text: str) -> str:
 
 def encoded(value: object) -> str:
     """JSON for a `jsonb` parameter, with every string in it made storable."""
-    return msgspec.json.encode(_cleaned(msgspec.to_builtins(value))).decode()
+    try:
+        said = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate
+        return _encoded_clean(value)
+    # Its escape, or these very letters in a text: then each text is looked at.
+    return _encoded_clean(value) if b"\\u0000" in said else said.decode()
 
 
 def text_hash(text: str) -> str:
@@ -79,6 +84,10 @@ def _rounded(span: Span) -> dict[str, Any]:
         span, started_ms=round(span.started_ms, 1), took_ms=round(span.took_ms, 1)
     )
     return dict(msgspec.to_builtins(short))
+
+
+def _encoded_clean(value: object) -> str:
+    return msgspec.json.encode(_cleaned(msgspec.to_builtins(value))).decode()
 
 
 def _cleaned(value: Any) -> Any:

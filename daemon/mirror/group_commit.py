@@ -157,17 +157,20 @@ class GroupCommit:
         That may be at once, and is a task of the group's otherwise: it must not take long.
         """
         posted: list[_Pending | Exception] = []
+        unsettled = len(appends)
 
         def tell() -> None:
-            outcomes = [one if isinstance(one, Exception) else one.outcome for one in posted]
-            told = [outcome for outcome in outcomes if outcome is not None]
-            if len(told) == len(appends):
-                settled(told)
+            nonlocal unsettled
+            unsettled -= 1
+            if not unsettled:
+                known = [one if isinstance(one, Exception) else one.outcome for one in posted]
+                settled([outcome for outcome in known if outcome is not None])
 
         for one in appends:
             posted.append(self._try_enqueue(AppendRequest(*one), tell))
-        if not any(isinstance(one, _Pending) for one in posted):
-            tell()
+        for refused in posted:
+            if isinstance(refused, Exception):
+                tell()
 
     def _try_enqueue(self, append: AppendRequest, tell: Callable[[], None]) -> _Pending | Exception:
         try:

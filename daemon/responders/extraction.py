@@ -23,6 +23,7 @@ import msgspec
 
 from actors.text import plain_text
 from daemon.responders import echoes, shapes, thoughts, wrapping
+from daemon.responders.letters import may_say
 from daemon.responders.loose_json import Reading, read_object, unescaped
 from daemon.responders.marks import may_have_marks
 
@@ -38,6 +39,8 @@ _MIN_REACH = 65_536
 """How much is read: each character of an answer may be escaped twice, and the rest of the envelope is small."""
 
 _NAMES = ("response", "needsdatacollection", "requestedfields", "confidence")
+_NAMES_BEGIN = ("response", "needs", "requested", "confidence")
+"""In whatever spelling."""
 _ANY_NAME = r"(?:response|needs[_-]?data[_-]?collection|requested[_-]?fields|confidence)"
 _SHOWN = re.compile(rf"{_ANY_NAME}\\*+[\"'”]?\s*+:", re.IGNORECASE)
 _LEAD = r"\{((?:\s|\\+[nrt]?)*+)"
@@ -219,7 +222,7 @@ def _unfenced(text: str) -> str:
 
 def _envelopes(text: str) -> Iterator[tuple[int, Reading | None]]:
     """Where the envelopes in `text` begin, and what is in them; None for one that is written within a string."""
-    if not _SHOWN.search(text):
+    if not (may_say(text, _NAMES_BEGIN) and _SHOWN.search(text)):
         return
     done, strangers = 0, 0
     for match in _OBJECT.finditer(text):
@@ -330,7 +333,7 @@ def _without_told_names(text: str) -> tuple[str, _Members]:
 
 def _without_names(text: str) -> str:
     """`text` up to the first name of an envelope that is left in it all the same."""
-    shown = _UNMISTAKABLE.search(text)
+    shown = _UNMISTAKABLE.search(text) if may_say(text, _NAMES_BEGIN) else None
     return text[: shown.start()].rstrip(", {[\\\n\t") if shown else text
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 
+from daemon.responders.letters import may_say
 from daemon.responders.loose_json import unescaped
 
 _FENCE = re.compile(r"(?:```|~~~)[^\S\n]*+([\w+-]{0,20}+)[^\S\n]*+(?:\n|\Z)")
@@ -109,9 +110,13 @@ _SIGNS = re.compile(
     re.IGNORECASE,
 )
 """Without one of these there is no mark of a source but a number."""
+_MAY_BE_SIGN = re.compile("[【\ue200-\ue206†\\[<]")
+_SIGN_WORDS = ("oaicite", "citeturn")
+"""Each begins with one, or is one of the words."""
 _FOOTNOTES = re.compile(
     rf"(?P<code>{_CODE})|(?<=[\w.!?؟。،,;:)\"”»%])(?P<marks>(?:\[\d{{1,3}}\])++)(?=[\s.,;:!?؟،)]|\Z)"
 )
+_SOURCE_NAMES = ("source", "المصدر", "المصادر", "fuente", "fonte", "quelle")
 _SOURCE_WORDS = r"(?:sources?|المصدر|المصادر|fuentes?|fontes?|quellen?)[*_]{0,2}\s?[:：][*_]{0,2}\s?"
 _FILE_SOURCE = re.compile(
     rf"[^\S\n]{{0,2}}[\[(]{_SOURCE_WORDS}(?P<file>[^\[\]()\n]{{1,120}}+)[\])]"
@@ -134,7 +139,7 @@ def bare(text: str) -> str:
 def without_sources(text: str) -> str:
     """`text` without the marks of sources."""
     without = text
-    if _SIGNS.search(text):
+    if (_MAY_BE_SIGN.search(text) or may_say(text, _SIGN_WORDS)) and _SIGNS.search(text):
         without = _CUT_SOURCE.sub("", _SOURCE.sub(lambda found: found["code"] or "", text))
     footnotes = [found for found in _FOOTNOTES.finditer(without) if found["marks"]] if "[" in without else []
     sure = sum(
@@ -142,7 +147,8 @@ def without_sources(text: str) -> str:
     )
     if sure:
         without = _FOOTNOTES.sub(lambda found: found["code"] or "", without)
-    without = _FILE_SOURCE.sub(_without_file, without)
+    if may_say(without, _SOURCE_NAMES):
+        without = _FILE_SOURCE.sub(_without_file, without)
     return without if without == text else without.strip()
 
 

@@ -209,7 +209,7 @@ class Postgres:
             sessions.give_back(session, is_good=False)
             raise
         sessions.give_back(session)
-        return [dict(row) for row in rows]
+        return [dict(row.items()) for row in rows]
 
     # --- asyncio from here on ---
 

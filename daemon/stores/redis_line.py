@@ -26,6 +26,8 @@ import trio
 from actors.errors import MirrorUnavailable
 
 MAX_WAITING = 10_000
+MAX_SENT_AT_ONCE = 8
+"""While fewer requests are under way, the next one leaves by itself; beyond that they leave together."""
 SEND_BYTES = 256 * 1024
 """So much is sent at a time, unless one request is larger."""
 READ_BYTES = 64 * 1024
@@ -181,11 +183,11 @@ class _Connection:
 
     def take(self, request: _Request) -> None:
         """Send it now or soon, and settle it some time."""
-        if self._is_lone():
-            self._send_at_once(request)
-        else:
+        if self._socket is None or self._queue or self._unsent or len(self._slots) >= MAX_SENT_AT_ONCE:
             self._queue.append(request)
             self._wake.set()
+        else:
+            self._send_at_once(self._socket, request)
         self._busy.set()
 
     def end(self, failure: str) -> None:
@@ -219,13 +221,13 @@ class _Connection:
     def _is_lone(self) -> bool:
         return not (self._socket is None or self._slots or self._queue or self._unsent)
 
-    def _send_at_once(self, request: _Request) -> None:
-        """A lone request needs no task to send it."""
-        assert self._socket is not None
+    def _send_at_once(self, opened: socket.socket, request: _Request) -> None:
+        """To wake a task for it costs more than to send it."""
+        if not self._slots:
+            self._heard_at = trio.current_time()
         self._slots.append(request)
-        self._heard_at = trio.current_time()
         try:
-            sent = self._socket.send(request.packed)
+            sent = opened.send(request.packed)
         except _BLOCKED:
             sent = 0
         except OSError:

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import msgspec
+
 MAX_RETRY_AFTER_SECONDS = 3600.0
+
+_DECODER = msgspec.json.Decoder(float_hook=float)
+"""Floats are read by Python: msgspec's own way is slow where a number has a great exponent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,11 @@ class HttpAnswer:
 
     @property
     def retry_after_seconds(self) -> float | None:
+        wish = self.headers.get("retry-after")
+        if wish is None:
+            return None
         # A date in it is by the peer's clock, which may not be ours.
-        return retry_after_seconds(self.headers.get("retry-after", ""), self._date or datetime.now(UTC))
+        return retry_after_seconds(wish, self._date or datetime.now(UTC))
 
     @property
     def date_seconds(self) -> float | None:
@@ -55,7 +63,16 @@ def _text(value: bytes) -> str:
 
 
 def readable_json(body: bytes) -> object:
-    """What `body` says as JSON; None when it says nothing readable, or nests too deeply."""
+    """What `body` says as JSON; None when it says nothing readable, or nests too deeply.
+
+    What msgspec refuses, the standard library may still read: half an emoji as an escape, NaN, UTF-16.
+    """
+    try:
+        return _DECODER.decode(body)
+    except RecursionError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

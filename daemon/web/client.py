@@ -19,7 +19,6 @@ import json as jsonlib
 import logging
 import math
 import ssl
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from functools import lru_cache
@@ -27,10 +26,12 @@ from types import TracebackType
 from typing import Self, cast
 
 import httpx2
+import msgspec
 import trio
 
 from actors.errors import MajlisError
 from daemon.web.answer import HttpAnswer, fields, readable_json
+from daemon.web.bounded import BodyRefused, append, bounded_decoder
 from daemon.web.outgoing.pool import Pool
 from daemon.web.outgoing.transport import Failed, FailedStep, OpenAnswer, OutgoingRequest, Transport, Waits
 from daemon.web.progress import Progress, Telling
@@ -223,7 +224,7 @@ class HttpClient:
         self,
         method: str,
         url: str,
-        headers: _Headers,
+        sent: _Headers,
         content: bytes | AsyncGenerator[bytes, None] | None,
         deadline_seconds: float,
         max_body_bytes: int | None,
@@ -231,7 +232,7 @@ class HttpClient:
     ) -> HttpAnswer:
         """`max_body_bytes` None: the answer's body is not wanted."""
         try:
-            request = _request(method, url, headers, content)
+            request = _request(method, url, sent, content)
         except Exception as error:  # the URL or a header cannot be used
             raise NotDelivered("bad_request", type(error).__name__) from None
         progress = Progress(self._telling, may_send)
@@ -241,21 +242,20 @@ class HttpClient:
             try:
                 response = await self._transport.handle_async_request(request)
                 progress.answered()
+                stream = cast("httpx2.AsyncByteStream", response.stream)
                 try:
+                    headers = fields(response.headers.raw)
+                    encoding = headers.get("content-encoding", "")
                     if max_body_bytes is None:
-                        body = await _pass_over(response)
+                        body = await _pass_over(stream, encoding)
                     else:
-                        body = await _read_body(response, max_body_bytes)
+                        body = await _read_body(stream, encoding, max_body_bytes)
                 finally:
-                    await response.aclose()
-                return HttpAnswer(response.status_code, fields(response.headers.raw), body)
+                    await stream.aclose()
+                return HttpAnswer(response.status_code, headers, body)
             except Exception as error:  # whatever breaks in there, only the progress decides what it means
                 raise _failure(error, progress) from None
         raise _failure(None, progress)
-
-
-class _BodyError(Exception):
-    """The answer's body cannot be taken; the message is the reason."""
 
 
 def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
@@ -268,15 +268,15 @@ def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
         return NotDelivered(proven, detail)
     if error is None:
         return DeliveryUnknown("timed_out", detail)
-    return DeliveryUnknown(str(error) if isinstance(error, _BodyError) else "connection_broken", detail)
+    return DeliveryUnknown(str(error) if isinstance(error, BodyRefused) else "connection_broken", detail)
 
 
 def _request(
     method: str, url: str, headers: _Headers, content: bytes | AsyncGenerator[bytes, None] | None
 ) -> httpx2.Request:
-    address = _url(url)
+    address, host = _address(url)
     kind = {"content-type": "application/json"} if content is not None else {}
-    fields: dict[str, str | bytes] = {"host": address.netloc, **_HEADERS, **kind, **headers}
+    fields: dict[str, str | bytes] = {"host": host, **_HEADERS, **kind, **headers}
     if isinstance(content, bytes):
         fields.setdefault("content-length", b"%d" % len(content))
     sent = [
@@ -290,11 +290,12 @@ def _request(
 
 
 @lru_cache(_REMEMBERED_URLS)
-def _url(url: str) -> httpx2.URL:
+def _address(url: str) -> tuple[httpx2.URL, bytes]:
+    """`url` parsed, and what goes as `host`."""
     parsed = httpx2.URL(url)
     if parsed.scheme not in _PORTS:
         raise httpx2.UnsupportedProtocol("Only http and https.")
-    return parsed
+    return parsed, parsed.netloc
 
 
 def _connect_seconds(deadline_seconds: float) -> float:
@@ -303,44 +304,29 @@ def _connect_seconds(deadline_seconds: float) -> float:
 
 
 def _encode(json: object) -> bytes:
+    try:
+        said = msgspec.json.encode(json)
+    except (UnicodeEncodeError, TypeError):
+        said = b"null"
+    if b"null" not in said:  # it may stand for NaN, which must not leave
+        return said
     # A lone surrogate would make the whole request unwritable: it becomes "?".
     return jsonlib.dumps(json, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
-async def _pass_over(response: httpx2.Response) -> bytes:
+async def _pass_over(stream: httpx2.AsyncByteStream, encoding: str) -> bytes:
     """A peer may mind that nobody hears it out: a little of it is read, and what goes wrong there does not matter."""
     with trio.move_on_after(_PASS_OVER_SECONDS), suppress(Exception):
-        await _read_body(response, _PASS_OVER_BYTES)
+        await _read_body(stream, encoding, _PASS_OVER_BYTES)
     return b""
 
 
-async def _read_body(response: httpx2.Response, max_body_bytes: int) -> bytes:
-    decode = _bounded_decoder(response.headers.get("content-encoding", "identity"))
+async def _read_body(stream: httpx2.AsyncByteStream, encoding: str, max_body_bytes: int) -> bytes:
+    decode = bounded_decoder(encoding)
     body = bytearray()
-    async for chunk in cast("AsyncIterable[bytes]", response.stream):
-        if trouble := _append(body, chunk, decode, max_body_bytes):
-            raise _BodyError(trouble)
+    async for chunk in stream:
+        append(body, chunk, decode, max_body_bytes)
     return bytes(body)
-
-
-def _append(body: bytearray, chunk: bytes, decode: Callable[[bytes, int], bytes], max_body_bytes: int) -> str:
-    """Why the body cannot be taken; empty when all is well."""
-    try:
-        body += decode(chunk, max_body_bytes + 1 - len(body))
-    except zlib.error:
-        return "bad_encoding"
-    return "too_large" if len(body) > max_body_bytes else ""
-
-
-def _bounded_decoder(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Decodes a chunk into so many bytes at most. Compression is not asked for; some proxies compress anyway."""
-    match encoding.strip().lower():
-        case "" | "identity":
-            return lambda chunk, allowed: chunk[:allowed]
-        case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(wbits=47).decompress  # gzip or zlib, recognized by the header
-        case _:
-            raise _BodyError("bad_encoding")
 
 
 # The command line's side: synchronous, over the admin socket.

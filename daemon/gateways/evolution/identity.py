@@ -43,7 +43,7 @@ _USER = re.compile(r"[0-9a-z._-]{1,64}")
 _MAX_REMEMBERED_CHARS = 128
 """No real JID is longer, so that nobody fills the memory with names."""
 
-_FIELDS = (
+FIELDS = (
     "remoteJid",
     "remoteJidAlt",
     "senderPn",
@@ -80,7 +80,7 @@ def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:
     if (server not in _PHONE_SERVERS and server not in _LID_SERVERS) or _user_of(chat) in _OF_WHATSAPP:
         return "unsupported_sender"
     phone = lid = ""
-    for jid in _jids(key, _FIELDS_OF_OWN if own else _FIELDS):
+    for jid in _jids(key, _FIELDS_OF_OWN if own else FIELDS):
         if jid.endswith("@lid"):
             lid = lid or jid
         else:
@@ -94,7 +94,7 @@ def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:
 
 def people_of(key: JsonObject) -> frozenset[str]:
     """Every name that the author of a received one-to-one message has in its `key`."""
-    return frozenset(_jids(key, _FIELDS))
+    return frozenset(_jids(key, FIELDS))
 
 
 def person(jid: str) -> str:

@@ -26,20 +26,20 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
-from actors.reply import origin_of
 from daemon.gateways import meta_errors
 from daemon.gateways.evolution.amendments import deleted_event, edited_event, updated_event
 from daemon.gateways.evolution.context import MAX_ID_CHARS
-from daemon.gateways.evolution.identity import number_of, person
+from daemon.gateways.evolution.envelope import account, account_number, origin
+from daemon.gateways.evolution.identity import number_of
 from daemon.gateways.evolution.message import Envelope, Read, read_item, read_own
 from daemon.gateways.evolution.parts import Unheard
+from daemon.gateways.evolution.plain import read_plain
 from daemon.gateways.evolution.type_names import bare_name
 from daemon.gateways.lenient import (
     JsonObject,
@@ -63,8 +63,6 @@ from daemon.ingress.inbound import (
 )
 from daemon.ingress.inline_media import SHORT_BYTES
 
-MAX_ADDRESS_CHARS = 512
-"""The length of `server_url`; a longer one is cut, and so matches no allowed origin."""
 MAX_ITEMS = 1_000
 """The gateway sends one; reading more than this would delay all other work."""
 MAX_WRAPPINGS = 2
@@ -138,6 +136,11 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     Raises:
       UnreadablePayload: see there.
     """
+    return read_plain(body, instance) or read_webhook(body, instance, event)
+
+
+def read_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:
+    """As `parse_webhook`, for whatever it brings."""
     document = _document(body)
     named = text(document.get("instance")).strip()
     if event is None and instance is not None and named and dotted(instance) in EVENTS:
@@ -187,7 +190,7 @@ def _typing(instance: str, data: JsonObject) -> Typing | None:
 
 
 def _own_number(document: JsonObject, read: Inbound) -> str:
-    number = _number(text(document.get("sender"))[:MAX_ADDRESS_CHARS])
+    number = account_number(document.get("sender"))
     if not number or not (read.messages or read.own):
         return ""
     is_somebodys = any(one.contact == number for items in (read.messages, read.own) for one in items)
@@ -253,28 +256,10 @@ def _data_items(data: object) -> list[object]:
     return items(data)
 
 
-@lru_cache(maxsize=256)
-def _origin(address: str) -> str:
-    """Cached: one gateway sends the same with every message."""
-    return origin_of(clean(address, MAX_ADDRESS_CHARS))
-
-
-@lru_cache(maxsize=256)
-def _account(jid: str) -> str:
-    """Cached, as `_origin` is."""
-    return person(jid)
-
-
-@lru_cache(maxsize=256)
-def _number(jid: str) -> str:
-    """Cached, as `_origin` is."""
-    return number_of(jid)
-
-
 def _read_all(instance: str, event: str, found: list[object], document: JsonObject, is_long: bool) -> Inbound:
     envelope = Envelope(
-        _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS]),
-        _account(text(document.get("sender"))[:MAX_ADDRESS_CHARS]),
+        origin(document.get("server_url")),
+        account(document.get("sender")),
         is_long,
     )
     messages: list[Message] = []

@@ -10,6 +10,7 @@ import stat
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,8 +103,12 @@ def accept_more(listener: trio.SocketListener | UnixListener, take: Callable[[Di
         sock.detach()
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one host may have whole."""
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one host may have whole.
+
+    Cached: a gateway that keeps no connection comes anew with every webhook.
+    """
     try:
         known = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _NO_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]|\A[\t\x20]|[\t\x20]\Z")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
+_REMEMBERED_LINES = 256
+"""Most requests have the same ones."""
 
 
 class Unwritable(Exception):
@@ -55,9 +58,7 @@ def written(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) 
     lines = [b"%b %b HTTP/1.1\r\n" % (start, target)]
     lengths, codings = [], []
     for name, value in headers:
-        if not _TOKEN.fullmatch(name) or _NO_VALUE.search(value):
-            raise Unwritable("bad header")
-        lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(_line(name, value))
         match name.lower():
             case b"content-length":
                 lengths.append(value)
@@ -65,6 +66,14 @@ def written(method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) 
                 codings.append(value)
     lines.append(b"\r\n")
     return b"".join(lines), BodyFraming(_length(lengths, codings))
+
+
+@lru_cache(_REMEMBERED_LINES)
+def _line(name: bytes, value: bytes) -> bytes:
+    """Raises: Unwritable."""
+    if not _TOKEN.fullmatch(name) or _NO_VALUE.search(value):
+        raise Unwritable("bad header")
+    return b"%b: %b\r\n" % (name, value)
 
 
 def _length(lengths: Sequence[bytes], codings: Sequence[bytes]) -> int | None:

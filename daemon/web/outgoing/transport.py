@@ -13,11 +13,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Literal, TypeVar, TypeVarTuple
 
+import msgspec
 import trio
 
+from daemon.web.outgoing.opening import Opener
 from daemon.web.outgoing.pool import Pool
 from daemon.web.outgoing.request import BodyFraming, Unwritable, written
 from daemon.web.outgoing.response import Garbled, ResponseReader
@@ -49,8 +50,7 @@ class Failed(Exception):
         self.kind: FailedStep = kind
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(msgspec.Struct, frozen=True):
     """The longest for each step, in seconds; None: as long as the caller waits. TCP and TLS have `connect` each."""
 
     pool: float | None = None
@@ -59,8 +59,7 @@ class Waits:
     read: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingRequest:
+class OutgoingRequest(msgspec.Struct, frozen=True):
     """A request. `body`: bytes, or pieces of them. `trace` is told of each step, and waited for."""
 
     origin: Origin
@@ -132,6 +131,7 @@ class Transport:
         tls.set_alpn_protocols(["http/1.1"])
         self._tls = tls
         self._pool = pool
+        self._opener = Opener()
 
     def close(self) -> None:
         """Close every connection. Who uses one fails."""
@@ -167,7 +167,7 @@ class Transport:
         seconds = request.waits.connect
         try:
             await request.tell("connection.connect_tcp.started")
-            wire = await _within(seconds, "connect_timeout", Wire.connect, request.origin)
+            wire = await self._opener.open(request.origin, seconds)
             try:
                 await request.tell("connection.connect_tcp.complete")
                 if request.origin[0] == "https":
@@ -175,10 +175,13 @@ class Transport:
                     await _within(seconds, "connect_timeout", wire.secure, self._tls)
                     await request.tell("connection.start_tls.complete")
             except BaseException:
+                self._opener.forget(request.origin)
                 wire.close()
                 raise
         except OSError as error:
             raise Failed("connect", type(error).__name__) from None
+        except trio.TooSlowError:
+            raise Failed("connect_timeout") from None
         self._pool.opened(wire)
         return wire
 

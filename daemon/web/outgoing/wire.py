@@ -5,17 +5,20 @@ write, a nursery for each connection that is opened.
 
 The laws of this file:
 1. `receive` always waits or yields: a peer that sends faster than we read starves nobody.
-2. `send` yields only when the kernel takes no more. It is no checkpoint to rely on.
+2. `send` yields only when the kernel takes no more, and `connect` only when the other end is not next door. They are no
+   checkpoints to rely on.
 3. A connection that was cancelled in any of its steps is of no further use: its owner closes it. Closing never waits.
 4. An end without TLS's own word of goodbye is an end: HTTP says itself whether a body is whole, where it can.
 """
 
 from __future__ import annotations
 
+import errno
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Self
+from typing import Any
 
 import trio
 
@@ -29,7 +32,7 @@ _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Wire:
-    """Owns `sock`, a connected socket. One task at a time uses it; any may close it."""
+    """Owns `sock`, a socket that is connected or is to be. One task at a time uses it; any may close it."""
 
     __slots__ = ("_sock", "origin")
 
@@ -38,30 +41,27 @@ class Wire:
         self._sock = sock
         self.origin = origin
 
-    @classmethod
-    async def connect(cls, origin: Origin) -> Self:
-        """A new connection, in the clear so far. Raises: OSError: nobody takes it there."""
-        _, host, port = origin
-        if not _is_address(host):
-            stream = await trio.open_tcp_stream(host, port)
-            return cls(socket.socket(fileno=stream.socket.detach()), origin)
-        # One address: there is nothing to look up and nothing to race, which is two thirds of the work.
-        wire = cls(socket.socket(socket.AF_INET, socket.SOCK_STREAM), origin)
-        try:
-            await wire._connect((host, port))
-        except BaseException:
-            wire.close()
-            raise
-        return wire
+    async def connect(self, address: Any, seconds: float | None) -> None:
+        """Connect the socket that it owns.
 
-    async def _connect(self, address: tuple[str, int]) -> None:
-        try:
-            self._sock.connect(address)
-        except BlockingIOError as wanted:
-            await self._wait(wanted, trio.lowlevel.wait_writable)
-        if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        Raises:
+          OSError: nobody takes it there.
+          trio.TooSlowError: not within `seconds`.
+        """
+        error = self._sock.connect_ex(address)
+        if error == errno.EINPROGRESS:
+            error = self._sock.connect_ex(address)  # a server of this machine has taken it by now
+        if error == errno.EALREADY:
+            with trio.fail_after(math.inf if seconds is None else seconds):
+                await self._wait(None, trio.lowlevel.wait_writable)
+            error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
             raise OSError(error, "cannot connect")
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def peer(self) -> tuple[socket.AddressFamily, Any]:
+        """Who is at the other end. Raises: OSError: nobody any more."""
+        return socket.AddressFamily(self._sock.family), self._sock.getpeername()
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Agree on TLS; `context` says who is believed, and the origin's host must be there.
@@ -131,11 +131,3 @@ class Wire:
             await usual(self._sock)
         except trio.ClosedResourceError:
             raise OSError("this connection was closed") from None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        socket.inet_pton(socket.AF_INET, host)
-    except OSError:
-        return False
-    return True

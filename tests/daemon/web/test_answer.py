@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -73,6 +74,34 @@ def test_any_body_reads_as_something_or_none(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 10_000, b"\xff\xfe", b"{", b""])
 def test_hostile_json_is_unreadable_and_no_error(body: bytes) -> None:
     assert readable_json(body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            b"1e999",
+            b"-0",
+            b"0.1e1",
+            b"9007199254740993.0",
+            b"18446744073709551616",
+            b"-" + b"9" * 30,
+            b"NaN",
+        ),
+        *(
+            b'{"a":1,"a":2}',
+            b'"\\ud83d"',
+            b'"\\ud83d\\ude00"',
+            b'"\xed\xa0\x80"',
+            b"\xef\xbb\xbf[1]",
+            b'{"":null}',
+        ),
+        "é".join('""').encode("utf-16"),
+    ],
+)
+def test_what_the_standard_library_reads_is_read_as_it_reads_it(body: bytes) -> None:
+    read = readable_json(body)
+    assert (type(read), repr(read)) == (type(json.loads(body)), repr(json.loads(body)))
 
 
 def test_dig_stops_at_the_first_thing_of_another_type() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import gzip
+import json
 import logging
+import math
 import re
 import socket
 import threading
@@ -101,6 +103,22 @@ async def test_posts_json_and_reads_the_answer(peer: Peer) -> None:
     sent = peer.requests[-1]
     assert sent.headers["apikey"] == "k-secret"
     assert sent.headers["content-type"] == "application/json"
+
+
+async def test_json_leaves_as_the_standard_library_writes_it(peer: Peer) -> None:
+    body: dict[object, object] = {
+        "none": None,
+        1: 2.5,
+        None: True,
+        "big": 2**70,
+        "text": "null \u2028\x7f\x00",
+        "some": (1, []),
+    }
+    answer = await ask(f"{peer.url}/echo", body=body)
+    assert answer.json() == json.loads(json.dumps(body))
+    for number in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="JSON"):
+            await ask(f"{peer.url}/echo", body={"temperature": number})
 
 
 async def test_gets_without_a_body(peer: Peer) -> None:
@@ -400,7 +418,7 @@ def test_the_command_line_posts_over_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     with unix_peer(path, b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno") as received:
         assert unix_post(str(path), "/flush", {"conversation": "demo/55"}) == (404, None)
-    assert received[0].endswith(b'{"conversation": "demo/55"}')
+    assert received[0].endswith(b'{"conversation":"demo/55"}')
 
 
 def test_the_command_line_reads_lines_as_they_come(tmp_path: Path) -> None:

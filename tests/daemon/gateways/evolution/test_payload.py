@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from actors.messages import Message
 from daemon.gateways.evolution.amendments import MAX_TARGET_CHARS
 from daemon.gateways.evolution.context import MAX_CONTEXT_CHARS, MAX_ID_CHARS
+from daemon.gateways.evolution.envelope import MAX_ADDRESS_CHARS
 from daemon.gateways.evolution.parts import MOST_IN_AN_ALBUM, READERS, SILENT
-from daemon.gateways.evolution.payload import MAX_ADDRESS_CHARS, parse_webhook
+from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.evolution.times import MAX_SENT_AT, sent_at
 from daemon.ingress.inbound import (
     MAX_TEXT_CHARS,
