@@ -181,8 +181,7 @@ def read_webhook(body: bytes, instance: str | None, event: str | None) -> Inboun
 
 def _typing(instance: str, data: JsonObject) -> Typing | None:
     """What it tells of a one-to-one chat; a group's members are nobody's customers."""
-    jid, shown = text(data.get("id"))[:MAX_ADDRESS_CHARS], mapping(data.get("presences"))
-    contact = _account(jid)
+    contact, shown = account(data.get("id")), mapping(data.get("presences"))
     if not contact or len(shown) > 1:
         return None
     presence = mapping(next(iter(shown.values()), None)).get("lastKnownPresence")
