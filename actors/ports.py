@@ -349,10 +349,7 @@ class Attempt(Protocol):
         """
 
     def overtake(self) -> None:
-        """The customer has said more, and the batch would take it in: a call that is under way is given up.
-
-        Synchronous. Without effect once the answer is there.
-        """
+        """The customer has said more, and the batch would take it in: a call under way is given up. Synchronous."""
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         """End the batch as a dead letter, unless the ledger shows that it has ended already.
