@@ -26,14 +26,14 @@ class HearingPolicy(msgspec.Struct, frozen=True):
     window: WindowPolicy = WindowPolicy()
 
 
-class Said(msgspec.Struct, frozen=True):
+class LeftReply(msgspec.Struct, frozen=True):
     """One reply: when it left, and how many of the turn's messages it and those before it cover."""
 
     at: float
     covers: int
 
 
-class Heard(msgspec.Struct, frozen=True):
+class HeardOut(msgspec.Struct, frozen=True):
     """What became of one turn of a person."""
 
     cut: bool
@@ -44,7 +44,7 @@ class Heard(msgspec.Struct, frozen=True):
     replies: int
 
 
-class Figures(msgspec.Struct, frozen=True):
+class PolicyFigures(msgspec.Struct, frozen=True):
     """A policy on many turns: means."""
 
     turns: int
@@ -86,20 +86,20 @@ def _seconds(text: str, seconds: str) -> float:
 
 def compared(
     turns: Sequence[PersonTurn], policy: HearingPolicy, model_seconds: float, presence: float
-) -> Figures:
+) -> PolicyFigures:
     """How this policy does. `presence`: of which share of people (0 to 1) the gateway tells that they type."""
-    return figures(heard_by(policy.window, each, model_seconds, each.is_seen(presence)) for each in turns)
+    return figures_of(heard_by(policy.window, each, model_seconds, each.is_seen(presence)) for each in turns)
 
 
-def heard_by(window: WindowPolicy, turn: PersonTurn, model_seconds: float, seen: bool) -> Heard:
+def heard_by(window: WindowPolicy, turn: PersonTurn, model_seconds: float, seen: bool) -> HeardOut:
     """One turn of a person, answered by as many turns of ours as it takes."""
-    said: list[Said] = []
+    said: list[LeftReply] = []
     covered, free_at = 0, 0.0
     while covered < len(turn.at):
         closed, waiting = _closes(window, turn, covered, free_at, seen)
         covered += min(waiting, window.max_batch_messages)
         free_at = closed + model_seconds
-        said.append(Said(free_at, covered))
+        said.append(LeftReply(free_at, covered))
     return outcome(turn, said, len(said))
 
 
@@ -132,18 +132,18 @@ def _events(turn: PersonTurn, start: int, seen: bool) -> Iterator[tuple[float, b
     yield inf, True
 
 
-def outcome(turn: PersonTurn, said: Sequence[Said], calls: int) -> Heard:
+def outcome(turn: PersonTurn, said: Sequence[LeftReply], calls: int) -> HeardOut:
     """What these replies, in their order, were to the person. The last one covers everything."""
     everything = len(turn.at)
     done = next(reply for reply in said if reply.covers >= everything)
-    return Heard(said[0].covers < everything, done.at - turn.at[-1], calls, len(said))
+    return HeardOut(said[0].covers < everything, done.at - turn.at[-1], calls, len(said))
 
 
-def figures(outcomes: Iterable[Heard]) -> Figures:
+def figures_of(outcomes: Iterable[HeardOut]) -> PolicyFigures:
     """The means of at least one turn."""
     heard = list(outcomes)
     calls = sum(each.calls for each in heard)
-    return Figures(
+    return PolicyFigures(
         turns=len(heard),
         cut=sum(each.cut for each in heard) / len(heard),
         reply_seconds=sum(each.reply_seconds for each in heard) / len(heard),

@@ -23,6 +23,8 @@ COLUMNS = ("gaps_s", "chars_le", "kinds")
 WHOLE_SECOND = 0.999
 """Gaps are told in whole seconds: a message of the eighth second comes just within eight seconds, not by chance."""
 CHARS_PER_SECOND, BEFORE_TYPING_SECONDS = 3.5, 0.7
+BETWEEN_SECONDS = 0.2
+"""At least so long after one message is sent does anybody begin to type the next."""
 TOLD_EACH_SECONDS = 10.0
 """Somebody who goes on typing is told to do so again and again."""
 
@@ -142,15 +144,15 @@ def _turn(gaps: Sequence[float], chars: Sequence[int], shyness: float) -> Person
 
 
 def _typed(before: float, came: float, chars: int) -> tuple[float, ...]:
-    """When somebody is told to type between two messages; nobody begins one before the other has gone."""
+    """When somebody is told to type between two messages."""
     if not chars:
         return ()
-    begun = max(before, came - (chars / CHARS_PER_SECOND + BEFORE_TYPING_SECONDS))
-    return tuple(
-        begun + TOLD_EACH_SECONDS * times
-        for times in range(int((came - begun) // TOLD_EACH_SECONDS) + 1)
-        if begun + TOLD_EACH_SECONDS * times < came
-    )
+    begun = max(before + BETWEEN_SECONDS, came - (chars / CHARS_PER_SECOND + BEFORE_TYPING_SECONDS))
+    told = []
+    while begun < came:
+        told.append(begun)
+        begun += TOLD_EACH_SECONDS
+    return tuple(told)
 
 
 def _turn_of(row: str, names: Sequence[str], shyness: float) -> PersonTurn:
