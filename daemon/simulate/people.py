@@ -22,6 +22,8 @@ COLUMNS = ("gaps_s", "chars_le", "kinds")
 
 WHOLE_SECOND = 0.999
 """Gaps are told in whole seconds: a message of the eighth second comes just within eight seconds, not by chance."""
+APART_SECONDS = 0.1
+"""No two messages come at the very same moment, though they may in the same second."""
 CHARS_PER_SECOND, BEFORE_TYPING_SECONDS = 3.5, 0.7
 BETWEEN_SECONDS = 0.2
 """At least so long after one message is sent does anybody begin to type the next."""
@@ -136,7 +138,7 @@ def _turn(gaps: Sequence[float], chars: Sequence[int], shyness: float) -> Person
     """`chars`: of every message but the first; 0: not typed."""
     at = [0.0]
     for gap in gaps:
-        at.append(at[-1] + gap)
+        at.append(at[-1] + max(gap, APART_SECONDS))
     pairs = zip(pairwise(at), chars, strict=True)
     return PersonTurn(
         tuple(at), ((), *(_typed(before, came, many) for (before, came), many in pairs)), shyness
