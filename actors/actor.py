@@ -19,8 +19,9 @@ import msgspec
 import trio
 
 from actors import conversation as core
+from actors.backoff import backoff_seconds, hold_seconds
 from actors.census import Census
-from actors.counted import Counted, Phase
+from actors.counted import ActorView, Counted
 from actors.crash_points import reach
 from actors.errors import EarlierTurnUnfinished, Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
@@ -66,21 +67,6 @@ class Services(msgspec.Struct, frozen=True):
     """Whether it goes before the others of its instance."""
 
 
-class ActorView(msgspec.Struct, frozen=True, gc=False):
-    """What an operator sees of one actor. `why` is for people; `held_by` says what one that is `holding` waits for."""
-
-    conversation: Conversation
-    phase: Phase
-    waiting: tuple[Waiting, ...]
-    batch_number: int | None
-    batch_messages: int
-    attempts: int
-    seconds_left: float | None
-    """Until the window closes, or until the next attempt."""
-    why: str
-    held_by: Holder = ""
-
-
 class ConversationActor(Counted):
     def __init__(
         self, conversation: Conversation, services: Services, state: core.ConversationState, census: Census
@@ -103,11 +89,13 @@ class ConversationActor(Counted):
         now, policy = trio.current_time(), self._policy
         self._census.clock(receipt.now_ms, now)
         self._state = core.hear(self._state, entry, receipt, now, policy)
-        decision = core.decide(self._state, now, policy)
-        stirs = not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until
-        if stirs:
-            self._wake.set()  # most messages of a burst change nothing: waking for each would cost a burst
-        return stirs
+        return self._stirs(now, policy)
+
+    def typing(self, is_typing: bool) -> bool:
+        """The customer types, or does so no more. True: there may be something to do sooner."""
+        now = trio.current_time()
+        self._state = core.typing(self._state, is_typing, now)
+        return self._stirs(now, self._policy)
 
     def flush(self) -> None:
         """Answer what waits now; attempt a deferred batch again now."""
@@ -124,7 +112,7 @@ class ConversationActor(Counted):
         """
         if check_ledger:
             self._change(core.doubt_ledger(self._state))
-        elif self.phase in ("idle", "waiting"):
+        elif self.phase in ("idle", "waiting") and not core.outlasts(self._state, trio.current_time()):
             self._change(core.doubt(self._state))
 
     def works_on(self, number: int) -> bool:
@@ -216,6 +204,13 @@ class ConversationActor(Counted):
     def _policy(self) -> WindowPolicy:
         return self._services.policies.window(self.conversation.instance)
 
+    def _stirs(self, now: float, policy: WindowPolicy) -> bool:
+        decision = core.decide(self._state, now, policy)
+        stirs = not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until
+        if stirs:
+            self._wake.set()  # most of a burst changes nothing: waking for each would cost a burst
+        return stirs
+
     def _change(self, state: core.ConversationState) -> None:
         self._state = state
         self._wake.set()
@@ -246,7 +241,7 @@ class ConversationActor(Counted):
         draw = self._services.draw()
         # Conversations that wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
-        delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
+        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self._enter("holding", str(away))
         self._held_by = away.holder
@@ -306,9 +301,10 @@ class ConversationActor(Counted):
             if batch is None:  # the mirror holds nothing of what we believed to wait
                 self._state = core.doubt(self._state)
                 return
+            extra = core.extra_seconds(self._state, self._policy)
+            batch = core.measured(batch, self._policy, self._held_until_ms, extra)
             if self._batch is None or self._batch.number != batch.number:
-                self._emit("window.closed", **core.closing(batch, self._policy if awaited else None))
-            batch = core.measured(batch, self._policy, self._held_until_ms)
+                self._emit("window.closed", **core.closing(batch, self._state, self._policy, awaited))
             self._work_on(batch)
             self._state = core.froze(self._state, batch)
             await self._run_turn(batch, epoch)
@@ -358,7 +354,7 @@ class ConversationActor(Counted):
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        delay = backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
         if self._state.unfinished:
             self._state = core.resumes_later(self._state, trio.current_time() + delay)
         else:

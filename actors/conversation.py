@@ -12,21 +12,25 @@ Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Literal
 
 import msgspec
 
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, Waiting, WindowPolicy
-from actors.window import awaits_album, close_reason, counted, remaining_seconds
+from actors.window import (
+    awaits_album,
+    close_reason,
+    counted,
+    extended,
+    remaining_seconds,
+    stops_typing,
+    stored_end,
+    types,
+)
 
 IDLE_SECONDS = 30.0
 """How long an actor with nothing to do stays, so that a slow writer does not start one per message."""
-
-JITTER = 0.2
-"""A delay is spread by ±20 %, so that conversations that failed together do not come back together."""
-
-HOLD_FIRST_SECONDS = 1.0
-HOLD_MAX_SECONDS = 30.0
 
 
 class ConversationState(msgspec.Struct, frozen=True):
@@ -35,6 +39,13 @@ class ConversationState(msgspec.Struct, frozen=True):
     idle_until: float
     waiting: tuple[Waiting, ...] = ()
     deadline: float | None = None
+    """The stored end of the window."""
+    opened: float | None = None
+    """When its first message that speaks arrived."""
+    typing_until: float = -inf
+    """Until when the customer is believed to type; -inf: the gateway has told nothing of it."""
+    typed_seconds: float = 0.0
+    """How long typing has held the window open before messages that set a new end."""
     frozen: bool = False
     retry_at: float | None = None
     settled_seq: int = 0
@@ -112,14 +123,33 @@ def _about_window(state: ConversationState, now: float, policy: WindowPolicy) ->
     count = len(state.waiting)  # nearly always too few for a window, whatever of them counts
     if count >= policy.max_messages:
         count = counted(state.waiting, policy, policy.max_messages)
-    reason = close_reason(count, state.deadline, now, policy) or state.asked
-    if reason is None and state.deadline is not None:
-        return Sleep(state.deadline)
+    end = _end(state, policy)
+    reason = close_reason(count, end, now, policy) or state.asked
+    if reason is None and end is not None:
+        return Sleep(end)
     if state.asked is None and state.deadline is not None and awaits_album(state.waiting, policy):
         until = state.deadline + policy.album_seconds
         if now < until:
             return Sleep(until)
-    return RunTurn(reason or "timeout")
+    return RunTurn(reason or policy.time_is_up)
+
+
+def _end(state: ConversationState, policy: WindowPolicy) -> float | None:
+    """When the window closes, as far as it is known: its stored end, or later for somebody who types."""
+    if state.deadline is None or state.opened is None:
+        return state.deadline
+    return extended(state.deadline, state.opened, state.typing_until, policy)
+
+
+def extra_seconds(state: ConversationState, policy: WindowPolicy) -> float:
+    """How much longer than to its stored end the window is open for somebody who types."""
+    end = _end(state, policy)
+    return 0.0 if end is None or state.deadline is None else end - state.deadline
+
+
+def outlasts(state: ConversationState, now: float) -> bool:
+    """Whether the window is past its stored end, and open on purpose: that it is due is no news."""
+    return not state.stale and bool(state.waiting) and state.deadline is not None and state.deadline <= now
 
 
 def _about_frozen(state: ConversationState, now: float) -> Decision:
@@ -144,8 +174,12 @@ def hear(
     if entry.seq <= state.settled_seq:
         return state
     waiting, deadline = state.waiting, now + remaining_seconds(receipt.deadline_ms, receipt.now_ms, policy)
+    speaks, opened = entry.message.speaks, _arrived(entry, receipt.now_ms, now)
+    is_first = speaks and not any(known.message.speaks for known in waiting)
+    if state.opened is not None and not is_first:
+        opened = min(state.opened, opened) if speaks else state.opened
     if not waiting or entry.seq > waiting[-1].seq:
-        arms = entry.message.speaks and not any(known.message.speaks for known in waiting)
+        arms = is_first or (speaks and policy.kind == "quiet")
         waiting = (*waiting, entry)
     elif any(entry.seq == known.seq for known in waiting):
         return state
@@ -153,17 +187,30 @@ def hear(
         # The end that came with a later one is the newer.
         arms, deadline = False, deadline if state.deadline is None else state.deadline
         waiting = tuple(sorted((*waiting, entry), key=lambda known: known.seq))
+    typing_until = min(state.typing_until, now) if speaks else state.typing_until
+    typed_seconds = state.typed_seconds
+    if arms:
+        typed_seconds += extra_seconds(msgspec.structs.replace(state, typing_until=typing_until), policy)
     return msgspec.structs.replace(
         state,
         waiting=waiting,
         deadline=deadline if arms or state.deadline is None else min(state.deadline, deadline),
+        opened=opened,
+        typing_until=typing_until,
+        typed_seconds=typed_seconds,
         idle_until=now + IDLE_SECONDS,
     )
 
 
+def typing(state: ConversationState, is_typing: bool, now: float) -> ConversationState:
+    """The gateway says that the customer types, or does so no more."""
+    until = types(now) if is_typing else stops_typing(state.typing_until, now)
+    return msgspec.structs.replace(state, typing_until=until)
+
+
 def loading(state: ConversationState) -> ConversationState:
     """The mirror is being asked: forget the buffer. What is in it afterwards was heard meanwhile."""
-    return msgspec.structs.replace(state, waiting=(), deadline=None)
+    return msgspec.structs.replace(state, waiting=(), deadline=None, opened=None)
 
 
 def loaded(
@@ -182,6 +229,10 @@ def loaded(
     deadline = state.deadline if later else None
     if snapshot.deadline_ms is not None and deadline is None:
         deadline = now + remaining_seconds(snapshot.deadline_ms, snapshot.now_ms, policy)
+    opened = None
+    if waiting:
+        first = next((entry for entry in waiting if entry.message.speaks), waiting[0])
+        opened = _arrived(first, snapshot.now_ms, now)
     retry_at = None
     if snapshot.retry_at_ms is not None:
         retry_at = now + max(0.0, (snapshot.retry_at_ms - snapshot.now_ms) / 1000)
@@ -191,6 +242,7 @@ def loaded(
         state,
         waiting=waiting,
         deadline=deadline,
+        opened=opened,
         frozen=snapshot.frozen,
         batch_number=snapshot.batch_number,
         retry_at=retry_at,
@@ -200,40 +252,59 @@ def loaded(
     )
 
 
-def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
-    """What the event of a closed window says. `policy` None: no actor waited for its end, a turn or a start came first.
+def closing(
+    batch: Batch, state: ConversationState, policy: WindowPolicy, was_awaited: bool
+) -> dict[str, object]:
+    """What the event of a closed window says. Not `was_awaited`: a turn or a start came first.
 
     `late_ms` is how long after its end a window was frozen, by the mirror's clock: the wait for a turn included.
+    `typed_ms` is how long typing held it open; it is missing where nothing was told of any.
     """
     fields: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
+    if state.typing_until > -inf:
+        fields["typed_ms"] = round(1000 * (state.typed_seconds + extra_seconds(state, policy)))
     # One that waited for an album was closed by its parts, or by their time.
-    is_timed = batch.why in ("timeout", "count")
-    if policy is None or not is_timed or any(entry.message.album for entry in batch.entries):
+    is_timed = batch.why in ("timeout", "quiet", "count")
+    has_album = any(entry.message.album for entry in batch.entries)
+    if batch.window_ended_ms is None or not (was_awaited and is_timed) or has_album:
         return fields
-    return {**fields, "late_ms": batch.frozen_at_ms - window_ended_ms(batch, policy)}
+    return {**fields, "late_ms": batch.frozen_at_ms - batch.window_ended_ms}
 
 
-def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int) -> Batch:
+def measured(batch: Batch, policy: WindowPolicy, held_until_ms: int, extra_seconds: float = 0.0) -> Batch:
     """The batch with the end of its window, and whether it was held after that.
 
-    `held_until_ms`: when the last hold of the conversation ended.
+    Args:
+      held_until_ms: when the last hold of the conversation ended.
+      extra_seconds: how much longer its window was open for somebody who types.
     """
-    ended = window_ended_ms(batch, policy)
+    ended = window_ended_ms(batch, policy, round(1000 * extra_seconds))
     return msgspec.structs.replace(batch, window_ended_ms=ended, held=ended <= held_until_ms)
 
 
-def window_ended_ms(batch: Batch, policy: WindowPolicy) -> int:
+def window_ended_ms(batch: Batch, policy: WindowPolicy, extra_ms: int = 0) -> int:
     """When the window was over: its time was up, or enough messages waited. Never after the freeze."""
     if any(
         entry.message.album for entry in batch.entries
     ):  # it was closed by the rest of the album, or by its time
         return batch.frozen_at_ms
-    ends = [batch.frozen_at_ms, batch.opened_at_ms + round(policy.window_seconds * 1000)]
+    ends = [batch.frozen_at_ms, _stored_end_ms(batch, policy) + extra_ms]
     for size in range(policy.max_messages, len(batch.entries) + 1):
         if counted(batch.entries[:size], policy, policy.max_messages) == policy.max_messages:
             ends.append(batch.entries[size - 1].at_ms)
             break
     return min(ends)
+
+
+def _stored_end_ms(batch: Batch, policy: WindowPolicy) -> int:
+    """When the window's time was up. By `quiet`, whatever came before the freeze moved it."""
+    last = max((entry.at_ms for entry in batch.entries if entry.message.speaks), default=batch.opened_at_ms)
+    return round(stored_end(policy, batch.opened_at_ms / 1000, last / 1000) * 1000)
+
+
+def _arrived(entry: Waiting, now_ms: int, now: float) -> float:
+    """When it arrived, on the clock of `now`; `now_ms` is the mirror's."""
+    return now - max(0, now_ms - entry.at_ms) / 1000
 
 
 def froze(state: ConversationState, batch: Batch) -> ConversationState:
@@ -246,6 +317,8 @@ def froze(state: ConversationState, batch: Batch) -> ConversationState:
         state,
         waiting=rest,
         deadline=state.deadline if rest else None,
+        opened=state.opened if rest else None,
+        typed_seconds=0.0,
         frozen=True,
         batch_number=batch.number,
         retry_at=None,
@@ -312,26 +385,3 @@ def resumed(state: ConversationState) -> ConversationState:
 def works_on(state: ConversationState, number: int) -> bool:
     """Whether this batch is the frozen one, or one that is being resumed."""
     return number == state.batch_number or any(batch.number == number for batch in state.unfinished)
-
-
-# When to try again; the random draw is an argument.
-
-
-def backoff_seconds(
-    attempts: int, schedule: Sequence[float], draw: float, retry_after_seconds: float | None = None
-) -> float:
-    """Delay before the next attempt of a turn that failed `attempts` times before this failure.
-
-    Args:
-      schedule: delays after the first, second, … failure, seconds; the last one repeats.
-      draw: a uniform random number in [0, 1).
-      retry_after_seconds: the peer's own wish; honoured when it is longer.
-    """
-    delay = schedule[min(attempts, len(schedule) - 1)] * (1 + JITTER * (2 * draw - 1))
-    return max(delay, retry_after_seconds or 0.0)
-
-
-def hold_seconds(holds: int, draw: float) -> float:
-    """Delay before looking again at a peer that is away, after `holds` looks: 1 s doubling up to 30 s."""
-    delay = min(HOLD_FIRST_SECONDS * float(2 ** min(holds, 10)), HOLD_MAX_SECONDS)
-    return delay * (1 + JITTER * (2 * draw - 1))

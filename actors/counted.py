@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from actors.census import Census
 from actors.conversation import ConversationState, emptied
+from actors.errors import Holder
 from actors.identity import Conversation
-from actors.messages import Batch
+from actors.messages import Batch, Waiting
 
 Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
+
+
+class ActorView(msgspec.Struct, frozen=True, gc=False):
+    """What an operator sees of one actor. `why` is for people; `held_by` says what one that is `holding` waits for."""
+
+    conversation: Conversation
+    phase: Phase
+    waiting: tuple[Waiting, ...]
+    batch_number: int | None
+    batch_messages: int
+    attempts: int
+    seconds_left: float | None
+    """Until the window closes, or until the next attempt."""
+    why: str
+    held_by: Holder = ""
 
 
 class Counted:

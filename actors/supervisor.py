@@ -21,9 +21,10 @@ from typing import Literal
 import trio
 
 from actors import conversation as core
-from actors.actor import ActorView, ConversationActor, Services
+from actors.actor import ConversationActor, Services
 from actors.alarms import Alarms
 from actors.census import Census
+from actors.counted import ActorView
 from actors.errors import StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot, Waiting
@@ -80,6 +81,15 @@ class Supervisor:
             actor.hear(entry, receipt)
             self._see_to(actor)
         elif actor.hear(entry, receipt):
+            self._stirred(actor)
+
+    def typing(self, conversation: Conversation, is_typing: bool) -> None:
+        """The gateway says that a customer types, or does so no more: a window that is open may last longer.
+
+        Where nothing of the conversation is active, or it is another daemon's, this is nothing.
+        """
+        actor = self._actors.get(conversation)
+        if actor is not None and actor.typing(is_typing):
             self._stirred(actor)
 
     def nudge(self, conversation: Conversation, check_ledger: bool = False) -> bool:

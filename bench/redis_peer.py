@@ -54,6 +54,7 @@ def _arguments(message: Message) -> tuple[str | int, ...]:
         "",
         "acknowledged",
         0,
+        "",
         INSTALLATION,
     )
 

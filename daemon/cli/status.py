@@ -89,6 +89,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         *(("feed", _feed(feed)) for feed in now.feeds),
         *([("sweep", _sweep(now.sweep))] if now.sweep else []),
         *([("dashboard", _dashboard(now.dashboard))] if now.dashboard else []),
+        *([("typing", _typing(now.typing))] if now.typing else []),
         ("cache", f"{count(now.cache_hits, 'answer')} from the response cache"),
         ("limits hit", tally(now.limits_reached)),
         ("webhooks", _webhooks(ingress)),
@@ -124,6 +125,13 @@ def _silent(now: Status) -> str:
     words += [f"{now.machines:,} silent to a machine"] if now.machines else []
     any_is = now.taken_over or now.escalated or now.opted_out or now.machines
     return ", ".join(words) + (": majlis silent" if any_is else "")
+
+
+def _typing(windows: Mapping[str, int]) -> str:
+    """`told in 34 % of 1,203 windows, 120 held open`: of how many customers the gateway tells when they type."""
+    total, silent = sum(windows.values()), windows.get("nothing", 0)
+    held = windows.get("extended", 0)
+    return f"told in {(total - silent) / total:.0%} of {count(total, 'window')}, {held:,} held open (since the start)"
 
 
 def _notices(now: Status) -> str:

@@ -181,6 +181,9 @@ def _batching(at: KeyPath, batching: BatchingSettings) -> Iterator[Misfit]:
     if batching.max_batch_messages > batching.max_waiting_messages:
         allowed = f"must be at most max_waiting_messages ({batching.max_waiting_messages})"
         yield Misfit((*at, "max_batch_messages"), batching.max_batch_messages, allowed)
+    if batching.quiet_seconds > batching.max_seconds:
+        allowed = f"must be at most max_seconds ({batching.max_seconds:g})"
+        yield Misfit((*at, "quiet_seconds"), batching.quiet_seconds, allowed)
 
 
 def _responder(at: KeyPath, responder: ResponderSettings) -> Iterator[Misfit]:

@@ -320,11 +320,11 @@ class Settings(BaseSettings):
 
     @cached_property
     def _windows(self) -> dict[str, WindowPolicy]:
-        return {name: merged.batching.policy for name, merged in self._merged.items()}
+        return {name: merged.batching.window for name, merged in self._merged.items()}
 
     @cached_property
     def _default_window(self) -> WindowPolicy:
-        return self.batching.policy
+        return self.batching.window
 
     def _merge(self, name: str, overrides: InstanceOverrides) -> InstanceSettings:
         return InstanceSettings(

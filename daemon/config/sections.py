@@ -24,7 +24,7 @@ from actors.instance import (
     UnknownTypePolicy,
 )
 from actors.machines import MAX_REPLIES
-from actors.messages import WindowPolicy
+from actors.messages import WindowKind, WindowPolicy
 from daemon.config.credentials import AuthSettings, Keys, SigningSecrets, TokenHashes, Tokens, one_or_two
 from daemon.config.embedding_models import Prefixes, prefixes, vector_key
 from daemon.config.secret_keys import read_key
@@ -162,21 +162,34 @@ class AdminSettings(Section):
     levels: Annotated[AdminLevels, BeforeValidator(section)] = AdminLevels()
 
 
+class TypingSettings(Section):
+    enabled: Flag = True
+    max_seconds: Seconds = 60.0
+
+
 class BatchingSettings(Section):
+    policy: WindowKind = "rule"
     window_seconds: Seconds = 8.0
     max_messages: Count = 5
     max_batch_messages: Count = 50
     max_waiting_messages: Count = 1000
     album_seconds: SecondsOrZero = 10.0
+    quiet_seconds: Seconds = 10.0
+    max_seconds: Seconds = 60.0
+    typing: Annotated[TypingSettings, BeforeValidator(section)] = TypingSettings()
 
     @property
-    def policy(self) -> WindowPolicy:
+    def window(self) -> WindowPolicy:
         return WindowPolicy(
+            kind=self.policy,
             window_seconds=self.window_seconds,
             max_messages=self.max_messages,
             max_batch_messages=self.max_batch_messages,
             max_waiting_messages=self.max_waiting_messages,
             album_seconds=self.album_seconds,
+            quiet_seconds=self.quiet_seconds,
+            max_seconds=self.max_seconds,
+            typing_seconds=self.typing.max_seconds if self.typing.enabled else 0.0,
         )
 
 

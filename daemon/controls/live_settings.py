@@ -71,10 +71,10 @@ class LiveSettings:
         settings = for_all.settings
         for name in (*settings.instances, *apart):
             if name not in windows:
-                windows[name] = self.for_instance(name).batching.policy
+                windows[name] = self.for_instance(name).batching.window
         self._windows = windows
         self._terms = dict[str, Terms | None].fromkeys(windows) | terms
-        self._default_window = settings.batching.policy
+        self._default_window = settings.batching.window
         self._default_terms = self.for_instance(_ANY_INSTANCE).terms()
         for changed in self._followers:
             changed()

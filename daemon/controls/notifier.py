@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 import trio
 
-from actors.conversation import JITTER
+from actors.backoff import JITTER
 from actors.errors import MajlisError
 from actors.identity import Conversation, canonical_contact
 from actors.notices import REFERENCE

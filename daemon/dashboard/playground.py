@@ -21,7 +21,7 @@ import msgspec
 import trio
 
 from actors.identity import MAX_INSTANCE_CHARS, Conversation
-from actors.messages import Message, WindowPolicy
+from actors.messages import Message, WindowKind, WindowPolicy
 from daemon.dashboard.access import DashboardSession
 from daemon.dashboard.guard import error_response
 from daemon.gateways.lenient import clean
@@ -56,7 +56,9 @@ class ChatView(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     """The label of the conversation, as in the logs and on the other pages."""
     messages: list[LineView]
+    window_kind: WindowKind
     window_seconds: float
+    """After the first message, or after the last one, by its kind."""
     max_messages: int
 
 
@@ -182,7 +184,8 @@ class Playground:
                 LineView(line.id, line.sender, line.text, line.at_ms)
                 for line in self._chats.open(conversation)
             ],
-            window_seconds=window.window_seconds,
+            window_kind=window.kind,
+            window_seconds=window.lasts_seconds,
             max_messages=window.max_messages,
         )
 

@@ -19,6 +19,8 @@ from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.refusals import ADVICE, MAX_NAMES, OTHERS, UNKNOWN, LossReason
 from daemon.web.http1 import Response, error_response, json_response
 
+UNTOLD = frozenset({"presence"})
+"""What comes so often, and means so little, that it is counted and leaves no event."""
 ITEMS_AT_A_TIME = 128
 """Of a large payload, handled without a pause; then others have their turn."""
 RETRY_HEADERS = {"Retry-After": "5"}
@@ -146,6 +148,8 @@ class Answers:
 
     def _note_ignored(self, reason: str, kind: str = "") -> None:
         self._counters.ignored[reason] += 1
+        if reason in UNTOLD:
+            return
         self._observers.emit("message.ignored", reason=reason, **({"type": kind} if kind else {}))
 
     # Worth knowing

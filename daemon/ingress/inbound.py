@@ -96,6 +96,15 @@ class LateFailure(msgspec.Struct, frozen=True):
     """A stable word: `error`, `failed`, or what Meta's code means."""
 
 
+class Typing(msgspec.Struct, frozen=True):
+    """A customer types or records a voice message, or does so no more. Told while it lasts, and never stored."""
+
+    instance: str
+    contact: str
+    """The phone number, or the LID: whichever the gateway tells."""
+    is_typing: bool
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """What one webhook brought."""
 
@@ -114,6 +123,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """What was edited or deleted, by whomever. Their event is in `ignored` only if there is none to heed."""
     failures: tuple[LateFailure, ...] = ()
     """Of any software's messages. Their event is in `ignored` too, as `status_update`."""
+    typing: Typing | None = None
+    """Its event is in `ignored` too, as `presence`."""
     named: str = ""
     """The instance that the payload itself names, where it names one and it is fit for a name."""
     connected: bool = False

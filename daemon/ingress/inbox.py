@@ -26,7 +26,7 @@ from actors.modes import heard
 from daemon.ingress.answers import ITEMS_AT_A_TIME
 from daemon.ingress.begun import Outcomes
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage, Typing
 from daemon.ingress.lately import Lately
 
 
@@ -46,6 +46,8 @@ class Behind(NamedTuple):
     flush: Callable[[Conversation], bool]
     """Closes a conversation's window now; returns False when it is not active here."""
     number_learned: Callable[[], None]
+    typing: Callable[[Conversation, bool], None]
+    """Told of every customer who types or stops; nothing where the conversation is not active here."""
 
 
 REACTION = "reaction"
@@ -152,6 +154,14 @@ class DurableInbox:
         if is_news and behind is not None:
             behind.flush(Conversation(link.instance, link.lid))
             behind.number_learned()
+
+    def typing(self, typing: Typing) -> None:
+        """Have an open window wait for somebody who types. It is a hint: what nobody can use now is forgotten."""
+        behind = self._behind()
+        if behind is None or not self._window(typing.instance).typing_seconds:
+            return
+        phone = self._links.phone_of(typing.instance, typing.contact)
+        behind.typing(Conversation(typing.instance, phone or typing.contact), typing.is_typing)
 
     async def amend(self, amendment: Amendment) -> str:
         """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing."""

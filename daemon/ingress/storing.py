@@ -27,7 +27,7 @@ from actors.messages import Message, Receipt
 from daemon.ingress.answers import ITEMS_AT_A_TIME, Answers
 from daemon.ingress.begun import MAX_POSTED, Outcomes, Unfinished, WebhookBegun, finished
 from daemon.ingress.counters import IngressCounters
-from daemon.ingress.inbound import Amendment, Ignored, Inbound, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, Ignored, Inbound, LateFailure, Link, OwnMessage, Typing
 from daemon.web.http1 import Response
 
 ACK_SECONDS = 5.0
@@ -77,6 +77,9 @@ class Inbox(Protocol):
     def learn(self, link: Link) -> None:
         """Learn a link. Neither waits nor raises: a link is a hint, and the next message brings it again."""
 
+    def typing(self, typing: Typing) -> None:
+        """A customer types, or does so no more. Neither waits nor raises, and stores nothing."""
+
 
 class Storing:
     def __init__(self, inbox: Inbox, answers: Answers, counters: IngressCounters) -> None:
@@ -100,6 +103,8 @@ class Storing:
         return await finished(self._begin(inbound))
 
     def _begin(self, inbound: Inbound) -> WebhookBegun:
+        if inbound.typing is not None:
+            self._inbox.typing(inbound.typing)
         messages, ignored = self._inbox.heard(inbound.messages)
         rest = partial(self._store, inbound, messages, ignored)
         if inbound.amendments or inbound.own or inbound.failures or len(inbound.ignored) > ITEMS_AT_A_TIME:

@@ -143,11 +143,13 @@ class RedisMirror:
     ) -> Batch | None:
         """Freeze the waiting messages into a batch, or return the unfinished batch unchanged; None if there is neither.
 
+        None also for `quiet` where something more was said meanwhile: it is not time yet.
+
         Raises:
           StaleEpoch: the partition is not held under this epoch.
         """
         key, keys, shared = self._place(conversation)
-        window = (_ms(policy.window_seconds), policy.max_messages)
+        window = (_ms(policy.lasts_seconds), policy.max_messages)
         call = ScriptCall(
             scripts.FREEZE,
             (keys.queue, keys.state, shared.due, shared.lock),
@@ -159,6 +161,7 @@ class RedisMirror:
                 self._alarm_ms,
                 *window,
                 int(policy.album_seconds > 0),
+                _longest_ms(policy),
             ),
         )
         answer = _fenced(await self._redis.call(call))
@@ -312,12 +315,13 @@ class RedisMirror:
                 key,
                 identity,
                 payload,
-                _ms(policy.window_seconds),
+                _ms(policy.lasts_seconds),
                 policy.max_messages,
                 policy.max_waiting_messages,
                 "" if request.at_ms is None else request.at_ms,
                 "acknowledged" if request.at_ms is None else "moved_in",
                 int(policy.album_seconds > 0),
+                _longest_ms(policy),
             ),
         )
 
@@ -341,6 +345,11 @@ def _due_arguments(within_seconds: float | None, limit: int, goes_on: GoesOn | N
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _longest_ms(policy: WindowPolicy) -> Argument:
+    """After its first message a window is over at the latest; empty: what is said later does not move its end."""
+    return _ms(policy.max_seconds) if policy.kind == "quiet" else ""
 
 
 def _fenced(answer: RedisReply) -> RedisReply:

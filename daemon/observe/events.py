@@ -137,7 +137,8 @@ EVENTS: dict[str, Event] = {
     # Turns
     "window.closed": Event(
         "debug",
-        "a window closed and its messages were frozen into a batch (`why`: timeout, count, flush, drain)",
+        "a window closed and its messages were frozen into a batch (`why`: timeout, quiet, count, flush, drain); "
+        "`typed_ms`: how long it was held open for typing, where the gateway had told of any",
         counted_by="why",
     ),
     "turn.started": Event("debug", "the turn of a batch begins"),

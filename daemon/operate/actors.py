@@ -9,8 +9,7 @@ import msgspec
 import trio
 from msgspec import Meta
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon.operate.call import AdminCall

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.errors import Conflict, LedgerUnavailable, MirrorUnavailable, Missing
 from actors.identity import Conversation
 from actors.messages import Aside, Message, Swept

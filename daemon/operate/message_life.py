@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from actors.actor import ActorView
 from actors.amendments import DELETION
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.lookups import RESPONDER
 from actors.messages import Message
 from actors.modes import SHADOW
@@ -28,6 +27,7 @@ if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
 
 CLOSED_BY = {
     "timeout": "its time was up",
+    "quiet": "nothing more was said",
     "count": "enough messages were waiting",
     "flush": "an operator flushed it",
     "drain": "the daemon stopped",

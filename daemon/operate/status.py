@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -88,6 +88,9 @@ class Status(Figures, frozen=True, kw_only=True):
     """Turns since the start, by the rule that ended them without an answer."""
     said_by_rule: dict[str, int]
     """Turns since the start that Majlis answered itself, by the rule: escalated, a limit, a stop word."""
+    typing: Mapping[str, int] = {}
+    """Windows that closed since the start, by what the gateway had told of their customer's typing: `nothing`, `told`,
+    `extended`: it held the window open."""
     cache_hits: int = 0
     limits_reached: dict[str, int]
     """Limits that were reached since the start, by kind."""
@@ -122,6 +125,7 @@ class Watched(NamedTuple):
     alerts: Callable[[], Sequence[AlertView]] = tuple
     sweep: Callable[[], SweepView | None] = lambda: None
     tables: Callable[[], Sequence[TableSize]] = tuple
+    typing: Callable[[], dict[str, int]] = dict
 
 
 class Doors(NamedTuple):
@@ -266,6 +270,7 @@ class StatusReport:
             listen=self._doors.listen,
             suppressed_by_rule=self._feed.reasons("turn.suppressed"),
             said_by_rule=self._feed.reasons("turn.done"),
+            typing=self._watched.typing(),
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
             limits_reached=self._feed.reasons("limit.reached"),
             providers=list(self._watched.providers()),

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.ports import Feed, FlagSource

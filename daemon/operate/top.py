@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 import trio
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.permits import TurnPermits
 from actors.supervisor import Supervisor
 from daemon import package_version
@@ -142,7 +142,7 @@ class Top:
 
     def _row(self, view: ActorView) -> TopRow:
         row = msgspec.structs.asdict(actor_row(view, self._feed.label(view.conversation)))
-        return TopRow(**row, window_seconds=self._settings.window(view.conversation.instance).window_seconds)
+        return TopRow(**row, window_seconds=self._settings.window(view.conversation.instance).lasts_seconds)
 
 
 async def _page(top: Top, call: AdminCall, asked: TopQuery) -> Response:

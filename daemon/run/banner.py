@@ -32,14 +32,15 @@ def show(
     instance = next(iter(settings.instances), "demo")
     window = window_of(instance)
     command = _command()
-    wait = f"{window.window_seconds:g} second{'' if window.window_seconds == 1 else 's'}"
+    seconds = window.lasts_seconds
+    wait = f"{seconds:g} second{'' if seconds == 1 else 's'} after the {'last' if window.kind == 'quiet' else 'first'}"
     reached, at = f"http://{listen}", ""
     if listen.startswith("unix:"):
         reached, at = "http://localhost", f" --unix-socket {listen.removeprefix('unix:')}"
     token = " -H 'apikey: <your token>'" if settings.ingress.auth.mode_in_force == "token" else ""
     sys.stdout.write(
         f"\nMajlis is ready: {f'{listen}, ' if at else reached}/webhook/<instance>\n\n"
-        f"Paste this line three times, quickly; one answer comes {wait} after the first:\n\n"
+        f"Paste this line three times, quickly; one answer comes {wait}:\n\n"
         f"curl -sS{at} {reached}/webhook/{instance}{token} -H 'content-type: application/json' -d '{_PAYLOAD}'\n\n"
         + (f"{dashboard}\n\n" if dashboard else "")
         + f"In another terminal: `{command} status`, `{command} actors`, `{command} tail`. Ctrl-C stops it.\n\n"

@@ -229,6 +229,7 @@ class Daemon:
             sweep=sweeping.view,
             tables=retention.sizes,
             latencies=self._observing.latencies,
+            typing=self._observing.typing,
             targets=targets,
             allowed=self._levels,
             append=self._inbox.accept,

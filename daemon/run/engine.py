@@ -192,6 +192,7 @@ class Parts:
             fail_later=self.answering.late_failures.report,
             flush=self.supervisor.flush,
             number_learned=self.numbers_learned.nudge,
+            typing=self.supervisor.typing,
         )
 
     async def open(self) -> None:

@@ -60,6 +60,10 @@ class Observing:
         self._observed.webhook(status, seconds)
         self.latencies.webhook(status, seconds)
 
+    def typing(self) -> dict[str, int]:
+        """`Observed.typing_told`."""
+        return self._observed.typing_told()
+
     def alerts(self, node_id: str) -> Alerts:
         return Alerts(
             rules(self._settings.monitor, self._settings.targets),

@@ -97,6 +97,7 @@ def operating(
     sweep: Callable[[], SweepView | None],
     tables: Callable[[], Sequence[TableSize]],
     latencies: Latencies,
+    typing: Callable[[], dict[str, int]],
     targets: TargetWatch,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
@@ -109,7 +110,7 @@ def operating(
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
     looks = parts.desk_records  # what only looks: it waits for others of its kind, not they for it
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
-    watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep, tables)
+    watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep, tables, typing)
     live, run_time, forwarding = parts.live, answering.run_time, parts.forwarding
     directory = Directory(live, health, supervisor, looks, label)
     gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, looks, parts.permits)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import conversation as core
-from actors.conversation import HOLD_MAX_SECONDS, JITTER, backoff_seconds, hold_seconds
+from actors.backoff import HOLD_MAX_SECONDS, JITTER, backoff_seconds, hold_seconds
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, Snapshot, Waiting, WindowPolicy
 

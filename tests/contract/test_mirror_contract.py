@@ -918,3 +918,67 @@ async def test_what_the_version_before_leaves_behind_puts_nothing_off(
     part = await mirror.append(PARTS[0], POLICY)
     later = await mirror.append(message(1), POLICY)
     assert later.deadline_ms == part.deadline_ms == part.at_ms + WINDOW_MS
+
+
+QUIET = msgspec.structs.replace(POLICY, kind="quiet", quiet_seconds=5.0, max_seconds=60.0)
+
+
+async def test_by_quiet_whatever_speaks_moves_the_end_and_nothing_else_does(any_mirror: Mirror) -> None:
+    """I7: a part of a known album speaks and does not count; the last one that speaks says how long."""
+    for one in (message(1), HEADER, *PARTS, message(2)):
+        receipt = await any_mirror.append(one, QUIET)
+        assert receipt.deadline_ms == receipt.at_ms + 5_000, one.id
+    for one in (REACTION, EDIT):
+        assert (await any_mirror.append(one, QUIET)).deadline_ms == receipt.deadline_ms
+    assert (await any_mirror.load(TALK)).deadline_ms == receipt.deadline_ms
+    await any_mirror.append(message(3), QUIET)
+    fifth = await any_mirror.append(message(4), QUIET)
+    assert fifth.deadline_ms <= fifth.now_ms
+
+
+async def test_by_quiet_no_window_is_longer_than_it_may(any_mirror: Mirror) -> None:
+    """I7: from its first message, one that was moved here included; and what was moved shortens nothing."""
+    policy = msgspec.structs.replace(QUIET, max_seconds=20.0)
+    first = await any_mirror.append(message(1), policy)
+    old = await any_mirror.append(message(2), policy, at_ms=first.at_ms - 4_000)
+    assert old.deadline_ms == first.deadline_ms
+    await any_mirror.append(message(3), policy, at_ms=first.at_ms - 18_000)
+    last = await any_mirror.append(message(4), policy)
+    assert last.deadline_ms == first.at_ms + 2_000
+
+
+async def test_another_policy_counts_from_the_next_message_on(any_mirror: Mirror) -> None:
+    """I7: so does the word of a daemon that knows the rule alone. What is stored stands until then."""
+    first = await any_mirror.append(message(1), POLICY)
+    longer = await any_mirror.append(message(2), msgspec.structs.replace(QUIET, quiet_seconds=30.0))
+    assert longer.deadline_ms == longer.at_ms + 30_000 > first.deadline_ms
+    assert (await any_mirror.append(message(3), POLICY)).deadline_ms == longer.deadline_ms
+    assert (await any_mirror.load(TALK)).deadline_ms == longer.deadline_ms
+    shorter = await any_mirror.append(message(4), QUIET)
+    assert shorter.deadline_ms == shorter.at_ms + 5_000
+
+
+async def test_a_quiet_window_that_another_daemon_made_longer_is_not_frozen(any_mirror: Mirror) -> None:
+    """I7: its owner knows of its own messages alone. Who closes it for another reason may."""
+    await any_mirror.append(message(1), QUIET)
+    assert await any_mirror.freeze(TALK, 1, "quiet", QUIET) is None
+    assert not (await any_mirror.load(TALK)).frozen
+    batch = await any_mirror.freeze(TALK, 1, "flush", QUIET)
+    assert batch is not None
+    assert await any_mirror.freeze(TALK, 1, "quiet", QUIET) == batch
+    await any_mirror.commit(TALK, 1, batch, "answered")
+    moment = msgspec.structs.replace(QUIET, quiet_seconds=0.001)
+    await any_mirror.append(message(2), moment)
+    while (batch := await any_mirror.freeze(TALK, 1, "quiet", moment)) is None:
+        pass  # a millisecond
+    assert (batch.why, len(batch.entries)) == ("quiet", 1)
+
+
+async def test_what_does_not_fit_into_a_batch_is_heard_out_from_its_last_message(any_mirror: Mirror) -> None:
+    policy = msgspec.structs.replace(QUIET, max_batch_messages=1, max_seconds=100.0)
+    first = await any_mirror.append(message(1), policy)
+    await any_mirror.append(message(2), policy, at_ms=first.at_ms - 3_000)
+    last = await any_mirror.append(message(3), policy)
+    await any_mirror.append(REACTION, policy)
+    assert await any_mirror.freeze(TALK, 1, "flush", policy) is not None
+    assert (await any_mirror.load(TALK)).deadline_ms == last.at_ms + 5_000

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from outcome import Outcome, acapture
 
 from actors.errors import ConversationFull, StaleEpoch
-from actors.messages import Batch, Message, Receipt, TurnOutcome, Waiting, WindowPolicy
+from actors.messages import Batch, Message, Receipt, TurnOutcome, Waiting, WindowKind, WindowPolicy
 from actors.window import counted
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey, Totals
@@ -94,10 +94,10 @@ class MirrorMachine(RuleBasedStateMachine):
 
         return trio.run(main).unwrap()
 
-    @rule(number=st.integers(0, 30), limit=st.integers(1, 5))
-    def append(self, number: int, limit: int) -> None:
+    @rule(number=st.integers(0, 30), limit=st.integers(1, 5), kind=st.sampled_from(["rule", "quiet"]))
+    def append(self, number: int, limit: int, kind: WindowKind) -> None:
         """I1, I8: stored once under a growing number, or refused entirely."""
-        policy = WindowPolicy(max_messages=limit, max_waiting_messages=MAX_WAITING)
+        policy = WindowPolicy(max_messages=limit, max_waiting_messages=MAX_WAITING, kind=kind)
         expected = self.model.append(number)
         if expected == "full":
             with pytest.raises(ConversationFull):
@@ -115,10 +115,11 @@ class MirrorMachine(RuleBasedStateMachine):
             self.the_window_counts_as_the_core_does(number, receipt, policy)
 
     def the_window_counts_as_the_core_does(self, number: int, receipt: Receipt, policy: WindowPolicy) -> None:
-        """I7: and is armed anew by what speaks after asides alone."""
+        """I7: and is armed anew by what speaks after asides alone, by quiet by whatever speaks."""
         waiting = [Waiting(one, one, numbered(one)) for one in self.model.waiting]
         arms = len(waiting) == 1 or (numbered(number).speaks and not counted(waiting[:-1], policy, 1))
-        before = receipt.at_ms + 8_000 if arms else self.model.deadline_ms
+        sets = arms or (policy.kind == "quiet" and numbered(number).speaks)
+        before = receipt.at_ms + round(1_000 * policy.lasts_seconds) if sets else self.model.deadline_ms
         if counted(waiting, policy) >= policy.max_messages:
             assert receipt.deadline_ms <= receipt.now_ms
         elif before is not None:

@@ -13,7 +13,7 @@ from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress import inline_media
 from daemon.ingress.access import open_door
 from daemon.ingress.answers import Readiness
-from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage, Typing
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress
@@ -168,6 +168,9 @@ class Door:
         pass
 
     def learn(self, link: Link) -> None:
+        pass
+
+    def typing(self, typing: Typing) -> None:
         pass
 
     async def cost_seconds(self, body: bytes) -> float:

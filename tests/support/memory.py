@@ -48,7 +48,7 @@ from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_an
 from actors.repeats import comparable, once_text, sent_by, signature, waited_seconds
 from actors.send_facts import Part, Proof
 from actors.triage import MACHINE
-from actors.window import counted
+from actors.window import counted, stored_end
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
@@ -104,9 +104,13 @@ class MemoryMirror:
         armed = not buffer.waiting or (message.speaks and not counted(buffer.waiting, policy, 1))
         buffer.entries.append(Waiting(buffer.seq, arrived, message))
         buffer.seen[message.id] = buffer.seq
-        deadline = arrived + round(policy.window_seconds * 1000)
+        deadline = arrived + round(policy.lasts_seconds * 1000)
         if armed or buffer.deadline_ms is None:
             buffer.deadline_ms, buffer.first_ms = deadline, arrived
+        elif policy.kind == "quiet" and message.speaks:
+            buffer.first_ms = min(buffer.first_ms, arrived)
+            later = deadline if at_ms is None else max(deadline, buffer.deadline_ms)
+            buffer.deadline_ms = min(later, buffer.first_ms + round(policy.max_seconds * 1000))
         elif at_ms is not None:
             buffer.deadline_ms = min(buffer.deadline_ms, deadline)
             buffer.first_ms = min(buffer.first_ms, arrived)
@@ -131,10 +135,9 @@ class MemoryMirror:
         buffer.retry_at_ms = None
         if buffer.batch is not None:
             return buffer.batch
-        taken = tuple(buffer.waiting[: policy.max_batch_messages])
-        if not taken:
+        taken, now = tuple(buffer.waiting[: policy.max_batch_messages]), clock_ms()
+        if not taken or (why == "quiet" and (buffer.deadline_ms or 0) > now):
             return None
-        now = clock_ms()
         buffer.number = max(buffer.number + 1, now)
         buffer.batch = Batch(
             conversation, buffer.number, taken[0].seq, taken[-1].seq, why, 0, buffer.first_ms, now, taken
@@ -143,7 +146,8 @@ class MemoryMirror:
         buffer.deadline_ms = None
         if rest:
             buffer.first_ms = next((one.at_ms for one in rest if one.message.speaks), rest[0].at_ms)
-            buffer.deadline_ms = buffer.first_ms + round(policy.window_seconds * 1000)
+            last_ms = max((one.at_ms for one in rest if one.message.speaks), default=buffer.first_ms)
+            buffer.deadline_ms = round(stored_end(policy, buffer.first_ms / 1000, last_ms / 1000) * 1000)
         if counted(rest, policy) >= policy.max_messages:
             buffer.deadline_ms = now
         return buffer.batch

@@ -27,7 +27,7 @@ from typing import Any, TypeVar, cast
 import trio
 import trio_asyncio
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.errors import Conflict, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation

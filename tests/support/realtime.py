@@ -185,6 +185,9 @@ class Door:
     def learn(self, link: object) -> None:
         pass
 
+    def typing(self, typing: object) -> None:
+        pass
+
     async def _quarantine(self, body: bytes, reason: str) -> None:
         await trio.lowlevel.checkpoint()
         self.quarantined.append(reason)

@@ -18,6 +18,8 @@ export class ChatSession extends EventTarget {
   contact = "";
   label = "";
   windowSeconds = 0;
+  /** From which message the window runs: "first" or "last". */
+  windowFrom = "first";
   maxMessages = 0;
   messages = [];
   /** The daemon's view of the conversation; null: it does not know it yet. */
@@ -48,6 +50,7 @@ export class ChatSession extends EventTarget {
       contact: chat.contact,
       label: chat.label,
       windowSeconds: chat.window_seconds,
+      windowFrom: chat.window_kind === "quiet" ? "last" : "first",
       maxMessages: chat.max_messages,
     });
     this.messages = chat.messages.map((one) => ({ ...one, state: "answered" }));

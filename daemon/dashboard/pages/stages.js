@@ -51,9 +51,9 @@ function stagesOf(room) {
       "Window closed",
       turn
         ? `${count(turn.messageCount, "message")}${CLOSED_BY[turn.closedBy] ? `: ${CLOSED_BY[turn.closedBy]}` : ""}.`
-        : `${setting(room.windowSeconds)} after the first message, or when ${number(room.maxMessages)} are waiting.`,
+        : `${setting(room.windowSeconds)} after the ${room.windowFrom} message, or when ${number(room.maxMessages)} are waiting.`,
       turn ? "done" : isCollecting ? "current" : "next",
-      turn?.closedBy === "timeout" ? setting(room.windowSeconds) : "",
+      ["timeout", "quiet"].includes(turn?.closedBy) ? setting(room.windowSeconds) : "",
     ],
     [
       "Lookups",

@@ -166,7 +166,7 @@ export function playground(root, signal) {
         h(
           "li",
           {},
-          `Watch the ring: it runs for ${setting(room.windowSeconds)} from your first message. `,
+          `Watch the ring: it runs for ${setting(room.windowSeconds)} from your ${room.windowFrom} message. `,
           `The ${ordinal(room.maxMessages)} message would close the window at once.`,
         ),
         h("li", {}, "You get one reply to all of them."),

@@ -6,9 +6,9 @@ Laws of this file:
    ignored item with a reason from a closed set, fit for a metric label.
 2. Each item of the payload comes out once, as a message, as an amendment or as a reason; nothing is dropped without a
    reason, and the reason says what it was.
-3. Only the fields of `Message`, `OwnMessage`, `Amendment`, `LateFailure` and `Link` leave this file. The payload's
-   `apikey` is a real token and is not read. Anyone may have written its `server_url`: only the origin is read, and it
-   counts only if the operator allowed it (`actors/reply.py`).
+3. Only the fields of `Message`, `OwnMessage`, `Amendment`, `LateFailure`, `Link` and `Typing` leave this file. The
+   payload's `apikey` is a real token and is not read. Anyone may have written its `server_url`: only the origin is
+   read, and it counts only if the operator allowed it (`actors/reply.py`).
 4. `date_time` is local time that claims to be UTC, and is not read: the time of a message is its `messageTimestamp`.
    `sender` is the account's own number, but for some versions' the author's: it tells whether a quoted message is the
    business's own, is never the author, and is the account's number only where nobody in the payload has it.
@@ -16,7 +16,9 @@ Laws of this file:
 6. The instance that the payload names is told as it is (`Inbound.named`); whether it counts is decided elsewhere.
 7. A proxy may have put the payload into another document, as n8n does: {body}, or [{headers, params, query, body}].
    `body` and `data` may be JSON as text.
-8. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
+8. Who types is told by what a chat shows of its one customer: `composing` or `recording`. Whatever else it shows ends
+   it, for WhatsApp's `paused` arrives as `available`.
+9. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
    So each failure is in `failures`, by id alone.
 """
 
@@ -56,6 +58,7 @@ from daemon.ingress.inbound import (
     LateFailure,
     Link,
     OwnMessage,
+    Typing,
     UnreadablePayload,
 )
 from daemon.ingress.inline_media import SHORT_BYTES
@@ -116,6 +119,9 @@ EVENTS = frozenset(_EVENT_REASONS) | _OF_MESSAGES
 _READ = _OF_MESSAGES | {"messages.update", "connection.update"}
 WANTED_EVENTS = tuple(sorted(event.replace(".", "_").upper() for event in _READ))
 """Those that this file reads, as the gateway's settings name them. All others would be acknowledged and ignored."""
+OF_TYPING = "PRESENCE_UPDATE"
+"""Read as well, and wanted only where a window is held open for it."""
+_TYPES = ("composing", "recording")
 PROBE = "majlis.probe"
 """No event of the gateway: by it Majlis finds out whether an address leads to itself (`daemon/ingress/witness.py`)."""
 _NONCE = re.compile(r"[0-9a-f]{32}")
@@ -154,6 +160,7 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         return Inbound(name, happened, named=named, probe=nonce if _NONCE.fullmatch(nonce) else "")
     failures, amendments = _updates(name, found) if happened == "messages.update" else ((), ())
     data = mapping(document.get("data"))
+    typing = _typing(name, data) if happened == "presence.update" else None
     connected = happened == "connection.update" and text(data.get("state")) == "open"
     reason = Ignored(event_reason(happened), happened or bare_name(text(document.get("event"))))
     return Inbound(
@@ -162,10 +169,21 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         ignored=(reason,) if failures or not amendments else (),
         amendments=amendments,
         failures=failures,
+        typing=typing,
         named=named,
         connected=connected,
         own_number=number_of(data.get("wuid")) if connected else "",
     )
+
+
+def _typing(instance: str, data: JsonObject) -> Typing | None:
+    """What it tells of a one-to-one chat; a group's members are nobody's customers."""
+    jid, shown = text(data.get("id"))[:MAX_ADDRESS_CHARS], mapping(data.get("presences"))
+    contact = _account(jid)
+    if not contact or len(shown) > 1:
+        return None
+    presence = mapping(next(iter(shown.values()), None)).get("lastKnownPresence")
+    return Typing(instance, contact, presence in _TYPES)
 
 
 def _own_number(document: JsonObject, read: Inbound) -> str:

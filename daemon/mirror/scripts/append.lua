@@ -1,13 +1,14 @@
 -- Store one message, once. Any daemon may call it, not only the owner of the partition.
 -- KEYS: msg_queue state seen due active_queues totals processing_lock
 -- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', name of the total,
---       an album counts as one message 0|1
+--       an album counts as one message 0|1, and for a window that lasts until nothing more is said, the most ms after its
+--       first message, else ''
 -- Returns { 'new' | 'dup', seq, at, deadline, now, waiting, frozen 0|1 } or { 'full' } or { 'foreign' }
 
 if not epoch_of(KEYS[7]) then
   return { 'foreign' }
 end
-local queue, seen, window = KEYS[1], KEYS[3], tonumber(ARGV[4])
+local queue, seen, window, longest = KEYS[1], KEYS[3], tonumber(ARGV[4]), tonumber(ARGV[10])
 local now, state = clock(), read(KEYS[2])
 local waiting, frozen = state.waiting, state.batch and 1 or 0
 
@@ -26,7 +27,8 @@ if waiting >= tonumber(ARGV[6]) or (waiting > 0 and bytes > MAX_WAITING_BYTES) t
 end
 
 local seq = math.max(state.seq + 1, now)
--- A message moved from another conversation keeps its earlier arrival time, and may shorten the window here.
+-- A message moved from another conversation keeps its earlier arrival time, and may shorten a window here that counts
+-- from its first message.
 local arrival = tonumber(ARGV[7])
 local at = math.min(arrival or now, now)
 local first, deadline = state.first, state.deadline
@@ -39,6 +41,9 @@ local does_count = counts(state, ARGV[3], ARGV[9] == '1')
 -- An aside arms a window as any message does. The first message that counts is heard out all the same.
 if waiting == 0 or (none_counted and does_count) then
   first, deadline, state.window = at, at + window, window
+elseif longest and speaks(ARGV[3]) then
+  first, state.window = math.min(first, at), window
+  deadline = math.min(arrival and math.max(deadline, at + window) or at + window, first + longest)
 elseif arrival then
   first, deadline = math.min(first, at), math.min(deadline, at + window)
 end

@@ -1,8 +1,9 @@
 -- Freeze the oldest waiting messages into a batch, or return the unfinished batch unchanged.
 -- KEYS: msg_queue state due processing_lock
 -- ARGV: conversation, epoch, why, max batch, alarm ms, window ms, max messages,
---       an album counts as one message 0|1
--- Returns { 'batch', number, lo, hi, why, tries, opened, frozen at, entries } or { 'empty' } or { 'stale' }
+--       an album counts as one message 0|1, the most ms after the first message as for append, or ''
+-- Returns { 'batch', number, lo, hi, why, tries, opened, frozen at, entries } or { 'empty' }, where nothing waits or it is not
+-- time yet, or { 'stale' }
 
 if not fenced(KEYS[4], ARGV[2]) then
   return { 'stale' }
@@ -21,10 +22,15 @@ if state.waiting == 0 then
   return { 'empty' }
 end
 
+-- Another daemon may have stored what moved the end: its owner has not heard of it.
+if ARGV[3] == 'quiet' and state.deadline and capped(state.deadline, state.window, now) > now then
+  return { 'empty' }
+end
+
 local entries = redis.call('XRANGE', queue, text(state.done + 1), '+', 'COUNT', ARGV[4])
 local lo, hi = tonumber(string.match(entries[1][1], '^%d+')), tonumber(string.match(entries[#entries][1], '^%d+'))
 local number = math.max((state.number or 0) + 1, now)
-local window = tonumber(ARGV[6])
+local window, longest = tonumber(ARGV[6]), tonumber(ARGV[9])
 local bytes = state.bytes or 0
 for _, entry in ipairs(entries) do
   bytes = bytes - #entry[2][2]
@@ -39,14 +45,17 @@ redis.call('HSET', KEYS[2], 'batch', text(number), 'number', text(number), 'lo',
   'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'waiting', left,
   'bytes', math.max(bytes, 0))
 if rest then  -- more waits than fits into one batch: it opens a window of its own, from its first message that counts
-  local left_behind, first = {}, nil
+  local left_behind, first, last = {}, nil, nil
   for _, entry in ipairs(behind) do
     if counts(left_behind, entry[2][2], ARGV[8] == '1') then
       first = first or tonumber(entry[2][4])
     end
+    if longest and speaks(entry[2][2]) then
+      last = math.max(last or 0, tonumber(entry[2][4]))
+    end
   end
   first = first or tonumber(rest[2][4])
-  local deadline = capped(first + window, window, now)
+  local deadline = capped(last and math.min(last + window, first + longest) or first + window, window, now)
   if left - (left_behind.quiet or 0) >= tonumber(ARGV[7]) then
     deadline = math.min(deadline, now)
   end

@@ -74,9 +74,13 @@ local function album_of(payload)
   return string.match(payload, '"album":("[^"]*")')
 end
 
+local function speaks(payload)
+  return not (string.find(payload, '"aside":"', 1, true) or string.find(payload, '"amends":"', 1, true))
+end
+
 -- Whether an entry counts, behind those that `state` tells of; it is told of it too.
 local function counts(state, payload, with_albums)
-  local quiet = string.find(payload, '"aside":"', 1, true) or string.find(payload, '"amends":"', 1, true)
+  local quiet = not speaks(payload)
   local album = not quiet and with_albums and album_of(payload)
   if album then
     quiet = string.find(state.albums or '', album, 1, true)

@@ -66,6 +66,12 @@ METRICS: dict[str, Metric] = {
         "histogram", "From the end of a window to its freeze in Redis", buckets=FAST
     ),
     "majlis_windows_closed_total": Metric("counter", "Windows that closed", ("why",)),
+    "majlis_typing_windows_total": Metric(
+        "counter",
+        "Windows that closed, by what the gateway told of their customer's typing: nothing, told, or extended: it held "
+        "the window open",
+        ("whatsapp_instance", "typing"),
+    ),
     "majlis_open_windows": Metric("gauge", "Conversations in which messages wait to be answered"),
     "majlis_active_conversations": Metric("gauge", "Conversations with an actor in memory"),
     "majlis_waiting_messages": Metric("gauge", "Messages that are acknowledged and whose turn has not ended"),

@@ -5,6 +5,7 @@ Everything else is counted already, by the feed, the ingress and the breakers, a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import trio
@@ -41,6 +42,7 @@ class Observed:
         self.cost_micros = Labelled()
         self.cache_questions = Labelled()
         self.provider_failures = Labelled()
+        self.typing = Labelled()
         self._instances = Names(MAX_INSTANCES)
         self._lookups = Names(MAX_LOOKUPS)
         self._providers = Names(MAX_PROVIDERS)
@@ -59,10 +61,19 @@ class Observed:
         if status == 200:
             self.ack.observe(seconds)
 
-    def _closed(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
-        late_ms = fields.get("late_ms")
+    def typing_told(self) -> dict[str, int]:
+        """Windows that closed since the start, by what the gateway had told of typing: see the metric."""
+        found = Counter[str]()
+        for (_instance, told), windows in self.typing.items():
+            found[told] += round(windows)
+        return dict(found)
+
+    def _closed(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        late_ms, typed_ms = fields.get("late_ms"), fields.get("typed_ms")
         if isinstance(late_ms, int | float):
             self.lateness.observe(late_ms / 1000)
+        told = "nothing" if not isinstance(typed_ms, int) else "extended" if typed_ms else "told"
+        self.typing[self._instances.of(conversation.instance if conversation else ""), told] += 1
 
     def _looked_up(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         self._stage("lookups", fields.get("total_ms"))

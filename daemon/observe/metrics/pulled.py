@@ -87,6 +87,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
         "majlis_sweeps_total": _by({"done": counts["sweep.done"], "failed": counts["sweep.failed"]}),
         "majlis_window_lateness_seconds": _only(observed.lateness),
         "majlis_windows_closed_total": _by(reasons("window.closed")),
+        "majlis_typing_windows_total": observed.typing.items(),
         "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),
         "majlis_turns_resumed_total": _one(counts["turn.resumed"]),
         "majlis_suppressed_total": _by(reasons("turn.suppressed")),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import Answer, Message, Waiting

@@ -77,7 +77,7 @@ def test_set_wins_over_environment_over_file_over_default(tmp_path: Path) -> Non
     text = "batching: {window_seconds: 2, max_messages: 2, max_batch_messages: 20}"
     env = {"MAJLIS_BATCHING__WINDOW_SECONDS": "3", "MAJLIS_BATCHING__MAX_MESSAGES": "3"}
     batching = given(tmp_path, text, ["batching.window_seconds=4"], env).batching
-    assert batching.policy == WindowPolicy(4.0, 3, 20, 1000)
+    assert batching.window == WindowPolicy(4.0, 3, 20, 1000)
 
 
 def test_without_a_path_config_yaml_is_read_if_it_exists(

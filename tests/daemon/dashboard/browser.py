@@ -185,6 +185,9 @@ class Behind:
     def learn(self, link: object) -> None:
         pass
 
+    def typing(self, typing: object) -> None:
+        pass
+
     async def _quarantine(self, body: bytes, reason: str) -> None:
         raise AssertionError(reason)
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from daemon.dashboard import streams
 from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
 from daemon.dashboard.sessions import OpenSessions

@@ -33,6 +33,7 @@ class World:
         self.taken_over: list[OwnMessage] = []
         self.failed_later: list[LateFailure] = []
         self.numbers_learned = 0
+        self.typing: list[tuple[Conversation, bool]] = []
         self.runs = True
         self.together: list[int] = []
         self.links = KnownLinks()
@@ -47,6 +48,7 @@ class World:
             self._fail_later,
             self._flush,
             self._learned,
+            lambda conversation, is_typing: self.typing.append((conversation, is_typing)),
         )
         self.inbox = DurableInbox(
             self.links,

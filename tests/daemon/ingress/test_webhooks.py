@@ -22,7 +22,7 @@ from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
 from daemon.ingress.answers import Readiness
 from daemon.ingress.counters import IngressObservers
-from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, Parse
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, Parse, Typing
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.payloads import LARGE_BODY_BYTES
 from daemon.ingress.reading import Reader
@@ -51,6 +51,7 @@ class Room:
     def __init__(self, authorize: Authorize = open_door, *known: str, parse: Parse = parse_webhook) -> None:
         self.accepted: list[Message] = []
         self.links: list[Link] = []
+        self.typed: list[Typing] = []
         self.taken_over: list[OwnMessage] = []
         self.failed_later: list[LateFailure] = []
         self.amended: list[Amendment] = []
@@ -122,6 +123,9 @@ class Room:
 
     def learn(self, link: Link) -> None:
         self.links.append(link)
+
+    def typing(self, typing: Typing) -> None:
+        self.typed.append(typing)
 
     async def quarantine(self, body: bytes, reason: str) -> None:
         self.quarantined.append((body, reason))

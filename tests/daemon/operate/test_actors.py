@@ -6,8 +6,7 @@ from typing import get_args
 
 import pytest
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.identity import Conversation
 from daemon.operate.actors import ActorSort, ActorsQuery, actor_row
 from tests.support.operators import Operators

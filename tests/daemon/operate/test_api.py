@@ -10,8 +10,7 @@ from urllib.parse import quote
 import pytest
 import trio
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Waiting

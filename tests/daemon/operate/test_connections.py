@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from actors import crash_points
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.messages import Message

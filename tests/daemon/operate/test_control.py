@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from daemon.observe import logs
 from daemon.operate.stop import StopCause
 from tests.support.ledgers import DEMO

@@ -6,8 +6,7 @@ from typing import cast
 
 import pytest
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.errors import Conflict, Missing, Unavailable
 from actors.identity import Conversation
 from actors.messages import Message, Waiting

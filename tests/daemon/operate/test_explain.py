@@ -9,8 +9,7 @@ import msgspec
 import pytest
 import trio
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.errors import Conflict, LedgerUnavailable, Missing, Unavailable
 from actors.identity import Conversation
 from actors.lookups import Span

@@ -6,8 +6,7 @@ from typing import cast
 
 import pytest
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from tests.support.operators import Operators

@@ -15,7 +15,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.actor import ActorView
+from actors.counted import ActorView
 from actors.identity import Conversation
 from daemon.config import ConfigError, load
 from daemon.observe import logs

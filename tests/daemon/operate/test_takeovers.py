@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.errors import Conflict, Holder, Missing
 from actors.identity import Conversation
 from daemon.operate.takeovers import TAKEOVER_SECONDS

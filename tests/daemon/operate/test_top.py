@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from actors.actor import ActorView
-from actors.counted import Phase
+from actors.counted import ActorView, Phase
 from actors.identity import Conversation
 from actors.messages import Message, Waiting
 from daemon.operate.top import TopQuery

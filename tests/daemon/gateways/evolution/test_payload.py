@@ -70,6 +70,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
         "own": [],
         "failures": [],
         "amendments": [],
+        "typing": None,
         "connected": False,
         "probe": "",
         "named": "demo" if isinstance(fixture["body"], list) else fixture["body"].get("instance", ""),
