@@ -37,6 +37,7 @@ ALL_IN_FLIGHT = "as many turns run as its providers take"
 MUCH_AT_WORK = "waits to begin: other turns are being opened and stored"
 """Why a turn is `queued`, for people."""
 GOES_FIRST = "; goes first within its instance"
+HELD_OPEN = "window held open: its customer types, or the rest of an album is to come"
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
@@ -216,8 +217,11 @@ class ConversationActor(Counted):
         self._wake.set()
 
     def _rest(self, until: float) -> None:
-        if not (self._state.frozen or self._state.unfinished):
-            self._enter(*(("waiting", "window open") if self._state.waiting else ("idle", "")))
+        state = self._state
+        if not (state.frozen or state.unfinished):
+            is_held_open = state.deadline is not None and until > state.deadline
+            why = HELD_OPEN if is_held_open else "window open"
+            self._enter(*(("waiting", why) if state.waiting else ("idle", "")))
         self._sleeps_until = until
 
     async def _sleep(self, until: float) -> None:

@@ -152,7 +152,7 @@ class Mirror(Protocol):
     async def freeze(
         self, conversation: Conversation, epoch: int, why: CloseReason, policy: WindowPolicy
     ) -> Batch | None:
-        """Freeze what waits, or return the unfinished batch unchanged; None when there is neither.
+        """Freeze what waits, or return the unfinished batch unchanged; None: neither is there, or `quiet` is too early.
 
         Raises:
           StaleEpoch: the partition has a higher epoch.

@@ -88,8 +88,8 @@ class WebhookSetup(Protocol):
     async def write(self, instance: str, webhook: Webhook | None) -> None:
         """Have its webhooks go there, or nowhere. May be repeated. Raises `SetupFailed`."""
 
-    def wanted(self, url: str, headers: dict[str, str], base64: bool) -> Webhook:
-        """With the events that Majlis reads."""
+    def wanted(self, url: str, headers: dict[str, str], base64: bool, typing: bool) -> Webhook:
+        """With the events that Majlis reads; `typing`: those that tell when a customer types as well."""
 
     def question(self, instance: str, nonce: str) -> dict[str, object]:
         """The body of a webhook by which Majlis asks where an address leads; `Inbound.probe` is the number in it."""

@@ -122,7 +122,9 @@ class ConnectLook:
             except SetupFailed as error:
                 checks.append(Check(name="webhook", state="problem", detail=str(error)))
         headers = shows.headers if shows.is_known or self._settings.makes_token(instance) else {}
-        shall = gateway.setup.wanted(url, headers, now is not None and now.enabled and now.base64)
+        base64 = now is not None and now.enabled and now.base64
+        typing = self._live.window(instance).typing_seconds > 0
+        shall = gateway.setup.wanted(url, headers, base64, typing)
         found = await self._with_former(Looked(checks, standing, now, shall, connection, None, can_read, way))
         return self._with_answers(found, instance, wish, gateway.settings)
 

@@ -30,6 +30,7 @@ from tests.support.gateway_server import FakeEvolution, SendFault
 from tests.support.openai_server import FakeOpenAI
 
 SHIPPED_WINDOW_SECONDS = 8.0
+QUIET_SECONDS = 3.0
 LONG = "a long story please"
 
 _INSTANCES = {
@@ -39,6 +40,10 @@ _INSTANCES = {
         "patient": {"batching": {"window_seconds": 5}},
         # However slowly it is posted, a burst of two is one batch.
         "two": {"batching": {"window_seconds": 600, "max_messages": 2}},
+        "quiet": {
+            "batching": {"policy": "quiet", "quiet_seconds": QUIET_SECONDS},
+            "gateway": {"ask_typing": True},
+        },
     }
 }
 
@@ -171,6 +176,43 @@ def test_the_fifth_message_closes_the_window(
     turns = daemon.show("crowd", contact.phone)["turns"]
     assert isinstance(turns, list)
     assert [turn["closed_by"] for turn in turns] == ["count"]
+
+
+def test_a_customer_who_types_is_heard_out(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I7: the first reply asks to be told of it; then the window waits for what is being typed."""
+    contact = Contact("quiet")
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact)
+    gateway.webhooks["quiet"] = {"url": "", "headers": None, "enabled": True, "events": ["PRESENCE_UPDATE"]}
+    daemon.burst(contact.says())
+    told = gateway.typing("quiet", contact.phone, "composing")
+    assert told is not None, "it was asked to"
+    assert {instance for instance, _ in gateway.subscribed} == {"quiet"}, "and of nobody else"
+    answer = daemon.post(json.loads(told[2]))
+    assert (answer.status, answer.document["ignored"]) == (200, ["presence"])
+    time.sleep(QUIET_SECONDS + 0.5)
+    assert len(contact.batches_at(model)) == 1
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    assert [len(batch) for batch in contact.batches_at(model)] == [1, 2]
+    turns = daemon.show("quiet", contact.phone)["turns"]
+    assert isinstance(turns, list) and [turn["closed_by"] for turn in turns] == ["quiet", "quiet"]
+    typing = daemon.status()["typing"]
+    assert isinstance(typing, dict) and typing["extended"] == 1
+    assert "told in " in daemon.majlis("status").stdout
+    changed = daemon.majlis("instance", "set", "quiet", "batching.policy=rule", "batching.window_seconds=0.5")
+    assert changed.returncode == 0, changed.stderr
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact)
+    turns = daemon.show("quiet", contact.phone)["turns"]
+    assert isinstance(turns, list) and sorted(turn["closed_by"] for turn in turns) == [
+        "quiet",
+        "quiet",
+        "timeout",
+    ]
 
 
 # Identity and what is no message.

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors import conversation as core
+from actors.actor import HELD_OPEN
+from actors.errors import Paused
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot, Waiting, WindowPolicy
 from actors.window import STALE_SECONDS, stored_end, types
@@ -130,6 +132,7 @@ async def test_an_open_window_asks_the_mirror_nothing_for_being_due(
         world.supervisor.nudge(DEMO)
     view = world.supervisor.view(DEMO)
     assert view is not None and view.seconds_left == pytest.approx(7 + STALE_SECONDS - 29.5)
+    assert view.why == HELD_OPEN
     assert asked == ["append"]
     assert world.supervisor.flush(DEMO), "an operator waits for nobody"
     await trio.sleep_until(31)
@@ -255,3 +258,27 @@ def test_whatever_order_it_hears_of_them_in_the_end_is_the_stored_one(
         decision = core.decide(typing, last, policy)
         if isinstance(decision, core.Sleep):
             assert end - 0.001 <= decision.until <= max(end, types(typed_ms / 1000), last) + 0.001
+
+
+async def test_what_comes_during_a_pause_is_heard_out_too(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """A quiet window is not frozen while the instance is paused, and what came meanwhile has moved its end."""
+    world, paused = World(policy=QUIET), {"demo"}
+
+    def gate(instance: str) -> None:
+        if instance in paused:
+            raise Paused("paused by an operator", 3600)
+
+    world.gate = gate
+    world.restart()
+    await world.start(nursery)
+    await world.say("a")
+    await trio.sleep_until(30)
+    await world.say("b")
+    paused.clear()
+    world.supervisor.resume_held()
+    await trio.sleep_until(39.9)
+    assert world.replies == []
+    await trio.sleep_until(41)
+    assert world.replies == ["Heard 2: a\nb"]

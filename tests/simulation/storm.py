@@ -19,6 +19,7 @@ import trio._core._run as scheduler
 
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
+from actors.messages import WindowPolicy
 from actors.outbox import OutboxPolicy
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import clock_ms
@@ -47,7 +48,12 @@ class Storm:
         self.with_people = with_people
         self.over = False
         self.heard: list[str] = []
+        self.patience = random.Random(seed) if seed % 4 > 1 else None
+        """Half of the customers are seen typing, and half of these are heard by quiet."""
         self.world = World(
+            policy=WindowPolicy(kind="quiet", quiet_seconds=3.0, max_seconds=15.0)
+            if seed % 4 > 2
+            else WindowPolicy(),
             turn_policy=TurnPolicy(max_attempts=1000),
             outbox_policy=OutboxPolicy(settle_seconds=LATE_SECONDS, send_seconds=LATE_SECONDS),
         )
@@ -141,6 +147,8 @@ class Storm:
         await trio.sleep(self.dice.random() * 4)
         if self.dice.random() < 0.1:
             self.world.supervisor.flush(DEMO)
+        if self.patience is not None and self.patience.random() < 0.4:
+            self.world.supervisor.typing(DEMO, self.patience.random() < 0.6)
         if self.with_people:
             self._people_act()
 

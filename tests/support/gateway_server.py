@@ -163,6 +163,8 @@ class FakeEvolution(FaultServer):
         """The body of every `findMessages`."""
         self.sends: list[str] = []
         """The text of every `sendText` request, whatever its outcome."""
+        self.subscribed: set[tuple[str, str]] = set()
+        """Instances and contacts: whose typing WhatsApp tells it."""
         self._orders: list[_Order] = []
         self._gates: list[tuple[GatePoint, Callable[[str], bool], Gate]] = []
         self._serial = 0
@@ -365,6 +367,8 @@ class FakeEvolution(FaultServer):
         with self.changed:
             self.sends.append(text)
             self.changed.notify_all()
+        if body.get("delay"):
+            self.subscribed.add((instance, body["number"]))
         await self._pass("before_send", text)
         order = self._take(text, "")
         fault = order.fault if order is not None else None
@@ -381,6 +385,16 @@ class FakeEvolution(FaultServer):
             return
         record = self._record(body["number"], text, sent)
         await exchange.answer_json(201, {**record, "status": "PENDING", "pushName": "", "contextInfo": None})
+
+    def typing(self, instance: str, contact: str, shown: str) -> tuple[str, dict[str, str], bytes] | None:
+        """What it posts when a contact types: of those that it has subscribed to, and to whoever wants the event."""
+        jid = contact if "@" in contact else f"{contact}@s.whatsapp.net"
+        if (instance, contact) not in self.subscribed:
+            return None
+        # WhatsApp's `paused` arrives as this.
+        shown = "available" if shown == "paused" else shown
+        data = {"id": jid, "presences": {jid: {"lastKnownPresence": shown}}}
+        return self.event(instance, "presence.update", data)
 
     async def _find_messages(self, instance: str, body: object, exchange: Exchange) -> None:
         assert isinstance(body, dict)

@@ -140,7 +140,7 @@ export function playground(root, signal) {
     who.textContent = numberWords(room.contact);
     welcome.hidden = room.messages.length > 0;
     chat.node.hidden = !room.messages.length;
-    fillWhen(welcome, [room.label, room.windowSeconds, room.maxMessages], () => intro(room));
+    fillWhen(welcome, [room.label, room.windowSeconds, room.windowFrom, room.maxMessages], () => intro(room));
     chat.update(room);
     line.update(room);
     stages.update(room);

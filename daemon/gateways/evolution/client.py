@@ -32,8 +32,16 @@ PAGE_RECORDS = 50
 MAX_PAGES = 10
 
 
+SHORTEST_DELAY_MS = 1
+"""The gateway asks WhatsApp to tell when a contact types only as it shows him that it types itself."""
+
+
 class EvolutionGateway:
-    """Serves any number of a server's instances. See `EvolutionServer` for the arguments."""
+    """Serves any number of a server's instances. See `EvolutionServer` for the other arguments.
+
+    Args:
+      asks_typing: with each reply, ask to be told when its receiver types.
+    """
 
     def __init__(
         self,
@@ -43,7 +51,9 @@ class EvolutionGateway:
         api_key: str,
         timeout_seconds: float = 30.0,
         allowed_origins: Collection[str] = (),
+        asks_typing: bool = False,
     ) -> None:
+        self._asks_typing = asks_typing
         self._server = EvolutionServer(
             http,
             base_url=base_url,
@@ -65,7 +75,9 @@ class EvolutionGateway:
         if not text.strip():
             return NotSent("empty_text", "refuse")
         # linkPreview: without the false, newer versions fetch any URL in the text.
-        body = {"number": conversation.contact, "text": text, "linkPreview": False}
+        body: dict[str, object] = {"number": conversation.contact, "text": text, "linkPreview": False}
+        if self._asks_typing:
+            body["delay"] = SHORTEST_DELAY_MS
         try:
             answer = await self._server.post(
                 "/message/sendText", conversation.instance, body, MAX_SEND_BODY_BYTES, origin, may_send

@@ -18,7 +18,7 @@ from daemon.gateways.kind import (
 )
 from daemon.gateways.webhook_setup import WebhookSetup
 from daemon.ingress.inbound import Parse
-from daemon.schema.fields import Misfit, Secret, Visible, web_address
+from daemon.schema.fields import Flag, Misfit, Secret, Visible, web_address
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 
@@ -29,6 +29,7 @@ RECORDS_SECONDS = 15.0
 class EvolutionSettings(GatewaySettings):
     base_url: Visible | None = None
     api_key: Secret | None = None
+    ask_typing: Flag = False
 
     @property
     def server(self) -> tuple[str, str]:
@@ -74,6 +75,7 @@ class Evolution(GatewayKind[EvolutionSettings]):
             api_key=api_key,
             timeout_seconds=settings.timeout_seconds,
             allowed_origins=settings.allowed_origins,
+            asks_typing=settings.ask_typing,
         )
 
     def records(self, settings: EvolutionSettings, http: HttpClient) -> RecordsReader:

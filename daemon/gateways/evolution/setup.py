@@ -14,7 +14,7 @@ from typing import cast, get_args
 from urllib.parse import urlencode
 
 from daemon.gateways.evolution.identity import number_of
-from daemon.gateways.evolution.payload import PROBE, WANTED_EVENTS
+from daemon.gateways.evolution.payload import OF_TYPING, PROBE, WANTED_EVENTS
 from daemon.gateways.evolution.questions import (
     ALWAYS_OPEN,
     NoWebhookRead,
@@ -98,8 +98,9 @@ class EvolutionSetup:
         if not 200 <= answer.status < 300:
             raise SetupFailed(f"The webhook was not set: {_why(answer)}.")
 
-    def wanted(self, url: str, headers: dict[str, str], base64: bool) -> Webhook:
-        return Webhook(url=url, events=WANTED_EVENTS, base64=base64, headers=dict(headers))
+    def wanted(self, url: str, headers: dict[str, str], base64: bool, typing: bool) -> Webhook:
+        events = (*WANTED_EVENTS, OF_TYPING) if typing else WANTED_EVENTS
+        return Webhook(url=url, events=events, base64=base64, headers=dict(headers))
 
     def question(self, instance: str, nonce: str) -> dict[str, object]:
         return {"event": PROBE, "instance": instance, "data": {"nonce": nonce}}

@@ -162,6 +162,17 @@ def test_a_key_within_a_section_within_a_section_changes_nothing_beside_it(confi
     assert own.settings.takeover.pause_seconds == configured.takeover.pause_seconds
 
 
+def test_an_instance_hears_by_its_own_policy(configured: Settings) -> None:
+    own = laid(
+        configured,
+        {"batching.max_seconds": 90},
+        {"batching.policy": "quiet", "batching.typing.enabled": False},
+    )
+    window = own.settings.batching.window
+    assert (window.kind, window.lasts_seconds, window.max_seconds) == ("quiet", 10.0, 90.0)
+    assert (window.typing_seconds, configured.batching.window.typing_seconds) == (0.0, 60.0)
+
+
 def test_null_lets_an_instance_have_what_all_have(configured: Settings) -> None:
     hours = ["sun-thu 10:00-22:00"]
     own = laid(configured, {"hours": hours}, {"hours": None}, "shop")
@@ -178,6 +189,9 @@ def test_null_lets_an_instance_have_what_all_have(configured: Settings) -> None:
         ({"escalation.notify_numbers": ["12"]}, "escalation.notify_numbers", "must be a phone number"),
         ({"escalation.reason_names": {"no_reason": "x"}}, "escalation.reason_names", "one of the reasons"),
         ({"batching.max_messages": 51}, "batching.max_messages", "must be at most max_batch_messages (50)"),
+        ({"batching.policy": "loud"}, "batching.policy", "must be 'rule' or 'quiet'"),
+        ({"batching.quiet_seconds": 61}, "batching.quiet_seconds", "must be at most max_seconds (60)"),
+        ({"batching.typing.max_seconds": 0}, "batching.typing.max_seconds", "must be greater than 0"),
         ({"of.a.newer.version": 1}, "of.a.newer.version", "unknown key"),
         ({"gateway.timeout_seconds": 0}, "gateway.timeout_seconds", "must be greater than 0"),
         ({"gateway.kind": "owl"}, "gateway.kind", "must be 'console', 'evolution' or 'realtime'"),

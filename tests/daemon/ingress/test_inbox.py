@@ -13,7 +13,7 @@ from actors.identity import Conversation
 from actors.instance import ContextTerms, ReactionPolicy, Terms, UnknownTypePolicy
 from actors.messages import Aside, Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage, Typing
 from daemon.ingress.inbox import Behind, DurableInbox
 
 LID = "168500000006331@lid"
@@ -53,7 +53,10 @@ class World:
         self.inbox = DurableInbox(
             self.links,
             lambda: behind if self.runs else None,
-            lambda instance: WindowPolicy(window_seconds=3.0 if instance == "demo" else 8.0),
+            lambda instance: WindowPolicy(
+                window_seconds=3.0 if instance == "demo" else 8.0,
+                typing_seconds=0.0 if instance == "still" else 60.0,
+            ),
             lambda instance: self.terms,
             lambda: NOW,
         )
@@ -102,6 +105,17 @@ async def test_a_message_is_stored_under_its_instances_window() -> None:
     world = World()
     receipt = await world.inbox.accept(MESSAGE)
     assert (receipt.seq, world.appended) == (1, [(MESSAGE, 3.0)])
+
+
+async def test_who_types_is_told_by_phone_or_lid_and_where_nobody_waits_to_nobody() -> None:
+    world = World()
+    world.inbox.typing(Typing("demo", LID, True))
+    world.inbox.learn(LINK)
+    world.inbox.typing(Typing("demo", LID, False))
+    world.inbox.typing(Typing("still", PHONE, True))
+    world.runs = False
+    world.inbox.typing(Typing("demo", PHONE, True))
+    assert world.typing == [(Conversation("demo", LID), True), (Conversation("demo", PHONE), False)]
 
 
 async def test_a_message_under_a_known_lid_goes_to_the_phone_numbers_conversation() -> None:

@@ -173,6 +173,22 @@ async def test_a_payload_with_nothing_to_store_is_ignored_by_reason() -> None:
     assert room.accepted == []
 
 
+async def test_who_types_is_told_at_once_and_leaves_no_event() -> None:
+    """Law 10, and the feed keeps what matters: it is told every few seconds."""
+    room = Room()
+    jid = "5511900001095@s.whatsapp.net"
+    told = {
+        "event": "presence.update",
+        "instance": "demo",
+        "data": {"id": jid, "presences": {jid: {"lastKnownPresence": "composing"}}},
+    }
+    answer = await room.ask("POST", "webhook", "demo", body=msgspec.json.encode(told))
+    assert (answer.status, document(answer)["ignored"]) == (200, ["presence"])
+    assert room.typed == [Typing("demo", "5511900001095", True)]
+    assert room.ingress.counters.ignored == {"presence": 1}
+    assert room.events == []
+
+
 async def test_the_number_of_an_instance_is_learned_from_those_who_have_the_token() -> None:
     """Law 12: at an open door anybody could call a customer one of ours, and a tenant those of all others."""
     document = {

@@ -19,7 +19,7 @@ from actors.messages import Message
 from daemon.config import load
 from daemon.config.run_time import for_daemon
 from daemon.config.secret_keys import KEY_BYTES, key_id
-from daemon.gateways.evolution.payload import WANTED_EVENTS, parse_webhook
+from daemon.gateways.evolution.payload import OF_TYPING, WANTED_EVENTS, parse_webhook
 from daemon.gateways.webhook_setup import SetupFailed
 from daemon.ingress.access import Authorize, DoorTokens, SharedToken, closed_door, open_door
 from daemon.ingress.answers import Readiness
@@ -161,7 +161,7 @@ async def test_connected_an_event_arrives_and_the_former_webhook_comes_back(
             "url": url,
             "headers": {"apikey": TOKEN},
             "enabled": True,
-            "events": [*WANTED_EVENTS, "QRCODE_UPDATED", "CALL"],
+            "events": [*WANTED_EVENTS, OF_TYPING, "QRCODE_UPDATED", "CALL"],
             "webhookByEvents": False,
             "webhookBase64": True,
         }, "what the former one had comes on"
