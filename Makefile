@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top bench-turns bench-hostile bench-waiting bench-client bench-border bench-instances bench-writes bench-scale bench-profile bench-redis structure lock clean
+.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top bench-turns bench-hostile bench-waiting bench-client bench-border bench-instances bench-writes bench-scale bench-profile bench-redis bench-hearing structure lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -121,6 +121,9 @@ bench-client: $(VENV)/.installed-test  ## What a request costs the HTTP client, 
 
 bench-border: $(VENV)/.installed-test  ## What a SELECT 1 costs through the Postgres border, compared to the driver alone.
 	$(BIN)/python -m bench.border $(ARGS)
+
+bench-hearing: $(VENV)/.installed-test  ## How often people are cut short, and how long they wait, by each policy.
+	$(BIN)/python -m bench.hearing $(ARGS)
 
 lock:  ## Pin the dependencies anew (needs uv); name no registry host.
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --upgrade --extra embedded --extra build \

@@ -67,7 +67,7 @@ OWN_ROOMS = {
     "daemon.schema": "settings are the operator's own words",
     "daemon.service": "unit files are made from settings",
     "daemon.run": "starts and wires; reads nothing",
-    "daemon.simulate": "reads the traffic that it made itself, in a process of its own",
+    "daemon.simulate": "reads the traffic that it made itself, or the operator's own file, in a process of its own",
     "daemon.stores": "talks to our own Redis and Postgres",
     "daemon.proofs": "reads what our own encoder wrote",
     "daemon.ledger": "reads what our own encoder wrote, and our own SQL files",

@@ -1,4 +1,7 @@
-"""`majlis simulate`: a load test with simulated customers and a simulated gateway, and its report."""
+"""`majlis simulate`: a load test with simulated customers and a simulated gateway, and its report.
+
+With `--policy` it compares policies of the window instead: `daemon/cli/policies.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -15,6 +19,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from daemon.cli.client import FAILED, INTERRUPTED, NOT_RUNNING, USAGE_ERROR, Failure, JsonOption
+from daemon.cli.policies import compare
 from daemon.cli.render import print_json
 from daemon.simulate import (
     CannotRehearse,
@@ -39,7 +44,13 @@ class ReplyCheck(StrEnum):
     ANY = "any"
 
 
+_OF_POLICIES = frozenset({"policy", "model_seconds", "presence", "turns"})
+_OF_BOTH = frozenset({"seed", "json"})
+_COMPARISON = "Compare policies"
+
+
 def simulate(
+    context: typer.Context,
     url: Annotated[
         str | None,
         typer.Option(metavar="URL", help="A running daemon to test. Default: a temporary daemon of its own."),
@@ -150,6 +161,42 @@ def simulate(
             help="Override one setting of the temporary daemon. Repeatable.",
         ),
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POLICY",
+            help="rule, rule:SECONDS, quiet or quiet:SECONDS. Repeatable. Plays no customers.",
+            rich_help_panel=_COMPARISON,
+        ),
+    ] = None,
+    model_seconds: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=600,
+            metavar="SECONDS",
+            help="How long the model takes.",
+            rich_help_panel=_COMPARISON,
+        ),
+    ] = 3.0,
+    presence: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="PERCENT",
+            help="Of how many people the gateway tells that they type.",
+            rich_help_panel=_COMPARISON,
+        ),
+    ] = 0.0,
+    turns: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Turns of real people, as docs/simulate.md says. Default: people drawn by --seed.",
+            rich_help_panel=_COMPARISON,
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Load-test Majlis: simulated customers write, a simulated gateway receives the replies.
@@ -159,8 +206,17 @@ def simulate(
 
     Exit status 1 if anything was lost, doubled or out of order. Ctrl-C prints the report so far, with status 130.
 
+    With --policy: how often a policy of the window answers people before they have finished, and how long they wait.
+    It takes seconds and needs neither daemon nor stores.
+
     Example: majlis simulate --customers 500 --minutes 5 --kill
+
+    Example: majlis simulate --policy rule --policy quiet:10 --presence 50
     """
+    _refuse_mixture(context, is_comparison=bool(policy))
+    if policy:
+        compare(policy, model_seconds, presence, turns, seed, json)
+        return
     _refuse_contradictions(url, minutes, messages, kill, set_)
     plan = Plan(
         customers=customers,
@@ -185,6 +241,19 @@ def simulate(
         raise typer.Exit(INTERRUPTED)
     if outcome.report is None or not outcome.report.is_faultless:
         raise typer.Exit(FAILED)
+
+
+def _refuse_mixture(context: typer.Context, is_comparison: bool) -> None:
+    """What only the one of the two does is no option of the other."""
+    for name in context.params:
+        foreign = name not in _OF_POLICIES if is_comparison else name in _OF_POLICIES
+        if name in _OF_BOTH or not foreign:
+            continue
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.strip("_").replace("_", "-")
+            sentence = "does not go with --policy" if is_comparison else "needs --policy"
+            raise Failure(f"{option} {sentence}", USAGE_ERROR)
 
 
 def _refuse_contradictions(
