@@ -27,8 +27,10 @@ class Case(NamedTuple):
 
 POLICIES: Mapping[str, tuple[float, ...]] = {
     RULE: (NOBODY, HALF, MOST),
+    "rule+supersede": (NOBODY,),
     "quiet:8": (NOBODY, HALF, MOST),
     "quiet:10": (NOBODY, HALF, MOST),
+    "quiet:10+supersede": (NOBODY, HALF, MOST),
 }
 """By the names that `daemon.simulate.policy_of` knows: with which presence each is played."""
 

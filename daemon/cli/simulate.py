@@ -22,6 +22,7 @@ from daemon.cli.client import FAILED, INTERRUPTED, NOT_RUNNING, USAGE_ERROR, Fai
 from daemon.cli.policies import compare
 from daemon.cli.render import print_json
 from daemon.simulate import (
+    POLICIES,
     CannotRehearse,
     Extent,
     Plan,
@@ -165,7 +166,7 @@ def simulate(
         list[str] | None,
         typer.Option(
             metavar="POLICY",
-            help="rule, rule:SECONDS, quiet or quiet:SECONDS. Repeatable. Plays no customers.",
+            help=f"{POLICIES}. Repeatable. Plays no customers.",
             rich_help_panel=_COMPARISON,
         ),
     ] = None,

@@ -5,6 +5,7 @@ daemon, so it may import only the settings, the embedded stores and the HTTP ser
 """
 
 from daemon.simulate.hearing import (
+    POLICIES,
     HeardOut,
     HearingPolicy,
     LeftReply,
@@ -22,6 +23,7 @@ from daemon.simulate.report import Report, text_of
 from daemon.simulate.script import Shares
 
 __all__ = [
+    "POLICIES",
     "CannotRehearse",
     "Extent",
     "HeardOut",

@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
@@ -17,6 +18,11 @@ import msgspec
 from actors.messages import WindowPolicy
 from actors.window import close_reason, types, window_end
 from daemon.simulate.people import PersonTurn
+
+MECHANISMS: dict[str, dict[str, int]] = {"supersede": {"max_supersedes": 2}}
+"""What may be added to a policy, and what of the window it sets: as `batching` sets it when it is on."""
+POLICIES = "rule, rule:SECONDS, quiet or quiet:SECONDS, also with +supersede"
+"""For people."""
 
 
 class HearingPolicy(msgspec.Struct, frozen=True):
@@ -58,15 +64,18 @@ class PolicyFigures(msgspec.Struct, frozen=True):
 
 
 def policy_of(text: str) -> HearingPolicy:
-    """The policy of this name: `rule`, or `quiet`, each also with its seconds, as in `quiet:10`.
+    """The policy of this name: `rule`, or `quiet`, with its seconds or not, as in `quiet:10+supersede`.
 
     Raises:
       ValueError: there is none.
     """
-    kind, colon, seconds = text.partition(":")
-    if kind not in ("rule", "quiet"):
-        raise ValueError(f"no policy {text!r}; there are rule, rule:SECONDS, quiet and quiet:SECONDS")
+    base, *more = text.split("+")
+    kind, colon, seconds = base.partition(":")
+    if kind not in ("rule", "quiet") or not set(more) <= MECHANISMS.keys():
+        raise ValueError(f"no policy {text!r}; there are {POLICIES}")
     window = WindowPolicy(kind="quiet" if kind == "quiet" else "rule")
+    for name in more:
+        window = msgspec.structs.replace(window, **MECHANISMS[name])
     if colon:
         length = _seconds(text, seconds)
         replaced = {"quiet_seconds": length} if kind == "quiet" else {"window_seconds": length}
@@ -94,13 +103,28 @@ def compared(
 def heard_by(window: WindowPolicy, turn: PersonTurn, model_seconds: float, seen: bool) -> HeardOut:
     """One turn of a person, answered by as many turns of ours as it takes."""
     said: list[LeftReply] = []
-    covered, free_at = 0, 0.0
+    covered, free_at, calls = 0, 0.0, 0
     while covered < len(turn.at):
         closed, waiting = _closes(window, turn, covered, free_at, seen)
-        covered += min(waiting, window.max_batch_messages)
-        free_at = closed + model_seconds
-        said.append(LeftReply(free_at, covered))
-    return outcome(turn, said, len(said))
+        reply, called = _answered(window, turn, covered, closed, waiting, model_seconds)
+        covered, free_at, calls = reply.covers, reply.at, calls + called
+        said.append(reply)
+    return outcome(turn, said, calls)
+
+
+def _answered(
+    window: WindowPolicy, turn: PersonTurn, first: int, began: float, waiting: int, model_seconds: float
+) -> tuple[LeftReply, int]:
+    """The reply to a batch that is frozen at `began`, and the calls for it: what comes meanwhile may end one.
+
+    Here every message asks for an answer, so of `actors.superseding` only how often and how many are left.
+    """
+    calls, most = 1, min(len(turn.at), first + window.max_batch_messages)
+    covered = min(first + waiting, most)
+    while calls <= window.max_supersedes and covered < most and turn.at[covered] <= began + model_seconds:
+        began = turn.at[covered]
+        covered, calls = min(bisect_right(turn.at, began), most), calls + 1
+    return LeftReply(began + model_seconds, covered), calls
 
 
 def _closes(

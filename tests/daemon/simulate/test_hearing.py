@@ -28,6 +28,10 @@ def turn(*at: float, typed: Sequence[Sequence[float]] = ()) -> PersonTurn:
         ("rule", (0, 1, 2, 3, 4), HeardOut(cut=False, reply_seconds=3, calls=1, replies=1)),
         # A window that is over when the call ends is answered right after it: 11 + 3 - 10.9.
         ("rule:1", (0, 1.5, 2.0), HeardOut(cut=True, reply_seconds=5, calls=2, replies=2)),
+        # It ends the call: both are answered at 9 + 3.
+        ("rule+supersede", (0, 9), HeardOut(cut=False, reply_seconds=3, calls=2, replies=1)),
+        # Twice at most: the third waits for its own window.
+        ("rule+supersede", (0, 9, 10, 11), HeardOut(cut=True, reply_seconds=11, calls=4, replies=2)),
         # 10 s after the last one.
         ("quiet:10", (0, 9), HeardOut(cut=False, reply_seconds=13, calls=1, replies=1)),
         ("quiet:10", (0, 9, 20), HeardOut(cut=True, reply_seconds=13, calls=2, replies=2)),
