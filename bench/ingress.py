@@ -198,7 +198,7 @@ def _generator_ceiling(home: Path, options: argparse.Namespace) -> float:
         [sys.executable, "-m", "bench.responder", str(port)], home / "responder.log", {}, ROOT
     )
     try:
-        servers.wait_listening(port)
+        servers.wait_listening(port, responder.check)
         result = _generate(port, options, run=1, rate=None)
         return float(result["measured"] / result["measured_seconds"])
     finally:

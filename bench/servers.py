@@ -11,7 +11,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,13 +207,15 @@ def _wait_redis(server: Server) -> None:
                 time.sleep(0.05)
 
 
-def wait_listening(port: int) -> None:
+def wait_listening(port: int, check: Callable[[], None]) -> None:
+    """`check` raises `BenchBroken` when the process that is to listen has ended."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
             return
         except OSError:
+            check()
             if time.monotonic() > until:
                 raise BenchBroken(f"nothing listens on port {port}") from None
             time.sleep(0.05)

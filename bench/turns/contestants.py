@@ -48,6 +48,14 @@ class Driver:
                 text=True,
             )
 
+    def check(self) -> None:
+        """Raise `BenchBroken` when the process has ended."""
+        if self._process.poll() is not None:
+            raise self._ended()
+
+    def _ended(self) -> BenchBroken:
+        return BenchBroken(f"a driver ended:\n{self._log.read_text(errors='replace')[-2000:]}")
+
     def start(self, load: Load) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asdict(load)) + "\n")
@@ -58,7 +66,7 @@ class Driver:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise BenchBroken(f"a driver ended:\n{self._log.read_text(errors='replace')[-2000:]}")
+            raise self._ended()
         told: dict[str, Any] = json.loads(line)
         if told["at"] != at:
             raise BenchBroken(f"a driver tells {told['at']}, not {at}")
@@ -206,5 +214,5 @@ def _fill(server: Server, places: Places) -> None:
 def _with_driver(server: Server, places: Places, world_port: int, stack: ExitStack) -> Contestant:
     driver = Driver(server.port, world_port, places.data_dir / "driver.log")
     stack.callback(driver.stop)
-    servers.wait_listening(world_port)
+    servers.wait_listening(world_port, driver.check)
     return Contestant(server, places, driver)

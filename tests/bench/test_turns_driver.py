@@ -6,17 +6,22 @@ import asyncio
 import json
 import random
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.messages import WindowPolicy
+from bench import traffic
 from bench.turns import driver, world
 from bench.turns.driver import Driver, Load
 from bench.turns.world import World
 
 PEERS = Path(driver.__file__).parents[1] / "peers"
+ROOT = PEERS.parents[1]
 
 
 class _Toy:
@@ -97,6 +102,19 @@ def test_a_burst_follows_each_reply_and_a_refused_webhook_is_posted_again(
     ids = [message_id for heard in toy.heard.values() for message_id in heard]
     assert len(ids) == len(set(ids))
     assert all(len(heard) % 3 == 0 for heard in toy.heard.values())
+
+
+def test_the_driver_needs_no_package_of_the_daemon() -> None:
+    """It runs in the environment of the FastAPI peer, where that is installed."""
+    said = (
+        "import sys, bench.turns.driver; print({'actors', 'daemon', 'msgspec', 'trio'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_a_conversation_of_the_load_never_has_more_waiting_than_a_window_takes() -> None:
+    assert traffic.MOST_WAITING == WindowPolicy().max_messages
 
 
 def test_no_question_is_like_the_one_before() -> None:
