@@ -114,7 +114,7 @@ def test_the_driver_needs_no_package_of_the_daemon() -> None:
 
 
 def test_a_conversation_of_the_load_never_has_more_waiting_than_a_window_takes() -> None:
-    assert traffic.MOST_WAITING == WindowPolicy().max_messages
+    assert WindowPolicy().max_messages == traffic.MOST_WAITING
 
 
 def test_no_question_is_like_the_one_before() -> None:
