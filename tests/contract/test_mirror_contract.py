@@ -1107,6 +1107,16 @@ async def test_a_quiet_window_that_another_daemon_made_longer_is_not_frozen(any_
     assert (batch.why, len(batch.entries)) == ("quiet", 1)
 
 
+async def test_a_quiet_window_is_frozen_although_the_clock_was_set_back(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I7: its stored end would come in an hour; its owner has waited the whole of it."""
+    heard = await mirror.append(message(1), QUIET)
+    await set_state(store, deadline=heard.deadline_ms + 3_600_000)
+    batch = await mirror.freeze(TALK, 1, "quiet", QUIET)
+    assert batch is not None and batch.why == "quiet"
+
+
 async def test_what_does_not_fit_into_a_batch_is_heard_out_from_its_last_message(any_mirror: Mirror) -> None:
     policy = msgspec.structs.replace(QUIET, max_batch_messages=1, max_seconds=100.0)
     first = await any_mirror.append(message(1), policy)
